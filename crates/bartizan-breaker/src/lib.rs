@@ -1,0 +1,1 @@
+//! A circuit breaker as a tower layer, for axum, tonic and reqwest

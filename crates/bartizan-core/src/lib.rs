@@ -1,0 +1,1 @@
+//! Values and traits that the Bartizan layers share: verdicts, permits, refusals, the ambient context

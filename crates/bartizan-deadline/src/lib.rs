@@ -1,0 +1,1 @@
+//! Deadlines that travel, as a tower layer, for axum, tonic and reqwest

@@ -1,0 +1,1 @@
+//! The tower wiring of every Bartizan layer that only admits or refuses

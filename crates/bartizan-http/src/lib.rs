@@ -1,0 +1,1 @@
+//! What Bartizan's layers know of HTTP and gRPC: classifiers, refusal responses, guarded bodies, header codecs

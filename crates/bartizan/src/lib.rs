@@ -1,0 +1,1 @@
+//! Resilience layers for axum, tonic and reqwest: circuit breaker and deadline so far

@@ -1,0 +1,2 @@
+//! Bartizan's shop
+fn main() {}
