@@ -1,1 +1,56 @@
-//! Values and traits that the Bartizan layers share: verdicts, permits, refusals, the ambient context
+//! Values and traits that the Bartizan layers share. It knows no protocol, holds no layer, spawns no task.
+//!
+//! A layer that admits or refuses is a policy, [`Admit`]; what it hands out for an admitted request is a
+//! [`Permit`], held until the request has ended and given back by being dropped. How the request ended is a
+//! [`Verdict`], found in up to three stages by a [`Classify`]: at the request, at the head of the answer, at
+//! the end of its body. A layer's own no is one type for all of them, [`Refused`].
+//!
+//! What a request carries along, its deadline, priority and attempt number, is the ambient [`Context`].
+//!
+//! ```
+//! use bartizan_core::{Admit, Kind, Permit, Refused, Verdict};
+//! use std::sync::Arc;
+//! use std::sync::atomic::{AtomicBool, Ordering};
+//!
+//! /// A policy that refuses everything while its switch is off.
+//! #[derive(Clone)]
+//! struct Switch(Arc<AtomicBool>);
+//!
+//! impl<Req> Admit<Req> for Switch {
+//!     type Permit = ();
+//!     fn admit(&self, _: &Req) -> Result<(), Refused> {
+//!         if self.0.load(Ordering::Acquire) {
+//!             return Ok(());
+//!         }
+//!         Err(Refused::new("switch", Kind::Unavailable).with_reason("switched off"))
+//!     }
+//! }
+//!
+//! let switch = Switch(Arc::new(AtomicBool::new(false)));
+//! assert_eq!(Admit::<u32>::admit(&switch, &7).unwrap_err().reason(), "switched off");
+//! ```
+//!
+//! # What is shared
+//!
+//! Two things are global: the ambient [`Context`] of a thread, set only while a future that entered it is being
+//! polled, and the weak [`registry`] of named handles. Nothing else.
+
+mod admit;
+mod classify;
+mod context;
+mod invalid;
+mod refused;
+pub mod registry;
+mod verdict;
+
+pub use admit::{Admit, Permit, Refusing};
+pub use classify::{Attempt, Classify, ErrorsFail};
+pub use context::{Context, Priority, Scoped};
+pub use invalid::Invalid;
+pub use refused::{Kind, Refused, find_cause};
+pub use tokio::time::Instant;
+pub use verdict::{Step, Verdict};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

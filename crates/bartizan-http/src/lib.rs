@@ -1,1 +1,40 @@
-//! What Bartizan's layers know of HTTP and gRPC: classifiers, refusal responses, guarded bodies, header codecs
+//! All that the Bartizan layers know of HTTP and gRPC.
+//!
+//! - [`HttpClassifier`] finds the [`Verdict`](bartizan_core::Verdict) of an HTTP or gRPC call, for gRPC in its
+//!   trailers. [`AtEnd`] is its third stage.
+//! - [`answer`] turns a [`Refused`](bartizan_core::Refused) into a response: problem+json (RFC 9457), or trailers-only for gRPC.
+//! - [`GuardedBody`] holds a permit until the body has ended, failed or was dropped.
+//! - [`Head`] is what a user's function may see of a request.
+//! - [`wire`] reads and writes the headers in which a deadline, a priority and an attempt number travel.
+//!
+//! ```
+//! use bartizan_core::{Kind, Refused};
+//!
+//! let refused = Refused::new("breaker", Kind::Unavailable).with_retry_after(std::time::Duration::from_millis(1200));
+//! let response = bartizan_http::answer(refused, false);
+//! assert_eq!(response.status(), 503);
+//! assert_eq!(response.headers()["retry-after"], "2");
+//! ```
+//!
+//! # What is shared
+//!
+//! Nothing: this crate holds no state.
+
+mod body;
+mod classify;
+mod flavour;
+mod grpc;
+mod head;
+mod refusal;
+pub mod wire;
+
+pub use body::GuardedBody;
+pub use classify::{AtEnd, End, HttpAtEnd, HttpAttempt, HttpClassifier};
+pub use flavour::{Http, Typed};
+pub use grpc::{grpc_status, grpc_verdict, is_grpc};
+pub use head::Head;
+pub use refusal::{answer, refused_grpc_trailers};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

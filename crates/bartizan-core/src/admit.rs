@@ -1,0 +1,60 @@
+use crate::{Kind, Refused, Verdict};
+use std::time::Duration;
+
+/// A policy that admits or refuses requests. Its clones share one state, held behind an `Arc`.
+///
+/// Nothing is reserved before [`admit`](Self::admit): a service that was polled ready and forgotten blocks nobody.
+pub trait Admit<Req>: Clone + Send + Sync + 'static {
+    /// What an admitted request holds until it has ended.
+    type Permit: Permit;
+
+    /// Says that every request would be refused now, so that the inner service need not be made ready.
+    ///
+    /// A policy that decides by the request (a key, a priority) keeps the default, `None`.
+    #[inline]
+    fn refusing(&self) -> Option<Refusing> {
+        None
+    }
+
+    /// Makes the refusal of a request which comes after [`refusing`](Self::refusing) said so.
+    fn refuse(&self, refusing: Refusing) -> Refused {
+        let refused = Refused::new("guard", Kind::Unavailable);
+        match refusing.retry_after {
+            Some(wait) => refused.with_retry_after(wait),
+            None => refused,
+        }
+    }
+
+    /// Admits the request, or refuses it.
+    ///
+    /// # Errors
+    ///
+    /// The policy's [`Refused`], which becomes the answer.
+    fn admit(&self, req: &Req) -> Result<Self::Permit, Refused>;
+}
+
+/// What [`Admit::refusing`] says: all requests are refused, for the time it names where it knows one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refusing {
+    /// How long the refusing will last. `None` where that is unknown.
+    pub retry_after: Option<Duration>,
+}
+
+/// A place held by an admitted request.
+///
+/// Dropped unrecorded, the request was abandoned: its caller left. The place comes back either way, in `Drop`.
+pub trait Permit: Send + 'static {
+    /// Hears that the head of the answer, or the error, is there. Called at most once, before
+    /// [`record`](Self::record); time from here on is spent reading the body.
+    #[inline]
+    fn answered(&mut self) {}
+
+    /// Hears how the request ended. Called at most once.
+    fn record(&mut self, verdict: Verdict);
+}
+
+/// The permit of a policy that keeps no count.
+impl Permit for () {
+    #[inline]
+    fn record(&mut self, _: Verdict) {}
+}

@@ -1,0 +1,113 @@
+use crate::{Refused, Step, Verdict, find_cause};
+use std::any::Any;
+use std::convert::Infallible;
+use std::error::Error;
+
+/// Judges requests in up to three stages; this is the first, which sees the request.
+///
+/// It runs once for every admitted request, outside all locks. A panic inside it hurts that request alone.
+pub trait Classify<Req>: Clone + Send + Sync + 'static {
+    /// What is kept of the request until its answer comes.
+    type Attempt: Send + 'static;
+
+    /// Looks at the request before it is sent.
+    fn start(&self, req: &Req) -> Self::Attempt;
+}
+
+/// The second stage of a [`Classify`]: it sees the head of the answer, or the error.
+pub trait Attempt<Res, Err>: Send + 'static {
+    /// What finds the verdict at the end of the body. [`Infallible`] where the head always decides, as the
+    /// typed flavour of a layer asks; the HTTP flavour asks for `bartizan_http::AtEnd`.
+    type AtEnd: Send + 'static;
+
+    /// Judges the answer, or defers to the end of its body.
+    fn classify(self, out: Result<&Res, &Err>) -> Step<Self::AtEnd>;
+}
+
+/// Classifier of the typed flavour: `Ok` is a [`Success`](Verdict::Success), `Err` a
+/// [`Failure`](Verdict::Failure), but an error that is a [`Refused`] which did not reach the service is
+/// [`Ignored`](Verdict::Ignored).
+///
+/// A refusal is recognised where the error is a [`Refused`] or a boxed error with one in its chain of sources. An error
+/// enum that wraps a `Refused` needs a classifier of its own to have it ignored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ErrorsFail;
+
+impl<Req> Classify<Req> for ErrorsFail {
+    type Attempt = ErrorsFail;
+
+    #[inline]
+    fn start(&self, _: &Req) -> ErrorsFail {
+        ErrorsFail
+    }
+}
+
+impl<Res, E: 'static> Attempt<Res, E> for ErrorsFail {
+    type AtEnd = Infallible;
+
+    #[inline]
+    fn classify(self, out: Result<&Res, &E>) -> Step<Infallible> {
+        Step::Done(match out {
+            Ok(_) => Verdict::Success,
+            Err(error) => judge_error(error),
+        })
+    }
+}
+
+impl ErrorsFail {
+    /// Judges an error of any type by the rule of this classifier.
+    pub fn judge<E: 'static>(error: &E) -> Verdict {
+        judge_error(error)
+    }
+}
+
+#[cold]
+fn judge_error(error: &dyn Any) -> Verdict {
+    type Shared = Box<dyn Error + Send + Sync>;
+    let refused = if let Some(refused) = error.downcast_ref::<Refused>() {
+        Some(refused)
+    } else if let Some(boxed) = error.downcast_ref::<Shared>() {
+        find_cause::<Refused>(&**boxed)
+    } else if let Some(boxed) = error.downcast_ref::<Box<dyn Error>>() {
+        find_cause::<Refused>(&**boxed)
+    } else {
+        None
+    };
+    match refused {
+        Some(refused) if !refused.reached() => Verdict::Ignored,
+        _ => Verdict::Failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+
+    fn judge<E: 'static>(error: &E) -> Verdict {
+        match ErrorsFail.classify(Err::<&(), _>(error)) {
+            Step::Done(verdict) => verdict,
+            Step::AtEnd(never) => match never {},
+        }
+    }
+
+    #[test]
+    fn errors_fail_unless_they_are_refusals_that_did_not_reach() {
+        let refused = Refused::new("test", Kind::Unavailable);
+        let reached = refused.clone().with_reached();
+        let boxed = |refused: &Refused| Box::<dyn Error + Send + Sync>::from(refused.clone());
+        let io: std::io::Error = std::io::Error::other(refused.clone());
+        let table: [(Verdict, Verdict); 6] = [
+            (judge(&"plain"), Verdict::Failure),
+            (judge(&refused), Verdict::Ignored),
+            (judge(&reached), Verdict::Failure),
+            (judge(&boxed(&refused)), Verdict::Ignored),
+            (judge(&boxed(&reached)), Verdict::Failure),
+            (judge(&Box::<dyn Error>::from(io)), Verdict::Ignored),
+        ];
+        for (row, (is, ought)) in table.into_iter().enumerate() {
+            assert_eq!(is, ought, "row {row}");
+        }
+        assert_eq!(Attempt::<(), ()>::classify(ErrorsFail, Ok(&())), Step::Done(Verdict::Success));
+    }
+}

@@ -1,0 +1,181 @@
+//! The futures of a [`Guard`](crate::Guard). Dropped before they are done, they give back what the policy handed out.
+
+use bartizan_core::{Attempt, Permit, Refused, Step, Verdict};
+use bartizan_http::{AtEnd, GuardedBody, answer};
+use bytes::Bytes;
+use http::Response;
+use http_body::Body;
+use pin_project_lite::pin_project;
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+const DONE: &str = "a guard's future is not polled after it is done";
+
+/// The permit and the classifier of a request under way.
+struct Running<P: Permit, T>(Option<(P, T)>);
+
+impl<P: Permit, T> Running<P, T> {
+    /// Runs a step of the inner service. If it panics, the permit hears of a failure, and the panic goes on.
+    #[inline]
+    fn watch<R>(&mut self, step: impl FnOnce() -> R) -> R {
+        let watch = OnPanic(self);
+        let out = step();
+        std::mem::forget(watch);
+        out
+    }
+
+    /// Judges the answer. What is left of the permit is returned with what will find the verdict at the end of the body.
+    #[inline]
+    fn answered<Res, E>(&mut self, out: Result<&Res, &E>) -> (P, Option<T::AtEnd>)
+    where
+        T: Attempt<Res, E>,
+    {
+        let (mut permit, attempt) = self.0.take().expect(DONE);
+        permit.answered();
+        match attempt.classify(out) {
+            Step::Done(verdict) => {
+                permit.record(verdict);
+                (permit, None)
+            }
+            Step::AtEnd(at_end) => (permit, Some(at_end)),
+        }
+    }
+}
+
+/// Records a failure when it is dropped, which happens only if the step that it watches panics.
+struct OnPanic<'a, P: Permit, T>(&'a mut Running<P, T>);
+
+impl<P: Permit, T> Drop for OnPanic<'_, P, T> {
+    #[cold]
+    fn drop(&mut self) {
+        if let Some((mut permit, _)) = self.0.0.take() {
+            permit.record(Verdict::Failure);
+        }
+    }
+}
+
+pin_project! {
+    /// Future of the typed flavour.
+    #[must_use = "futures do nothing unless they are polled"]
+    pub struct TypedFuture<F, P: Permit, T> {
+        #[pin]
+        state: TypedState<F, P, T>,
+    }
+}
+
+pin_project! {
+    #[project = TypedProj]
+    enum TypedState<F, P: Permit, T> {
+        Refused { refused: Option<Refused> },
+        Running { running: Running<P, T>, #[pin] future: F },
+    }
+}
+
+impl<F, P: Permit, T> TypedFuture<F, P, T> {
+    #[inline]
+    pub(crate) fn admitted(permit: P, attempt: T, call: impl FnOnce() -> F) -> Self {
+        let mut running = Running(Some((permit, attempt)));
+        let future = running.watch(call);
+        Self { state: TypedState::Running { running, future } }
+    }
+
+    #[inline]
+    pub(crate) const fn refused(refused: Refused) -> Self {
+        Self { state: TypedState::Refused { refused: Some(refused) } }
+    }
+}
+
+impl<F, P, T, Res, E> Future for TypedFuture<F, P, T>
+where
+    F: Future<Output = Result<Res, E>>,
+    E: From<Refused>,
+    P: Permit,
+    T: Attempt<Res, E, AtEnd = Infallible>,
+{
+    type Output = Result<Res, E>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            TypedProj::Refused { refused } => Poll::Ready(Err(refused.take().expect(DONE).into())),
+            TypedProj::Running { running, future } => {
+                let out = ready!(running.watch(|| future.poll(cx)));
+                drop(running.answered(out.as_ref()));
+                Poll::Ready(out)
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// Future of the HTTP flavour.
+    #[must_use = "futures do nothing unless they are polled"]
+    pub struct HttpFuture<F, P: Permit, T> {
+        #[pin]
+        state: HttpState<F, P, T>,
+    }
+}
+
+pin_project! {
+    #[project = HttpProj]
+    enum HttpState<F, P: Permit, T> {
+        Refused { refused: Option<Refused>, grpc: bool },
+        Running { running: Running<P, T>, #[pin] future: F },
+    }
+}
+
+impl<F, P: Permit, T> HttpFuture<F, P, T> {
+    #[inline]
+    pub(crate) fn admitted(permit: P, attempt: T, call: impl FnOnce() -> F) -> Self {
+        let mut running = Running(Some((permit, attempt)));
+        let future = running.watch(call);
+        Self { state: HttpState::Running { running, future } }
+    }
+
+    #[inline]
+    pub(crate) const fn refused(refused: Refused, grpc: bool) -> Self {
+        Self { state: HttpState::Refused { refused: Some(refused), grpc } }
+    }
+}
+
+impl<F, P, T, B, E> Future for HttpFuture<F, P, T>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body<Data = Bytes>,
+    P: Permit,
+    T: Attempt<Response<B>, E>,
+    T::AtEnd: AtEnd,
+{
+    type Output = Result<Response<GuardedBody<B, P, T::AtEnd>>, E>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            HttpProj::Refused { refused, grpc } => {
+                let refused = refused.take().expect(DONE);
+                Poll::Ready(Ok(answer(refused, *grpc).map(GuardedBody::full)))
+            }
+            HttpProj::Running { running, future } => {
+                let out = ready!(running.watch(|| future.poll(cx)));
+                let (permit, at_end) = running.answered(out.as_ref());
+                Poll::Ready(out.map(|response| response.map(|body| GuardedBody::new(body, permit, at_end))))
+            }
+        }
+    }
+}
+
+impl<F, P: Permit, T> fmt::Debug for TypedFuture<F, P, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let refused = matches!(self.state, TypedState::Refused { .. });
+        f.debug_struct("TypedFuture").field("refused", &refused).finish_non_exhaustive()
+    }
+}
+
+impl<F, P: Permit, T> fmt::Debug for HttpFuture<F, P, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let refused = matches!(self.state, HttpState::Refused { .. });
+        f.debug_struct("HttpFuture").field("refused", &refused).finish_non_exhaustive()
+    }
+}

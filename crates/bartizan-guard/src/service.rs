@@ -1,0 +1,152 @@
+use crate::future::{HttpFuture, TypedFuture};
+use bartizan_core::{Admit, Attempt, Classify, Context, Kind, Refused, Refusing};
+use bartizan_http::{AtEnd, GuardedBody, Http, Typed, is_grpc};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use std::convert::Infallible;
+use std::marker::PhantomData;
+use std::task::{self, Poll, ready};
+use tower_service::Service;
+
+/// Service that asks a policy before it calls the inner service.
+#[derive(Debug)]
+pub struct Guard<S, A, C, M = Http> {
+    inner: S,
+    admit: A,
+    classify: C,
+    readiness: Readiness,
+    flavour: PhantomData<M>,
+}
+
+/// What `poll_ready` of this instance found; spent by `call`.
+#[derive(Clone, Copy, Debug)]
+enum Readiness {
+    Unknown,
+    Inner,
+    Refusing(Refusing),
+}
+
+impl<S, A, C, M> Guard<S, A, C, M> {
+    pub(crate) const fn new(inner: S, admit: A, classify: C) -> Self {
+        Self { inner, admit, classify, readiness: Readiness::Unknown, flavour: PhantomData }
+    }
+
+    /// The inner service.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to be changed.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Takes the inner service out.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    #[inline]
+    fn poll_either<Req>(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), S::Error>>
+    where
+        S: Service<Req>,
+        A: Admit<Req>,
+    {
+        if let Some(refusing) = self.admit.refusing() {
+            self.readiness = Readiness::Refusing(refusing);
+            return Poll::Ready(Ok(()));
+        }
+        self.readiness = Readiness::Unknown;
+        ready!(self.inner.poll_ready(cx))?;
+        self.readiness = Readiness::Inner;
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn enter<Req>(&mut self, req: &Req) -> Result<A::Permit, Refused>
+    where
+        A: Admit<Req>,
+    {
+        match std::mem::replace(&mut self.readiness, Readiness::Unknown) {
+            Readiness::Inner => self.admit.admit(req),
+            Readiness::Refusing(refusing) => Err(self.admit.refuse(refusing)),
+            Readiness::Unknown => Err(not_ready()),
+        }
+    }
+}
+
+#[cold]
+fn not_ready() -> Refused {
+    Refused::new("guard", Kind::Unavailable).with_reason("called before it was ready")
+}
+
+impl<S: Clone, A: Clone, C: Clone, M> Clone for Guard<S, A, C, M> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.admit.clone(), self.classify.clone())
+    }
+}
+
+impl<S, A, C, Req> Service<Req> for Guard<S, A, C, Typed>
+where
+    S: Service<Req>,
+    S::Error: From<Refused>,
+    A: Admit<Req>,
+    C: Classify<Req>,
+    C::Attempt: Attempt<S::Response, S::Error, AtEnd = Infallible>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = TypedFuture<S::Future, A::Permit, C::Attempt>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.poll_either::<Req>(cx)
+    }
+
+    #[inline]
+    fn call(&mut self, req: Req) -> Self::Future {
+        match self.enter(&req) {
+            Ok(permit) => {
+                let attempt = self.classify.start(&req);
+                TypedFuture::admitted(permit, attempt, || self.inner.call(req))
+            }
+            Err(refused) => TypedFuture::refused(refused),
+        }
+    }
+}
+
+impl<S, A, C, B, RB> Service<Request<B>> for Guard<S, A, C, Http>
+where
+    S: Service<Request<B>, Response = Response<RB>>,
+    RB: Body<Data = Bytes>,
+    A: Admit<Request<B>>,
+    C: Classify<Request<B>>,
+    C::Attempt: Attempt<Response<RB>, S::Error>,
+    <C::Attempt as Attempt<Response<RB>, S::Error>>::AtEnd: AtEnd,
+{
+    type Response =
+        Response<GuardedBody<RB, A::Permit, <C::Attempt as Attempt<Response<RB>, S::Error>>::AtEnd>>;
+    type Error = S::Error;
+    type Future = HttpFuture<S::Future, A::Permit, C::Attempt>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.poll_either::<Request<B>>(cx)
+    }
+
+    #[inline]
+    fn call(&mut self, req: Request<B>) -> Self::Future {
+        let entered = match req.extensions().get::<Context>() {
+            Some(context) => context.enter(|| self.enter(&req)),
+            None => self.enter(&req),
+        };
+        match entered {
+            Ok(permit) => {
+                let attempt = self.classify.start(&req);
+                HttpFuture::admitted(permit, attempt, || self.inner.call(req))
+            }
+            Err(refused) => HttpFuture::refused(refused, is_grpc(req.headers())),
+        }
+    }
+}
