@@ -66,7 +66,7 @@ def complaints(package, folder):
             if summary and not allowed(package, summary["path"]):
                 span = item["span"] or {"filename": "?", "begin": [0]}
                 place = f"{span['filename']}:{span['begin'][0]}"
-                yield f"{place}: {item['name'] or 'impl'} names {'::'.join(summary['path'])}"
+                yield f"{place}: {item['name'] or next(iter(item['inner']))} names {'::'.join(summary['path'])}"
 
 
 if __name__ == "__main__":
