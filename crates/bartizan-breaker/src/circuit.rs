@@ -1,0 +1,270 @@
+//! One circuit: the machine behind its lock, the word and the counters beside it.
+
+use crate::breaker::{Breaker, Mode};
+use crate::machine::{Admission, Machine, Outcome};
+use crate::permit::Ticket;
+use crate::state::{Cause, Change, State};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
+use crate::word::Word;
+use crate::{event, nanos};
+use bartizan_core::{Instant, Kind, Refused, Refusing};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(crate) struct Circuit {
+    word: AtomicU64,
+    /// Until when a refusing word refuses. Written before the word.
+    until: AtomicU64,
+    successes: AtomicU64,
+    refused: AtomicU64,
+    slow_after: AtomicU64,
+    born: Instant,
+    machine: Mutex<Machine>,
+    label: OnceLock<Box<Label>>,
+}
+
+/// What the user calls it.
+#[derive(Debug, Default)]
+pub(crate) struct Label {
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) key: Option<Box<str>>,
+}
+
+/// No time at all, and for a slow threshold: never.
+const NEVER: u64 = u64::MAX;
+
+impl Circuit {
+    pub(crate) fn new(value: &Breaker, label: Option<Label>) -> Self {
+        let machine = Machine::new(value);
+        Self {
+            word: AtomicU64::new(Word::of(&machine).0),
+            until: AtomicU64::new(machine.refusing_until().unwrap_or(NEVER)),
+            successes: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            slow_after: AtomicU64::new(value.slow_after.map_or(NEVER, nanos)),
+            born: Instant::now(),
+            machine: Mutex::new(machine),
+            label: label.map_or_else(OnceLock::new, |label| OnceLock::from(Box::new(label))),
+        }
+    }
+
+    /// Names the circuit; the first name stays.
+    pub(crate) fn set_label(&self, label: Label) {
+        let _ = self.label.set(Box::new(label));
+    }
+
+    pub(crate) fn label(&self) -> Option<&Label> {
+        self.label.get().map(|label| &**label)
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        nanos(Instant::now().saturating_duration_since(self.born))
+    }
+
+    #[inline]
+    pub(crate) fn word(&self) -> Word {
+        Word(self.word.load(Ordering::Acquire))
+    }
+
+    /// How long everything is refused from now on; nothing is known of that when forced open.
+    #[inline]
+    pub(crate) fn refusing(&self) -> Option<Refusing> {
+        let word = self.word();
+        if word.is_free() {
+            return None;
+        }
+        self.refusing_in(word)
+    }
+
+    fn refusing_in(&self, word: Word) -> Option<Refusing> {
+        if word.is_shadow() {
+            return None;
+        }
+        if word.is_forced() {
+            return Some(Refusing::default());
+        }
+        if !word.is_refusing() {
+            return None;
+        }
+        let left = self.until.load(Ordering::Acquire).saturating_sub(self.now());
+        let retry_after = word.is_open().then_some(Duration::from_nanos(left));
+        (left > 0).then_some(Refusing { retry_after })
+    }
+
+    /// Makes the refusal of one request and counts it.
+    pub(crate) fn refuse(&self, refusing: Refusing) -> Refused {
+        let word = self.word();
+        if word.is_forced() {
+            return self.refusal("forced open", None);
+        }
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        let open = word.cause().filter(|_| word.is_open()).map(Cause::refusal);
+        self.refusal(open.unwrap_or("half-open: probing"), refusing.retry_after)
+    }
+
+    fn refusal(&self, reason: &'static str, retry_after: Option<Duration>) -> Refused {
+        let refused = Refused::new("breaker", Kind::Unavailable).with_reason(reason);
+        let refused = match self.label() {
+            Some(label) => refused.with_name(label.name.clone()),
+            None => refused,
+        };
+        match retry_after {
+            Some(wait) => refused.with_retry_after(wait),
+            None => refused,
+        }
+    }
+
+    /// Admits a request or refuses it.
+    #[inline]
+    pub(crate) fn admit(self: &Arc<Self>) -> Result<Ticket, Refused> {
+        let word = self.word();
+        if word.is_free() {
+            let started = self.clock();
+            return Ok(Ticket::admitted(self.clone(), word.generation(), started));
+        }
+        self.admit_or_refuse(word)
+    }
+
+    /// The time, where it matters how long a call takes.
+    #[inline]
+    fn clock(&self) -> u64 {
+        if self.slow_after.load(Ordering::Relaxed) == NEVER { NEVER } else { self.now() }
+    }
+
+    #[cold]
+    fn admit_or_refuse(self: &Arc<Self>, word: Word) -> Result<Ticket, Refused> {
+        if word.is_disabled() {
+            return Ok(Ticket::uncounted(self.clone()));
+        }
+        if let Some(refusing) = self.refusing_in(word) {
+            return Err(self.refuse(refusing));
+        }
+        let now = self.now();
+        let (admission, word) = self.decide(now);
+        let generation = word.generation();
+        let (reason, wait) = match admission {
+            Admission::Admitted => return Ok(Ticket::admitted(self.clone(), generation, self.clock())),
+            Admission::Probe(probe) => {
+                return Ok(Ticket::probe(self.clone(), generation, self.clock(), probe));
+            }
+            Admission::Disabled => return Ok(Ticket::uncounted(self.clone())),
+            Admission::ForcedOpen => return Err(self.refusal("forced open", None)),
+            Admission::Open(until) => {
+                let wait = Duration::from_nanos(until.saturating_sub(now));
+                (word.cause().map_or("open", Cause::refusal), Some(wait))
+            }
+            Admission::Probing => ("half-open: probing", None),
+            Admission::Recovering => ("recovering", Some(Duration::from_secs(1))),
+        };
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        if word.is_shadow() {
+            return Ok(Ticket::uncounted(self.clone()));
+        }
+        Err(self.refusal(reason, wait))
+    }
+
+    /// Brings the machine up to `now` and asks it.
+    pub(crate) fn decide(&self, now: u64) -> (Admission, Word) {
+        let mut machine = self.lock();
+        let settled = machine.settle(now);
+        let admission = machine.admit(now);
+        let word = self.publish(&machine);
+        drop(machine);
+        self.tell(settled);
+        (admission, word)
+    }
+
+    /// Counts a good call that changes nothing else, or says that it may.
+    #[inline]
+    pub(crate) fn counts_quietly(&self, generation: u64) -> bool {
+        let quiet = self.word().is_quiet_in(generation);
+        if quiet {
+            self.successes.fetch_add(1, Ordering::Relaxed);
+        }
+        quiet
+    }
+
+    /// Shows a call that has ended to the machine. `good` says that it is to be counted as a success.
+    #[cold]
+    pub(crate) fn record(&self, mut outcome: Outcome, good: bool, now: u64) {
+        let mut machine = self.lock();
+        if good && outcome.generation == machine.generation() {
+            self.successes.fetch_add(1, Ordering::Relaxed);
+        }
+        outcome.successes = self.successes.load(Ordering::Relaxed);
+        let change = machine.record(outcome, now);
+        self.publish(&machine);
+        drop(machine);
+        self.tell(change);
+    }
+
+    #[cold]
+    pub(crate) fn answered(&self, generation: u64, probe: u32) {
+        self.lock().answered(generation, probe);
+    }
+
+    #[cold]
+    pub(crate) fn abandon(&self, generation: u64, probe: u32) {
+        let mut machine = self.lock();
+        machine.abandon(generation, probe);
+        self.publish(&machine);
+    }
+
+    /// Whether a call that began then and is answered now is slow.
+    #[inline]
+    pub(crate) fn is_slow(&self, started: u64) -> bool {
+        started != NEVER && self.now().saturating_sub(started) >= self.slow_after.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.change(|machine, _| (machine.state(), None))
+    }
+
+    pub(crate) fn update(&self, value: &Breaker) {
+        self.slow_after.store(value.slow_after.map_or(NEVER, nanos), Ordering::Relaxed);
+        self.change(|machine, now| (machine.update(value, now), None));
+    }
+
+    pub(crate) fn set_mode(&self, mode: Mode) {
+        self.change(|machine, _| ((), machine.set_mode(mode)));
+    }
+
+    /// Settles the machine, changes it, and tells what has changed once the lock is free.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Machine, u64) -> (T, Option<Change>)) -> T {
+        let now = self.now();
+        let mut machine = self.lock();
+        let settled = machine.settle(now);
+        let (out, changed) = change(&mut machine, now);
+        self.publish(&machine);
+        drop(machine);
+        self.tell(settled);
+        self.tell(changed);
+        out
+    }
+
+    pub(crate) fn successes(&self) -> u64 {
+        self.successes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, machine: &Machine) -> Word {
+        let word = Word::of(machine);
+        self.until.store(machine.refusing_until().unwrap_or(NEVER), Ordering::Release);
+        self.word.store(word.0, Ordering::Release);
+        word
+    }
+
+    fn tell(&self, change: Option<Change>) {
+        if let Some(change) = change {
+            event::tell(self.label(), change);
+        }
+    }
+}

@@ -1,0 +1,231 @@
+use crate::breaker::Breaker;
+use crate::circuit::{Circuit, Label};
+use crate::event;
+use crate::handle::Handle;
+use crate::state::State;
+use bartizan_core::registry::Observed;
+use std::collections::HashMap;
+use std::fmt::{self, Debug};
+use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+/// A circuit for each key, up to a cap.
+pub(crate) struct Circuits<K> {
+    table: RwLock<Table<K>>,
+    value: Mutex<Breaker>,
+    /// Serves the keys that find no room.
+    overflow: Arc<Circuit>,
+    name: OnceLock<Arc<str>>,
+    cap: usize,
+}
+
+struct Table<K> {
+    index: HashMap<K, usize>,
+    slots: Vec<Slot<K>>,
+    /// Where the search for a circuit to evict goes on.
+    hand: usize,
+}
+
+struct Slot<K> {
+    key: K,
+    circuit: Arc<Circuit>,
+    /// Used since the hand last came by.
+    used: AtomicBool,
+}
+
+/// Slots that the search for room looks at before the overflow circuit serves.
+const SEARCH: usize = 64;
+
+impl<K: Eq + Hash + Clone + Debug> Circuits<K> {
+    pub(crate) fn new(value: Breaker, overflow: Arc<Circuit>, cap: usize) -> Self {
+        let table = Table { index: HashMap::new(), slots: Vec::new(), hand: 0 };
+        let name = match overflow.label().and_then(|label| label.name.clone()) {
+            Some(name) => OnceLock::from(name),
+            None => OnceLock::new(),
+        };
+        Self { table: RwLock::new(table), value: Mutex::new(value), overflow, name, cap }
+    }
+
+    /// The circuit of a key, made at its first use.
+    pub(crate) fn of(&self, key: &K) -> Arc<Circuit> {
+        if let Some(circuit) = self.find(key) {
+            return circuit;
+        }
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&slot) = table.index.get(key) {
+            return table.slots[slot].circuit.clone();
+        }
+        let room = if table.slots.len() < self.cap { Some(None) } else { table.evictable().map(Some) };
+        let Some(evicted) = room else { return self.overflow.clone() };
+        let label = Label { name: self.name.get().cloned(), key: Some(format!("{key:?}").into()) };
+        let value = *self.value.lock().unwrap_or_else(PoisonError::into_inner);
+        let circuit = Arc::new(Circuit::new(&value, Some(label)));
+        table.insert(key.clone(), circuit.clone(), evicted);
+        circuit
+    }
+
+    pub(crate) fn find(&self, key: &K) -> Option<Arc<Circuit>> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let slot = &table.slots[*table.index.get(key)?];
+        if !slot.used.load(Ordering::Relaxed) {
+            slot.used.store(true, Ordering::Relaxed);
+        }
+        Some(slot.circuit.clone())
+    }
+}
+
+impl<K> Circuits<K> {
+    fn each(&self, mut visit: impl FnMut(&K, &Arc<Circuit>)) {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.slots.iter().for_each(|slot| visit(&slot.key, &slot.circuit));
+    }
+
+    pub(crate) fn set_name(&self, name: Arc<str>) {
+        self.overflow.set_label(Label { name: Some(name.clone()), key: None });
+        let _ = self.name.set(name);
+    }
+}
+
+impl<K: Eq + Hash> Table<K> {
+    /// A circuit that forgets nothing by leaving: closed, nothing under way, not used since the hand last came by.
+    fn evictable(&mut self) -> Option<usize> {
+        for _ in 0..SEARCH.min(self.slots.len()) {
+            let at = self.hand;
+            self.hand = (at + 1) % self.slots.len();
+            let slot = &mut self.slots[at];
+            let used = std::mem::replace(slot.used.get_mut(), false);
+            if !used && slot.circuit.word().is_free() && Arc::strong_count(&slot.circuit) == 1 {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    fn insert(&mut self, key: K, circuit: Arc<Circuit>, evicted: Option<usize>)
+    where
+        K: Clone,
+    {
+        let slot = Slot { key: key.clone(), circuit, used: AtomicBool::new(true) };
+        let at = match evicted {
+            Some(at) => {
+                let old = std::mem::replace(&mut self.slots[at], slot);
+                self.index.remove(&old.key);
+                at
+            }
+            None => {
+                self.slots.push(slot);
+                self.slots.len() - 1
+            }
+        };
+        self.index.insert(key, at);
+    }
+}
+
+impl<K> Debug for Circuits<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Circuits").field("name", &self.name).field("cap", &self.cap).finish_non_exhaustive()
+    }
+}
+
+/// Watches and steers the circuits of a breaker with keys. Cheap to clone.
+pub struct KeyedHandle<K>(pub(crate) Arc<Circuits<K>>);
+
+impl<K: Eq + Hash + Clone + Debug> KeyedHandle<K> {
+    /// The circuit of a key, if it has one: keys that were not seen, were evicted, or found no room have none.
+    #[must_use]
+    pub fn get(&self, key: &K) -> Option<Handle> {
+        self.0.find(key).map(Handle)
+    }
+}
+
+impl<K> KeyedHandle<K> {
+    /// The name given with [`BreakerLayer::named`](crate::BreakerLayer::named), empty without one.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.name.get().map_or("", |name| name)
+    }
+
+    /// The circuit that serves the keys which find no room.
+    #[must_use]
+    pub fn overflow(&self) -> Handle {
+        Handle(self.0.overflow.clone())
+    }
+
+    /// Every key that has a circuit, with its handle.
+    #[must_use]
+    pub fn all(&self) -> Vec<(K, Handle)>
+    where
+        K: Clone,
+    {
+        let mut all = Vec::new();
+        self.0.each(|key, circuit| all.push((key.clone(), Handle(circuit.clone()))));
+        all
+    }
+
+    /// Takes over new settings for every circuit and those to come. Windows, evidence and states stay.
+    pub fn update(&self, value: Breaker) {
+        *self.0.value.lock().unwrap_or_else(PoisonError::into_inner) = value;
+        self.0.overflow.update(&value);
+        self.0.each(|_, circuit| circuit.update(&value));
+    }
+}
+
+impl<K> Clone for KeyedHandle<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<K> Debug for KeyedHandle<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("KeyedHandle").field(&self.0).finish()
+    }
+}
+
+impl<K: Send + Sync> Observed for Circuits<K> {
+    fn layer(&self) -> &'static str {
+        "breaker"
+    }
+
+    fn name(&self) -> &str {
+        self.name.get().map_or("", |name| name)
+    }
+
+    /// The worst state of any circuit.
+    fn state(&self) -> &'static str {
+        let mut worst = self.overflow.state();
+        self.each(|_, circuit| {
+            let state = circuit.state();
+            let is_worse = match worst {
+                State::Closed | State::Disabled => true,
+                State::HalfOpen => state == State::Open,
+                State::Open | State::ForcedOpen => false,
+            };
+            if is_worse && state != State::Closed {
+                worst = state;
+            }
+        });
+        worst.as_str()
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "shown to people")]
+    fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
+        let (mut keys, mut open, mut refused) = (0u64, 0u64, self.overflow.refused());
+        self.each(|_, circuit| {
+            keys += 1;
+            open += u64::from(!matches!(circuit.state(), State::Closed | State::Disabled));
+            refused += circuit.refused();
+        });
+        for (name, number) in [("keys", keys), ("open", open), ("refused", refused)] {
+            show(name, number as f64);
+        }
+    }
+}
+
+/// Reports a twin of the name, if there is one.
+pub(crate) fn register(observed: &Arc<dyn Observed>) {
+    if !bartizan_core::registry::register(observed) {
+        event::tell_twin(observed.name());
+    }
+}

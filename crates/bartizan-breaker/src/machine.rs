@@ -1,0 +1,546 @@
+//! The state machine of one circuit: no clock, no lock, no atomics. Time is nanoseconds since the circuit was born.
+
+use crate::breaker::{Breaker, Mode};
+use crate::evidence::{Cusum, Sign};
+use crate::pause::{Pause, Steps};
+use crate::probes::Probes;
+use crate::ramp::Ramp;
+use crate::rule::{Consecutive, Ratio};
+use crate::state::{Cause, Change, State};
+use crate::window::{Counts, Sliding};
+use crate::{ImpossibleChange, nanos};
+use bartizan_core::Verdict;
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(crate) struct Machine {
+    phase: Phase,
+    mode: Mode,
+    strict_probes: bool,
+    probes: u16,
+    /// The rule of the last trip, whose pauses hold until the circuit has recovered, and why it is open.
+    rule: Option<Cause>,
+    cause: Option<Cause>,
+    /// Failed rounds of probes, and trips during recovery, since the circuit was last well.
+    level: u32,
+    ramp_trips: u32,
+    generation: u64,
+    cusum: Option<Cusum>,
+    extra: Option<Box<Extra>>,
+    pause: (u64, u64, f32),
+    pub(crate) trips: u32,
+    lease: u64,
+    ramp: u64,
+    /// Until when callers were asked to wait.
+    wait_until: u64,
+    pub(crate) failures: u64,
+    pub(crate) throttled: u64,
+    pub(crate) slow: u64,
+    dice: fastrand::Rng,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Closed,
+    Recovering(Box<Ramp>),
+    Open { until: u64 },
+    HalfOpen(Box<Probes>),
+}
+
+/// What only some breakers have.
+#[derive(Debug, Default)]
+struct Extra {
+    failure_ratio: Option<(Ratio, Sliding)>,
+    slow_ratio: Option<(Ratio, Sliding)>,
+    consecutive: Option<Consecutive>,
+    row: u32,
+    /// The breaker's own pause where it is a list, and the evidence rule's.
+    pause: Option<Pause>,
+    evidence_pause: Option<Pause>,
+}
+
+/// What the machine says to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    Admitted,
+    Probe(u32),
+    /// Open until then.
+    Open(u64),
+    /// All probes are under way.
+    Probing,
+    Recovering,
+    ForcedOpen,
+    Disabled,
+}
+
+/// A call that has ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) generation: u64,
+    pub(crate) probe: Option<u32>,
+    pub(crate) verdict: Verdict,
+    pub(crate) slow: bool,
+    /// Good calls so far, this one included where it was good.
+    pub(crate) successes: u64,
+}
+
+impl Machine {
+    pub(crate) fn new(value: &Breaker) -> Self {
+        let mut machine = Self {
+            phase: Phase::Closed,
+            mode: value.mode,
+            strict_probes: false,
+            probes: 1,
+            rule: None,
+            cause: None,
+            level: 0,
+            ramp_trips: 0,
+            generation: 0,
+            cusum: None,
+            extra: None,
+            pause: (0, 0, 0.0),
+            trips: 0,
+            lease: 0,
+            ramp: 0,
+            wait_until: 0,
+            failures: 0,
+            throttled: 0,
+            slow: 0,
+            dice: value.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed),
+        };
+        machine.update(value, 0);
+        if value.start_open {
+            let until = machine.open(0, Cause::Start);
+            machine.phase = Phase::Open { until };
+        }
+        machine
+    }
+
+    /// Takes over new settings. What the rules have seen stays, and so does the state.
+    pub(crate) fn update(&mut self, value: &Breaker, now: u64) {
+        self.strict_probes = value.strict_probes;
+        self.probes = value.probes as u16;
+        self.lease = nanos(value.probe_lease);
+        self.ramp = nanos(value.ramp);
+        self.cusum = value.evidence.map(|rule| match self.cusum.take() {
+            Some(mut cusum) => {
+                cusum.update(&rule);
+                cusum
+            }
+            None => Cusum::new(&rule),
+        });
+        let old = self.extra.take().map(|extra| *extra).unwrap_or_default();
+        let sliding = |ratio: Option<Ratio>, old: Option<(Ratio, Sliding)>| {
+            ratio.map(|ratio| match old {
+                Some((_, mut seen)) => (ratio, seen.resized(ratio.window, now)),
+                None => (ratio, Sliding::new(ratio.window)),
+            })
+        };
+        self.pause = (0, 0, value.pause.jitter as f32);
+        let mut list = None;
+        match value.pause.steps {
+            Steps::Doubling { min, max } => (self.pause.0, self.pause.1) = (nanos(min), nanos(max)),
+            Steps::List { .. } => list = Some(value.pause),
+        }
+        let extra = Extra {
+            failure_ratio: sliding(value.failure_ratio, old.failure_ratio),
+            slow_ratio: sliding(value.slow_ratio, old.slow_ratio),
+            consecutive: value.consecutive,
+            row: old.row,
+            pause: list,
+            evidence_pause: value.evidence.and_then(|rule| rule.pause),
+        };
+        if extra.is_used() {
+            self.extra = Some(Box::new(extra));
+        }
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        self.cause
+    }
+
+    pub(crate) fn state(&self) -> State {
+        match (self.mode, &self.phase) {
+            (Mode::ForcedOpen, _) => State::ForcedOpen,
+            (Mode::Disabled, _) => State::Disabled,
+            (_, Phase::Closed | Phase::Recovering(_)) => State::Closed,
+            (_, Phase::Open { .. }) => State::Open,
+            (_, Phase::HalfOpen(_)) => State::HalfOpen,
+        }
+    }
+
+    /// Closed, and all traffic is back.
+    pub(crate) fn is_free(&self) -> bool {
+        matches!(self.phase, Phase::Closed) && self.state() == State::Closed
+    }
+
+    /// A good call would change nothing but the count of good calls.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let rules = self.extra.as_ref().is_some_and(|extra| extra.has_rules());
+        self.is_free() && !rules && self.cusum.as_ref().is_none_or(Cusum::is_zero)
+    }
+
+    /// Until when nothing is admitted, as far as is known now.
+    pub(crate) fn refusing_until(&self) -> Option<u64> {
+        match (&self.phase, self.state()) {
+            (Phase::Open { until }, State::Open) => Some(*until),
+            (Phase::HalfOpen(probes), State::HalfOpen) => probes.full_until(self.probes()),
+            _ => None,
+        }
+    }
+
+    fn probes(&self) -> u32 {
+        u32::from(self.probes)
+    }
+
+    /// Makes the changes that time alone brings: an open circuit turns half-open, leases expire, a ramp ends.
+    pub(crate) fn settle(&mut self, now: u64) -> Option<Change> {
+        match (self.state(), &mut self.phase) {
+            (State::Open, Phase::Open { until }) if *until <= now => {
+                Some(self.change(|machine| machine.phase = Phase::HalfOpen(Box::default())))
+            }
+            (State::HalfOpen, Phase::HalfOpen(probes)) => {
+                probes.expire(now);
+                self.judge(now)
+            }
+            (State::Closed, Phase::Recovering(ramp)) => {
+                if ramp.share(now) >= 1.0 {
+                    self.recovered();
+                }
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Admits a request or says why not. The machine must have been [settled](Self::settle) at `now`.
+    pub(crate) fn admit(&mut self, now: u64) -> Admission {
+        match self.mode {
+            Mode::ForcedOpen => return Admission::ForcedOpen,
+            Mode::Disabled => return Admission::Disabled,
+            Mode::Normal | Mode::Shadow => {}
+        }
+        let (all, expires) = (self.probes(), now.saturating_add(self.lease));
+        match &mut self.phase {
+            Phase::Closed => Admission::Admitted,
+            Phase::Recovering(ramp) => {
+                if ramp.admits(now) {
+                    Admission::Admitted
+                } else {
+                    Admission::Recovering
+                }
+            }
+            Phase::Open { until } => Admission::Open(*until),
+            Phase::HalfOpen(probes) => {
+                probes.lease(all, expires).map_or(Admission::Probing, Admission::Probe)
+            }
+        }
+    }
+
+    /// Hears that the answer to a probe has begun.
+    pub(crate) fn answered(&mut self, generation: u64, probe: u32) {
+        if let (true, Phase::HalfOpen(probes)) = (generation == self.generation, &mut self.phase) {
+            probes.answered(probe);
+        }
+    }
+
+    /// Takes the place of a probe back that was dropped.
+    pub(crate) fn abandon(&mut self, generation: u64, probe: u32) {
+        if let (true, Phase::HalfOpen(probes)) = (generation == self.generation, &mut self.phase) {
+            probes.give_back(probe);
+        }
+    }
+
+    /// Counts a call that has ended, unless it was admitted in another generation.
+    pub(crate) fn record(&mut self, outcome: Outcome, now: u64) -> Option<Change> {
+        if outcome.generation != self.generation {
+            return None;
+        }
+        let (bad, hint) = match outcome.verdict {
+            Verdict::Success => (false, None),
+            Verdict::Failure => (true, None),
+            Verdict::Throttled(hint) => (true, hint),
+            _ => {
+                outcome.probe.into_iter().for_each(|probe| self.abandon(outcome.generation, probe));
+                return None;
+            }
+        };
+        if let Phase::HalfOpen(probes) = &mut self.phase {
+            if !outcome.probe.is_some_and(|probe| probes.give_back(probe)) {
+                return None;
+            }
+            probes.end(bad, outcome.slow);
+        }
+        self.count(&outcome);
+        if let Some(hint) = hint {
+            let hint = nanos(hint.min(Breaker::MAX_RETRY_AFTER));
+            self.wait_until = self.wait_until.max(now.saturating_add(hint));
+        }
+        match self.phase {
+            Phase::HalfOpen(_) => self.judge(now),
+            Phase::Closed | Phase::Recovering(_) => self.weigh(&outcome, bad, now),
+            Phase::Open { .. } => None,
+        }
+    }
+
+    fn count(&mut self, outcome: &Outcome) {
+        self.failures += u64::from(outcome.verdict == Verdict::Failure);
+        self.throttled += u64::from(matches!(outcome.verdict, Verdict::Throttled(_)));
+        self.slow += u64::from(outcome.slow);
+    }
+
+    /// Shows a call to every rule, and trips on those that fire; the one with the longest pause names the cause.
+    fn weigh(&mut self, outcome: &Outcome, bad: bool, now: u64) -> Option<Change> {
+        let failed = outcome.verdict == Verdict::Failure;
+        let sign = match outcome.verdict {
+            Verdict::Failure => Sign::Bad,
+            Verdict::Success if !outcome.slow => Sign::Good,
+            _ => Sign::Doubtful,
+        };
+        let calls = outcome.successes + self.failures + self.throttled;
+        let mut fired = [None; 4];
+        if let Some(cusum) = &mut self.cusum {
+            fired[0] = cusum.add(sign, now, calls).then_some(Cause::Evidence);
+        }
+        if let Some(extra) = &mut self.extra {
+            fired[1] = reached(&mut extra.failure_ratio, now, bad).then_some(Cause::FailureRatio);
+            fired[2] = reached(&mut extra.slow_ratio, now, outcome.slow).then_some(Cause::SlowRatio);
+            extra.row = match outcome.verdict {
+                Verdict::Success => 0,
+                _ => extra.row.saturating_add(u32::from(failed)),
+            };
+            let row = extra.consecutive.is_some_and(|rule| failed && extra.row >= rule.failures);
+            fired[3] = row.then_some(Cause::Consecutive);
+        }
+        let level = self.next_level();
+        let longest =
+            fired.into_iter().flatten().rev().max_by_key(|cause| self.pause_of(*cause).at(level, 0.5));
+        if longest.is_none() {
+            self.watch_recovery(sign, now);
+        }
+        longest.map(|cause| self.trip(now, cause))
+    }
+
+    fn watch_recovery(&mut self, sign: Sign, now: u64) {
+        let alarming =
+            sign != Sign::Good && self.cusum.as_ref().is_some_and(|cusum| cusum.share() > 1.0 / 3.0);
+        if let (true, Phase::Recovering(ramp)) = (alarming, &mut self.phase) {
+            ramp.cut(now);
+        }
+    }
+
+    /// A trip on the way back counts as one more failed round.
+    fn next_level(&self) -> u32 {
+        match self.phase {
+            Phase::Recovering(_) => self.level.saturating_add(1),
+            _ => self.level,
+        }
+    }
+
+    fn trip(&mut self, now: u64, cause: Cause) -> Change {
+        if matches!(self.phase, Phase::Recovering(_)) {
+            self.ramp_trips = self.ramp_trips.saturating_add(1);
+        }
+        self.level = self.next_level();
+        self.trips = self.trips.saturating_add(1);
+        self.rule = Some(cause);
+        self.change(|machine| {
+            let until = machine.open(now, cause);
+            machine.phase = Phase::Open { until };
+        })
+        .pausing(self.refusing_until(), now)
+    }
+
+    /// Judges a round of probes once all have ended, or at the first bad one where that is asked for.
+    fn judge(&mut self, now: u64) -> Option<Change> {
+        let Phase::HalfOpen(probes) = &self.phase else { return None };
+        let strict = self.strict_probes && probes.bad + probes.slow > 0;
+        if !strict && probes.ended() < self.probes() {
+            return None;
+        }
+        let extra = self.extra.as_deref();
+        let limit = |rule: Option<&(Ratio, Sliding)>| rule.map_or(0.5, |(ratio, _)| ratio.ratio);
+        let share = |count: u32| f64::from(count) / f64::from(probes.ended().max(1));
+        let bad = share(probes.bad) >= limit(extra.and_then(|extra| extra.failure_ratio.as_ref()));
+        let slow = share(probes.slow) >= limit(extra.and_then(|extra| extra.slow_ratio.as_ref()));
+        if !(strict || bad || slow) {
+            return Some(self.change(|machine| machine.close(now)));
+        }
+        self.level = self.level.saturating_add(1);
+        let change = self.change(|machine| {
+            let until = machine.open(now, Cause::Probe);
+            machine.phase = Phase::Open { until };
+        });
+        Some(change.pausing(self.refusing_until(), now))
+    }
+
+    /// The end of the pause that begins now.
+    fn open(&mut self, now: u64, cause: Cause) -> u64 {
+        self.cause = Some(cause);
+        let dice = self.dice.f64();
+        let pause = self.pause_of(self.rule.unwrap_or(cause));
+        let mut until = now.saturating_add(nanos(pause.at(self.level, dice)));
+        if self.wait_until > now {
+            let spread = Duration::from_nanos(self.wait_until - now).mul_f64(1.0 + pause.jitter * dice);
+            until = until.max(now.saturating_add(nanos(spread.min(Breaker::MAX_RETRY_AFTER))));
+        }
+        until
+    }
+
+    fn pause_of(&self, cause: Cause) -> Pause {
+        let (min, max, jitter) = self.pause;
+        let steps = Steps::Doubling { min: Duration::from_nanos(min), max: Duration::from_nanos(max) };
+        let own = Pause { steps, jitter: f64::from(jitter) };
+        let Some(extra) = self.extra.as_deref() else { return own };
+        let of_rule = match cause {
+            Cause::Evidence => extra.evidence_pause,
+            Cause::FailureRatio => extra.failure_ratio.as_ref().and_then(|(rule, _)| rule.pause),
+            Cause::SlowRatio => extra.slow_ratio.as_ref().and_then(|(rule, _)| rule.pause),
+            Cause::Consecutive => extra.consecutive.and_then(|rule| rule.pause),
+            Cause::Start | Cause::Probe | Cause::Forced => None,
+        };
+        of_rule.or(extra.pause).unwrap_or(own)
+    }
+
+    fn close(&mut self, now: u64) {
+        self.forget();
+        let length = self.ramp.saturating_mul(1 << self.ramp_trips.min(16));
+        if length == 0 {
+            self.recovered();
+        } else {
+            self.phase = Phase::Recovering(Box::new(Ramp::new(now, length)));
+        }
+    }
+
+    fn recovered(&mut self) {
+        self.phase = Phase::Closed;
+        (self.level, self.ramp_trips, self.rule) = (0, 0, None);
+    }
+
+    fn forget(&mut self) {
+        self.wait_until = 0;
+        if let Some(cusum) = &mut self.cusum {
+            cusum.clear();
+        }
+        if let Some(extra) = &mut self.extra {
+            extra.row = 0;
+            for (_, seen) in extra.failure_ratio.iter_mut().chain(&mut extra.slow_ratio) {
+                seen.clear();
+            }
+        }
+    }
+
+    /// Makes a change of state: a new generation, and one event.
+    fn change(&mut self, change: impl FnOnce(&mut Self)) -> Change {
+        let from = self.state();
+        change(self);
+        self.generation += 1;
+        let to = self.state();
+        let cause = match to {
+            State::Open => self.cause,
+            State::ForcedOpen => Some(Cause::Forced),
+            _ => None,
+        };
+        Change { from, to, cause, pause: None, generation: self.generation }
+    }
+
+    pub(crate) fn set_mode(&mut self, mode: Mode) -> Option<Change> {
+        if self.mode == mode {
+            return None;
+        }
+        let change = self.change(|machine| machine.mode = mode);
+        (change.from != change.to).then_some(change)
+    }
+
+    /// Opens the circuit for a while, whatever it has seen; afterwards it probes.
+    pub(crate) fn force_open_for(&mut self, pause: Duration, now: u64) -> Change {
+        let change = self.change(|machine| {
+            if machine.mode != Mode::Shadow {
+                machine.mode = Mode::Normal;
+            }
+            (machine.rule, machine.cause) = (None, Some(Cause::Forced));
+            machine.phase = Phase::Open { until: now.saturating_add(nanos(pause)) };
+        });
+        change.pausing(self.refusing_until(), now)
+    }
+
+    /// Turns an open circuit half-open before its time.
+    pub(crate) fn half_open(&mut self) -> Result<Option<Change>, ImpossibleChange> {
+        match self.state() {
+            State::HalfOpen => Ok(None),
+            State::Open => Ok(Some(self.change(|machine| machine.phase = Phase::HalfOpen(Box::default())))),
+            from => Err(ImpossibleChange { from, to: State::HalfOpen }),
+        }
+    }
+
+    /// Closes the circuit and forgets all that was seen, escalation included.
+    pub(crate) fn reset(&mut self) -> Option<Change> {
+        let change = self.change(|machine| {
+            if machine.mode == Mode::ForcedOpen {
+                machine.mode = Mode::Normal;
+            }
+            machine.forget();
+            machine.recovered();
+            machine.cause = None;
+        });
+        (change.from != change.to).then_some(change)
+    }
+
+    /// The evidence as a share of its threshold; zero where the rule is off.
+    pub(crate) fn evidence(&self) -> f64 {
+        self.cusum.as_ref().map_or(0.0, Cusum::share)
+    }
+
+    /// The share of requests that is admitted.
+    pub(crate) fn share(&mut self, now: u64) -> f64 {
+        match (self.state(), &mut self.phase) {
+            (State::Closed, Phase::Recovering(ramp)) => ramp.share(now),
+            (State::Closed | State::Disabled, _) => 1.0,
+            _ => 0.0,
+        }
+    }
+
+    /// What the windows of the failure and the slow ratio hold, each with whether that is enough for a verdict.
+    pub(crate) fn windows(&mut self, now: u64) -> [Option<(Counts, bool)>; 2] {
+        let Some(extra) = &mut self.extra else { return [None; 2] };
+        [&mut extra.failure_ratio, &mut extra.slow_ratio].map(|rule| {
+            rule.as_mut().map(|(ratio, seen)| {
+                let counts = seen.counts(now);
+                (counts, counts.requests >= u64::from(ratio.min_requests))
+            })
+        })
+    }
+}
+
+impl Extra {
+    fn has_rules(&self) -> bool {
+        self.failure_ratio.is_some() || self.slow_ratio.is_some() || self.consecutive.is_some()
+    }
+
+    fn is_used(&self) -> bool {
+        self.has_rules() || self.pause.is_some() || self.evidence_pause.is_some()
+    }
+}
+
+impl Change {
+    fn pausing(mut self, until: Option<u64>, now: u64) -> Self {
+        self.pause = until.map(|until| Duration::from_nanos(until.saturating_sub(now)));
+        self
+    }
+}
+
+/// Adds a call to the window of a rule, and says whether the rule fires.
+fn reached(rule: &mut Option<(Ratio, Sliding)>, now: u64, bad: bool) -> bool {
+    let Some((rule, seen)) = rule else { return false };
+    seen.add(now, bad);
+    let counts = seen.counts(now);
+    counts.requests >= u64::from(rule.min_requests) && counts.ratio().is_some_and(|ratio| ratio >= rule.ratio)
+}
