@@ -106,7 +106,7 @@ impl Machine {
             failures: 0,
             throttled: 0,
             slow: 0,
-            dice: value.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed),
+            dice: dice(value.seed),
         };
         machine.update(value, 0);
         if value.start_open {
@@ -500,8 +500,8 @@ impl Machine {
     }
 
     /// The share of requests that is admitted.
-    pub(crate) fn share(&mut self, now: u64) -> f64 {
-        match (self.state(), &mut self.phase) {
+    pub(crate) fn share(&self, now: u64) -> f64 {
+        match (self.state(), &self.phase) {
             (State::Closed, Phase::Recovering(ramp)) => ramp.share(now),
             (State::Closed | State::Disabled, _) => 1.0,
             _ => 0.0,
@@ -535,6 +535,14 @@ impl Change {
         self.pause = until.map(|until| Duration::from_nanos(until.saturating_sub(now)));
         self
     }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "without a seed every breaker has dice of its own, so that callers do not probe in step"
+)]
+fn dice(seed: Option<u64>) -> fastrand::Rng {
+    seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed)
 }
 
 /// Adds a call to the window of a rule, and says whether the rule fires.

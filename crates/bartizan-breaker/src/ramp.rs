@@ -6,11 +6,9 @@ use crate::breaker::Breaker;
 #[derive(Debug)]
 pub(crate) struct Ramp {
     length: u64,
-    share: f64,
-    /// When the share was last brought up to date.
-    at: u64,
-    /// Until when the share does not grow, nor is cut again.
-    hold: u64,
+    /// The share at the instant from which on it grows. Before, it neither grows nor is cut.
+    base: f64,
+    from: u64,
     /// What the share has admitted in part: a request passes when it is whole.
     credit: f64,
     /// When the floor's bucket will be full again (GCRA).
@@ -23,16 +21,14 @@ const CUT: f64 = 0.6;
 
 impl Ramp {
     pub(crate) fn new(now: u64, length: u64) -> Self {
-        Self { length, share: 0.0, at: now, hold: now, credit: 0.0, full_at: now }
+        Self { length, base: 0.0, from: now, credit: 0.0, full_at: now }
     }
 
-    /// Brings the share up to `now` and returns it; at 1 the ramp is over.
+    /// The share at `now`; at 1 the ramp is over.
     #[allow(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
-    pub(crate) fn share(&mut self, now: u64) -> f64 {
-        let growing = now.saturating_sub(self.at.max(self.hold));
-        self.share = (self.share + growing as f64 / self.length as f64).min(1.0);
-        self.at = self.at.max(now);
-        self.share
+    pub(crate) fn share(&self, now: u64) -> f64 {
+        let growing = now.saturating_sub(self.from);
+        (self.base + growing as f64 / self.length as f64).min(1.0)
     }
 
     /// Admits a request by the share, or by the floor while less than it has passed.
@@ -41,20 +37,22 @@ impl Ramp {
         let by_share = self.credit >= 1.0;
         let full_at = self.full_at.max(now);
         let by_floor = full_at - now <= SECOND - FLOOR_GAP;
-        if by_share {
-            self.credit -= 1.0;
-        }
         if by_floor {
             self.full_at = full_at.saturating_add(FLOOR_GAP);
         }
-        by_share || by_floor
+        let admits = by_share || by_floor;
+        if admits {
+            // What the floor lets through is set off against the share, within a second's worth.
+            self.credit = (self.credit - 1.0).max(-f64::from(Breaker::RAMP_FLOOR));
+        }
+        admits
     }
 
     /// Hears that there is evidence of failure again.
     pub(crate) fn cut(&mut self, now: u64) {
-        if now >= self.hold {
-            self.share = CUT * self.share(now);
-            self.hold = now.saturating_add(SECOND);
+        if now >= self.from {
+            self.base = CUT * self.share(now);
+            self.from = now.saturating_add(SECOND);
         }
     }
 }
