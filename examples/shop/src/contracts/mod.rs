@@ -1,0 +1,8 @@
+//! What the services say to each other, and all that one may know of another.
+
+pub mod bank;
+pub mod order;
+pub mod payment;
+pub mod problems;
+pub mod product;
+pub mod user;

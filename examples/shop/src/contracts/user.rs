@@ -1,0 +1,34 @@
+//! Users and sessions, over HTTP.
+
+use serde::{Deserialize, Serialize};
+
+/// `POST /users`
+#[derive(Deserialize)]
+pub struct Register {
+    pub name: String,
+    pub email: String,
+    pub password: String,
+}
+
+/// `POST /users` → 201, `GET /users/{id}` → 200
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct User {
+    pub id: String,
+    pub name: String,
+    pub email: String,
+}
+
+/// `POST /sessions`
+#[derive(Deserialize)]
+pub struct LogIn {
+    pub email: String,
+    pub password: String,
+}
+
+/// `POST /sessions` → 200
+#[derive(Deserialize, Serialize)]
+pub struct Session {
+    pub token: String,
+    /// Seconds until the token is refused.
+    pub expires_in: i64,
+}

@@ -1,0 +1,13 @@
+//! What every service is made of and none of them owns.
+
+pub mod auth;
+pub mod body;
+pub mod clock;
+pub mod config;
+pub mod failure;
+pub mod health;
+pub mod id;
+pub mod peer;
+pub mod problem;
+pub mod serve;
+pub mod store;

@@ -1,0 +1,64 @@
+//! The accept loop of every service.
+//!
+//! `axum::serve` waits for ever on a connection that says nothing. Here a connection is closed when its first byte,
+//! the rest of a request's head, its next request or the next byte of an exchange takes too long, and there are
+//! never more connections than the cap.
+
+mod activity;
+mod connection;
+mod held;
+mod limits;
+#[cfg(test)]
+mod tests;
+
+pub use limits::Limits;
+
+use axum::Router;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+/// Pause after an accept that failed for want of file descriptors or memory.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// Serves until `stop` turns true (or its sender is gone), then closes the listener and returns when the requests
+/// under way have been answered.
+///
+/// # Cancel safety
+///
+/// Dropped, it closes the listener and every connection at once.
+pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, mut stop: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let mut connections = JoinSet::new();
+    let accept = async {
+        loop {
+            // The place comes first: connections over the cap wait in the kernel's queue and cost nothing here.
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let stream = loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => break stream,
+                    Err(error) => {
+                        tracing::warn!(%error, "no connection could be accepted");
+                        tokio::time::sleep(BREATH).await;
+                    }
+                }
+            };
+            let connection = connection::drive(stream, routes.clone(), limits, stop.clone());
+            connections.spawn(async move {
+                connection.await;
+                drop(place);
+            });
+            while connections.try_join_next().is_some() {}
+        }
+    };
+    let mut stopped = stop.clone();
+    tokio::select! {
+        () = accept => {}
+        _ = stopped.wait_for(|stop| *stop) => {}
+    }
+    drop(listener);
+    stop.mark_unchanged();
+    while connections.join_next().await.is_some() {}
+}

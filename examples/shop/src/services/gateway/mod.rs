@@ -1,0 +1,64 @@
+//! The front of the shop: one REST API before five services.
+
+mod orders;
+mod payments;
+mod products;
+mod relay;
+mod users;
+
+use crate::parts::auth::Gatekeeper;
+use crate::parts::config::{Config, Name};
+use crate::parts::failure::Failure;
+use crate::parts::peer::Peer;
+use crate::parts::{health, problem};
+use crate::stacks::{self, Payments};
+use axum::Router;
+use axum::extract::FromRef;
+use axum::routing::{get, post};
+use http::header::CONTENT_TYPE;
+
+const OPENAPI: &str = include_str!("openapi.json");
+
+#[derive(Clone)]
+struct Service {
+    users: Peer,
+    products: Peer,
+    orders: Peer,
+    payments: Payments,
+    gatekeeper: Gatekeeper,
+}
+
+impl FromRef<Service> for Gatekeeper {
+    fn from_ref(service: &Service) -> Self {
+        service.gatekeeper.clone()
+    }
+}
+
+/// Returns the routes. The services behind them need not be there yet.
+///
+/// # Errors
+///
+/// When the address of one is no URL.
+pub fn start(config: &Config) -> Result<Router, Failure> {
+    let users = stacks::gateway_to_user(&config.url(Name::User))?;
+    let service = Service {
+        gatekeeper: Gatekeeper::new(users.clone()),
+        users,
+        products: stacks::gateway_to_product(&config.url(Name::Product))?,
+        orders: stacks::gateway_to_order(&config.url(Name::Order))?,
+        payments: stacks::gateway_to_payment(&config.url(Name::Payment))?,
+    };
+    let routes = Router::new()
+        .route("/api/v1/users", post(users::register))
+        .route("/api/v1/users/me", get(users::me))
+        .route("/api/v1/sessions", post(users::log_in))
+        .route("/api/v1/products", get(products::list))
+        .route("/api/v1/products/{id}", get(products::read))
+        .route("/api/v1/orders", post(orders::place).get(orders::list))
+        .route("/api/v1/orders/{id}", get(orders::read))
+        .route("/api/v1/orders/{id}/cancel", post(orders::cancel))
+        .route("/api/v1/payments/{id}", get(payments::read));
+    let openapi = get(async || ([(CONTENT_TYPE, "application/json")], OPENAPI));
+    let routes = stacks::gateway(routes.with_state(service)).route("/openapi.json", openapi);
+    Ok(problem::fallbacks(routes.merge(health::routes(None))))
+}

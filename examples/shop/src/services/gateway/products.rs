@@ -1,0 +1,13 @@
+use super::Service;
+use super::relay::relay;
+use crate::parts::problem::Problem;
+use axum::extract::{Request, State};
+use axum::response::Response;
+
+pub(super) async fn list(State(service): State<Service>, request: Request) -> Result<Response, Problem> {
+    relay(&service.products, request).await
+}
+
+pub(super) async fn read(State(service): State<Service>, request: Request) -> Result<Response, Problem> {
+    relay(&service.products, request).await
+}

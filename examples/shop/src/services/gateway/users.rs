@@ -1,0 +1,52 @@
+use super::Service;
+use super::relay::relay;
+use crate::contracts::order::{Order, Orders};
+use crate::contracts::user::User;
+use crate::parts::auth::Customer;
+use crate::parts::problem::Problem;
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde::Serialize;
+
+/// How many of the last orders go with a user.
+const LAST: usize = 5;
+
+pub(super) async fn register(State(service): State<Service>, request: Request) -> Result<Response, Problem> {
+    relay(&service.users, request).await
+}
+
+pub(super) async fn log_in(State(service): State<Service>, request: Request) -> Result<Response, Problem> {
+    relay(&service.users, request).await
+}
+
+/// A user with the last orders; `null` when they cannot be had now.
+#[derive(Serialize)]
+pub(super) struct Me {
+    #[serde(flatten)]
+    user: User,
+    orders: Option<Vec<Order>>,
+}
+
+/// Asks two services at once.
+pub(super) async fn me(State(service): State<Service>, customer: Customer) -> Result<Json<Me>, Problem> {
+    let path = format!("/users/{}", customer.id);
+    let (user, orders) = tokio::join!(service.users.get(&path), last_orders(&service, &customer));
+    let user = user?;
+    if user.status == StatusCode::NOT_FOUND {
+        return Err(Problem::not_found("there is no such user"));
+    }
+    Ok(Json(Me { user: user.json()?, orders }))
+}
+
+async fn last_orders(service: &Service, customer: &Customer) -> Option<Vec<Order>> {
+    let token = HeaderValue::try_from(format!("Bearer {}", customer.token)).ok()?;
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, token)]);
+    let answer = service.orders.send(Method::GET, "/orders", headers, Bytes::new()).await.ok()?;
+    let Orders { mut orders } = answer.json().ok()?;
+    orders.truncate(LAST);
+    Some(orders)
+}

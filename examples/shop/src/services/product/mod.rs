@@ -1,0 +1,109 @@
+//! Products, their stock, and reservations of it.
+
+mod catalogue;
+mod reservations;
+mod shelves;
+
+use crate::contracts::problems;
+use crate::contracts::product::{Product, Products, Reservation, Reserve};
+use crate::parts::body::Input;
+use crate::parts::config::Config;
+use crate::parts::failure::Failure;
+use crate::parts::health;
+use crate::parts::id::Id;
+use crate::parts::problem::{self, Problem};
+use crate::parts::store::Store;
+use crate::stacks;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use http::StatusCode;
+use reservations::{No, Reservations};
+use serde::Deserialize;
+use shelves::Shelves;
+
+#[derive(Clone)]
+struct Service {
+    shelves: Shelves,
+    reservations: Reservations,
+}
+
+/// Opens the store, fills the shelves of a fresh one, and returns the routes.
+///
+/// # Errors
+///
+/// When the store cannot be opened.
+pub async fn start(config: &Config) -> Result<Router, Failure> {
+    let store = Store::open(&config.data_dir, "product", &[shelves::TABLE, reservations::TABLE]).await?;
+    let shelves = Shelves::new(store.clone());
+    let filled = shelves.fill(catalogue::FRESH).await;
+    filled.map_err(|why| Failure::new(format!("the shelves cannot be filled: {why}.")))?;
+    let service = Service { shelves, reservations: Reservations::new(store.clone()) };
+    let routes = Router::new()
+        .route("/products", get(list))
+        .route("/products/{id}", get(read))
+        .route("/reservations/{order}", put(reserve).delete(release))
+        .route("/reservations/{order}/commit", post(commit));
+    let routes = stacks::product(routes.with_state(service)).merge(health::routes(Some(store)));
+    Ok(problem::fallbacks(routes))
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    category: Option<String>,
+}
+
+async fn list(
+    State(service): State<Service>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Json<Products>, Problem> {
+    let bad =
+        |refused: QueryRejection| Problem::new(StatusCode::BAD_REQUEST, "bad-query", refused.body_text());
+    let Query(Wanted { category }) = wanted.map_err(bad)?;
+    let products = service.shelves.list(category.as_deref()).await?;
+    Ok(Json(Products { products }))
+}
+
+async fn read(State(service): State<Service>, Id(id): Id) -> Result<Json<Product>, Problem> {
+    service.shelves.find(&id).await?.map(Json).ok_or_else(|| Problem::not_found("there is no such product"))
+}
+
+async fn reserve(
+    State(service): State<Service>,
+    Id(order): Id,
+    Input(wanted): Input<Reserve>,
+) -> Result<Json<Reservation>, Problem> {
+    Ok(Json(service.reservations.hold(&order, &wanted.items).await?))
+}
+
+async fn commit(State(service): State<Service>, Id(order): Id) -> Result<Json<Reservation>, Problem> {
+    Ok(Json(service.reservations.commit(&order).await?))
+}
+
+async fn release(State(service): State<Service>, Id(order): Id) -> Result<StatusCode, Problem> {
+    service.reservations.release(&order).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl From<No> for Problem {
+    fn from(no: No) -> Self {
+        match no {
+            No::OutOfStock(id) => Self::new(
+                StatusCode::CONFLICT,
+                problems::OUT_OF_STOCK,
+                format!("there are not so many of {id}"),
+            ),
+            No::Unknown(id) => {
+                let detail = format!("there is no product {id}");
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, problems::UNKNOWN_PRODUCT, detail)
+            }
+            No::Released => {
+                Self::new(StatusCode::CONFLICT, problems::RELEASED, "the reservation was given back")
+            }
+            No::Missing => Self::not_found("there is no such reservation"),
+            No::Invalid(why) => Self::invalid(why),
+            No::Store(error) => error.into(),
+        }
+    }
+}

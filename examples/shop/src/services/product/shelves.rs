@@ -1,0 +1,76 @@
+//! The products' rows. `stock + reserved + sold` of a row never changes.
+
+use super::catalogue::Fresh;
+use crate::contracts::product::Product;
+use crate::parts::store::Store;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS products (
+    id VARCHAR(40) PRIMARY KEY,
+    name VARCHAR(255) NOT NULL,
+    category VARCHAR(40) NOT NULL,
+    price_cents BIGINT NOT NULL,
+    stock BIGINT NOT NULL,
+    reserved BIGINT NOT NULL,
+    sold BIGINT NOT NULL
+)";
+
+/// How many of each a fresh shop has.
+const FRESH_STOCK: i64 = 1000;
+
+#[derive(Clone)]
+pub(super) struct Shelves(Store);
+
+impl Shelves {
+    pub(super) fn new(store: Store) -> Self {
+        Self(store)
+    }
+
+    /// Fills the shelves when there is nothing on them.
+    pub(super) async fn fill(&self, fresh: &[Fresh]) -> sqlx::Result<()> {
+        let mut transaction = self.0.write().await?;
+        if sqlx::query("SELECT id FROM products").fetch_optional(&mut *transaction).await?.is_some() {
+            return Ok(());
+        }
+        for Fresh { id, name, category, price_cents } in fresh {
+            let insert = sqlx::query(
+                "INSERT INTO products (id, name, category, price_cents, stock, reserved, sold)
+                 VALUES ($1, $2, $3, $4, $5, 0, 0)",
+            );
+            let insert = insert.bind(*id).bind(*name).bind(*category).bind(*price_cents).bind(FRESH_STOCK);
+            insert.execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
+    }
+
+    /// All products, or those of a category.
+    pub(super) async fn list(&self, category: Option<&str>) -> sqlx::Result<Vec<Product>> {
+        let rows = match category {
+            Some(category) => sqlx::query(
+                "SELECT id, name, category, price_cents, stock FROM products WHERE category = $1 ORDER BY id",
+            )
+            .bind(category),
+            None => sqlx::query(
+                "SELECT id, name, category, price_cents, stock FROM products ORDER BY category, id",
+            ),
+        };
+        rows.fetch_all(self.0.pool()).await?.iter().map(product).collect()
+    }
+
+    pub(super) async fn find(&self, id: &str) -> sqlx::Result<Option<Product>> {
+        let row =
+            sqlx::query("SELECT id, name, category, price_cents, stock FROM products WHERE id = $1").bind(id);
+        row.fetch_optional(self.0.pool()).await?.as_ref().map(product).transpose()
+    }
+}
+
+fn product(row: &AnyRow) -> sqlx::Result<Product> {
+    Ok(Product {
+        id: row.try_get(0)?,
+        name: row.try_get(1)?,
+        category: row.try_get(2)?,
+        price_cents: row.try_get(3)?,
+        stock: row.try_get(4)?,
+    })
+}
