@@ -27,7 +27,7 @@ def normal(package):
     return [
         dependency
         for dependency in package["dependencies"]
-        if dependency["kind"] is None and not dependency["optional"] and dependency["target"] != "cfg(loom)"
+        if dependency["kind"] is None and not dependency["optional"] and dependency["target"] != "cfg(bartizan_loom)"
     ]
 
 

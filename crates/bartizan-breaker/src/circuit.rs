@@ -232,7 +232,14 @@ impl Circuit {
 
     /// Settles the machine, changes it, and tells what has changed once the lock is free.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Machine, u64) -> (T, Option<Change>)) -> T {
-        let now = self.now();
+        self.change_at(self.now(), change)
+    }
+
+    pub(crate) fn change_at<T>(
+        &self,
+        now: u64,
+        change: impl FnOnce(&mut Machine, u64) -> (T, Option<Change>),
+    ) -> T {
         let mut machine = self.lock();
         let settled = machine.settle(now);
         let (out, changed) = change(&mut machine, now);
@@ -241,6 +248,11 @@ impl Circuit {
         self.tell(settled);
         self.tell(changed);
         out
+    }
+
+    #[cfg(all(test, bartizan_loom))]
+    pub(crate) fn until(&self) -> u64 {
+        self.until.load(Ordering::Acquire)
     }
 
     pub(crate) fn successes(&self) -> u64 {
@@ -266,5 +278,18 @@ impl Circuit {
         if let Some(change) = change {
             event::tell(self.label(), change);
         }
+    }
+}
+
+#[cfg(all(test, not(bartizan_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circuit_fits_into_256_bytes() {
+        let counts_of_arc = 2 * size_of::<usize>();
+        let size = size_of::<Circuit>() + counts_of_arc;
+        println!("{size} {}", size_of::<Machine>());
+        assert!(size <= 256, "{size}");
     }
 }

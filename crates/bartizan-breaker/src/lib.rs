@@ -38,6 +38,8 @@ mod evidence;
 mod handle;
 mod keyed;
 mod layer;
+#[cfg(all(test, bartizan_loom))]
+mod loom_models;
 mod machine;
 mod pause;
 mod permit;

@@ -22,12 +22,14 @@ pub(crate) struct Machine {
     rule: Option<Cause>,
     cause: Option<Cause>,
     /// Failed rounds of probes, and trips during recovery, since the circuit was last well.
-    level: u32,
-    ramp_trips: u32,
+    level: u8,
+    ramp_trips: u8,
     generation: u64,
     cusum: Option<Cusum>,
     extra: Option<Box<Extra>>,
-    pause: (u64, u64, f32),
+    /// The shortest and the longest pause.
+    pause: (u64, u64),
+    jitter: f32,
     pub(crate) trips: u32,
     lease: u64,
     ramp: u64,
@@ -98,7 +100,8 @@ impl Machine {
             generation: 0,
             cusum: None,
             extra: None,
-            pause: (0, 0, 0.0),
+            pause: (0, 0),
+            jitter: 0.0,
             trips: 0,
             lease: 0,
             ramp: 0,
@@ -136,10 +139,11 @@ impl Machine {
                 None => (ratio, Sliding::new(ratio.window)),
             })
         };
-        self.pause = (0, 0, value.pause.jitter as f32);
+        self.pause = (0, 0);
+        self.jitter = value.pause.jitter as f32;
         let mut list = None;
         match value.pause.steps {
-            Steps::Doubling { min, max } => (self.pause.0, self.pause.1) = (nanos(min), nanos(max)),
+            Steps::Doubling { min, max } => self.pause = (nanos(min), nanos(max)),
             Steps::List { .. } => list = Some(value.pause),
         }
         let extra = Extra {
@@ -322,7 +326,7 @@ impl Machine {
         }
         let level = self.next_level();
         let longest =
-            fired.into_iter().flatten().rev().max_by_key(|cause| self.pause_of(*cause).at(level, 0.5));
+            fired.into_iter().flatten().rev().max_by_key(|cause| self.pause_of(*cause).at(level.into(), 0.5));
         if longest.is_none() {
             self.watch_recovery(sign, now);
         }
@@ -338,7 +342,7 @@ impl Machine {
     }
 
     /// A trip on the way back counts as one more failed round.
-    fn next_level(&self) -> u32 {
+    fn next_level(&self) -> u8 {
         match self.phase {
             Phase::Recovering(_) => self.level.saturating_add(1),
             _ => self.level,
@@ -387,7 +391,7 @@ impl Machine {
         self.cause = Some(cause);
         let dice = self.dice.f64();
         let pause = self.pause_of(self.rule.unwrap_or(cause));
-        let mut until = now.saturating_add(nanos(pause.at(self.level, dice)));
+        let mut until = now.saturating_add(nanos(pause.at(self.level.into(), dice)));
         if self.wait_until > now {
             let spread = Duration::from_nanos(self.wait_until - now).mul_f64(1.0 + pause.jitter * dice);
             until = until.max(now.saturating_add(nanos(spread.min(Breaker::MAX_RETRY_AFTER))));
@@ -396,9 +400,9 @@ impl Machine {
     }
 
     fn pause_of(&self, cause: Cause) -> Pause {
-        let (min, max, jitter) = self.pause;
+        let (min, max) = self.pause;
         let steps = Steps::Doubling { min: Duration::from_nanos(min), max: Duration::from_nanos(max) };
-        let own = Pause { steps, jitter: f64::from(jitter) };
+        let own = Pause { steps, jitter: f64::from(self.jitter) };
         let Some(extra) = self.extra.as_deref() else { return own };
         let of_rule = match cause {
             Cause::Evidence => extra.evidence_pause,
