@@ -1,0 +1,93 @@
+use crate::reason::Reason;
+use crate::span::Span;
+use bartizan_core::Instant;
+use std::time::Duration;
+
+/// All that bounds a call when it begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) now: Instant,
+    /// The layer's own total.
+    pub(crate) own: Span,
+    /// The deadline of the context.
+    pub(crate) context: Option<Instant>,
+    /// The time left by the request's header.
+    pub(crate) header: Option<Duration>,
+    /// The least time that must be left.
+    pub(crate) least: Span,
+}
+
+impl Arrival {
+    /// Returns the earliest deadline, none if no end is in sight, or why the call need not begin.
+    #[inline]
+    pub(crate) fn judge(&self) -> Result<Option<Instant>, Reason> {
+        let left = self.left();
+        if left == Span::ZERO {
+            return Err(Reason::Expired);
+        }
+        if left < self.least {
+            return Err(Reason::TooLittle);
+        }
+        Ok(left.after(self.now))
+    }
+
+    /// The time that is left to the call.
+    #[inline]
+    pub(crate) fn left(&self) -> Span {
+        let context = self.context.map_or(Span::ENDLESS, |deadline| Span::between(self.now, deadline));
+        let header = self.header.map_or(Span::ENDLESS, Span::from);
+        self.own.min(context).min(header)
+    }
+
+    /// What would bound the call if nobody had sent a deadline along.
+    pub(crate) const fn alone(self) -> Self {
+        Self { context: None, header: None, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn check(own: Duration, context: Option<Duration>, header: Option<Duration>, least: Duration) -> String {
+        let now = Instant::now();
+        let arrival = Arrival {
+            now,
+            own: own.into(),
+            context: context.map(|left| now + left),
+            header,
+            least: least.into(),
+        };
+        match arrival.judge() {
+            Ok(None) => "never".into(),
+            Ok(Some(deadline)) => format!("{:?}", deadline - now),
+            Err(reason) => format!("{reason:?}"),
+        }
+    }
+
+    #[test]
+    fn the_earliest_counts() {
+        let (s, zero, max) = (1000 * MS, Duration::ZERO, Duration::MAX);
+        for (own, context, header, least, ought) in [
+            (2 * s, None, None, zero, "2s"),
+            (2 * s, None, Some(500 * MS), zero, "500ms"),
+            (2 * s, None, Some(10 * s), zero, "2s"),
+            (2 * s, Some(300 * MS), Some(500 * MS), zero, "300ms"),
+            (2 * s, None, Some(max), zero, "2s"),
+            (max, None, None, zero, "never"),
+            (max, None, Some(max), zero, "never"),
+            (max, None, Some(s), zero, "1s"),
+            (zero, None, None, zero, "Expired"),
+            (zero, Some(s), Some(s), zero, "Expired"),
+            (s, None, Some(zero), zero, "Expired"),
+            (s, Some(zero), None, zero, "Expired"),
+            (s, None, Some(zero), 10 * MS, "Expired"),
+            (s, None, Some(2 * MS), 10 * MS, "TooLittle"),
+            (s, None, Some(10 * MS), 10 * MS, "10ms"),
+        ] {
+            assert_eq!(check(own, context, header, least), ought, "{own:?} {context:?} {header:?} {least:?}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+use crate::call::earlier;
+use crate::reason::Reason;
+use crate::shared::Shared;
+use crate::span::Span;
+use crate::timer::Timer;
+use crate::watch::{Lesson, end};
+use bartizan_core::{Context, Instant};
+use bartizan_http::{End, refused_grpc_trailers};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll, ready};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+pin_project! {
+    /// Response body that ends at the deadline of its call.
+    ///
+    /// In HTTP it then fails with the [`Refused`](bartizan_core::Refused), which the reader sees as a broken body; in gRPC it ends with trailers of
+    /// code 4. A frame that is there at the deadline is still yielded, and the last frame whenever it comes. A refusal is such a
+    /// body as well.
+    pub struct DeadlineBody<B> {
+        #[pin]
+        content: Content<B>,
+    }
+}
+
+pin_project! {
+    #[project = ContentProj]
+    enum Content<B> {
+        Full { data: Option<Vec<u8>> },
+        Inner { #[pin] body: B, #[pin] timer: Timer, bounds: Bounds },
+    }
+}
+
+/// What bounds a body, and who hears of its end.
+struct Bounds {
+    context: Option<Context>,
+    idle: Span,
+    /// When the reader began to wait for the next frame, if the pause is bounded.
+    waiting: Option<Instant>,
+    begun: bool,
+    grpc: bool,
+    shared: Option<Arc<Shared>>,
+    lesson: Option<Lesson>,
+}
+
+impl<B: Body> DeadlineBody<B> {
+    #[inline]
+    pub(crate) fn new(
+        body: B,
+        context: Option<Context>,
+        idle: Span,
+        grpc: bool,
+        shared: Option<Arc<Shared>>,
+        lesson: Option<Lesson>,
+    ) -> Self {
+        let mut bounds = Bounds { context, idle, waiting: None, begun: false, grpc, shared, lesson };
+        if body.is_end_stream() {
+            bounds.finish(End::Eof);
+        }
+        Self { content: Content::Inner { body, timer: Timer::new(), bounds } }
+    }
+}
+
+impl<B> DeadlineBody<B> {
+    /// Makes the body of a refusal.
+    pub(crate) fn full(data: Vec<u8>) -> Self {
+        Self { content: Content::Full { data: (!data.is_empty()).then_some(data) } }
+    }
+
+    /// Drops the inner body and ends this one by an error, or for gRPC by trailers.
+    #[cold]
+    fn cut<D>(self: Pin<&mut Self>, reason: Reason) -> Option<Result<Frame<D>, BoxError>> {
+        let mut content = self.project().content;
+        let ContentProj::Inner { bounds, .. } = content.as_mut().project() else { return None };
+        let refused = end(bounds.shared.as_deref(), reason);
+        let grpc = bounds.grpc;
+        content.set(Content::Full { data: None });
+        Some(if grpc { Ok(Frame::trailers(refused_grpc_trailers(&refused))) } else { Err(refused.into()) })
+    }
+}
+
+impl Bounds {
+    #[inline]
+    fn enter<R>(&self, step: impl FnOnce() -> R) -> R {
+        match self.context {
+            Some(context) => context.enter(step),
+            None => step(),
+        }
+    }
+
+    #[inline]
+    fn finish(&mut self, end: End<'_>) {
+        if let Some(lesson) = self.lesson.take() {
+            lesson.finish(end);
+        }
+    }
+
+    /// Hears of a frame; says whether it comes too late. The first is never late, so that a short body costs no clock read.
+    #[inline]
+    fn late<B: Body>(&mut self, frame: &Frame<B::Data>, body: &B) -> bool {
+        self.waiting = None;
+        if let Some(trailers) = frame.trailers_ref() {
+            self.finish(End::Trailers(trailers));
+            return false;
+        }
+        if body.is_end_stream() {
+            self.finish(End::Eof);
+            return false;
+        }
+        let begun = std::mem::replace(&mut self.begun, true);
+        begun && self.context.and_then(|context| context.deadline()).is_some_and(|at| Instant::now() > at)
+    }
+
+    /// Ready with the reason once the body has to end.
+    fn poll_due(&mut self, timer: Pin<&mut Timer>, cx: &mut task::Context<'_>) -> Poll<Reason> {
+        let idle = match self.idle {
+            Span::ENDLESS => None,
+            idle => idle.after(*self.waiting.get_or_insert_with(Instant::now)),
+        };
+        match earlier(self.context, idle.map(|at| (at, Reason::Idle))) {
+            Some((at, reason)) => timer.poll(at, cx).map(|()| reason),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<B> Body for DeadlineBody<B>
+where
+    B: Body,
+    B::Data: From<Vec<u8>>,
+    B::Error: Into<BoxError>,
+{
+    type Data = B::Data;
+    type Error = BoxError;
+
+    #[inline]
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
+        let (mut body, timer, bounds) = match self.as_mut().project().content.project() {
+            ContentProj::Full { data } => {
+                return Poll::Ready(data.take().map(|data| Ok(Frame::data(data.into()))));
+            }
+            ContentProj::Inner { body, timer, bounds } => (body, timer, bounds),
+        };
+        let reason = match bounds.enter(|| body.as_mut().poll_frame(cx)) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if !bounds.late(&frame, &*body) {
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                Reason::Total
+            }
+            Poll::Ready(Some(Err(error))) => {
+                bounds.finish(End::Error);
+                return Poll::Ready(Some(Err(error.into())));
+            }
+            Poll::Ready(None) => {
+                bounds.finish(End::Eof);
+                return Poll::Ready(None);
+            }
+            Poll::Pending => ready!(bounds.poll_due(timer, cx)),
+        };
+        Poll::Ready(self.cut(reason))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Full { data } => data.is_none(),
+            Content::Inner { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Full { data } => SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64)),
+            Content::Inner { body, bounds, .. } if bounds.grpc && !body.is_end_stream() => {
+                // It may end early, and well-formed.
+                let mut hint = SizeHint::new();
+                if let Some(upper) = body.size_hint().upper() {
+                    hint.set_upper(upper);
+                }
+                hint
+            }
+            Content::Inner { body, .. } => body.size_hint(),
+        }
+    }
+}
+
+impl<B> Default for DeadlineBody<B> {
+    /// An empty body.
+    fn default() -> Self {
+        Self { content: Content::Full { data: None } }
+    }
+}
+
+impl<B> fmt::Debug for DeadlineBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let deadline = match &self.content {
+            Content::Full { .. } => None,
+            Content::Inner { bounds, .. } => bounds.context.and_then(|context| context.deadline()),
+        };
+        f.debug_struct("DeadlineBody").field("deadline", &deadline).finish_non_exhaustive()
+    }
+}

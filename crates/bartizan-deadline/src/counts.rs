@@ -1,0 +1,74 @@
+use crate::reason::Reason;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What is counted; nothing is on the way of a call that ends well.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    reasons: [AtomicU64; Reason::COUNT],
+    withheld: AtomicU64,
+    malformed: AtomicU64,
+    abandoned: AtomicU64,
+}
+
+impl Counts {
+    pub(crate) fn reason(&self, reason: Reason) {
+        self.reasons[reason as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn withheld(&self) {
+        self.withheld.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn malformed(&self, headers: u64) {
+        self.malformed.fetch_add(headers, Relaxed);
+    }
+
+    pub(crate) fn abandoned(&self) {
+        self.abandoned.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let reason = |reason: Reason| self.reasons[reason as usize].load(Relaxed);
+        Snapshot {
+            expired: reason(Reason::Expired),
+            too_little: reason(Reason::TooLittle),
+            hopeless: reason(Reason::Hopeless),
+            timed_out: reason(Reason::Total),
+            timed_out_head: reason(Reason::Head),
+            timed_out_idle: reason(Reason::Idle),
+            timed_out_upload: reason(Reason::Upload),
+            withheld: self.withheld.load(Relaxed),
+            malformed: self.malformed.load(Relaxed),
+            abandoned: self.abandoned.load(Relaxed),
+        }
+    }
+}
+
+/// What a deadline layer has counted since it was created.
+///
+/// Time-outs and abandoned calls are counted of the calls that began after the layer was
+/// [named](crate::DeadlineLayer::named) or first gave out a [handle](crate::DeadlineLayer::handle).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// Refused, as the deadline had passed when the request arrived.
+    pub expired: u64,
+    /// Refused, as less than [`min_remaining`](crate::Deadline::min_remaining) was left, or nothing beyond the margin.
+    pub too_little: u64,
+    /// Refused, as less time was left than calls took lately.
+    pub hopeless: u64,
+    /// Ended by the deadline, before or within the response body.
+    pub timed_out: u64,
+    /// Ended, as the head of the response did not come in time.
+    pub timed_out_head: u64,
+    /// Ended, as the response body stood still.
+    pub timed_out_idle: u64,
+    /// Ended, as the request body stood still.
+    pub timed_out_upload: u64,
+    /// Served, as [`max_refused_share`](crate::Deadline::max_refused_share) did not let them be refused.
+    pub withheld: u64,
+    /// Headers that could not be read, and were taken as absent.
+    pub malformed: u64,
+    /// Calls whose future was dropped before the answer: the caller left.
+    pub abandoned: u64,
+}

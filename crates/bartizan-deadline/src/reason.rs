@@ -1,0 +1,49 @@
+use bartizan_core::{Kind, Refused};
+
+/// Why a call was refused or ended; a closed set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The deadline had passed when the request arrived.
+    Expired,
+    /// Less than the least time was left.
+    TooLittle,
+    /// Less time was left than calls took lately.
+    Hopeless,
+    /// The deadline passed while the inner service was at work.
+    Total,
+    /// The head of the response did not come in time.
+    Head,
+    /// The response body stood still.
+    Idle,
+    /// The request body stood still.
+    Upload,
+}
+
+impl Reason {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::Upload as usize + 1;
+
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::Expired => "expired on arrival",
+            Self::TooLittle => "too little time left",
+            Self::Hopeless => "cannot finish in the time left",
+            Self::Total => "deadline passed",
+            Self::Head => "no head in time",
+            Self::Idle => "body stood still",
+            Self::Upload => "upload stood still",
+        }
+    }
+
+    /// Whether the inner service had been called.
+    const fn reached(self) -> bool {
+        !matches!(self, Self::Expired | Self::TooLittle | Self::Hopeless)
+    }
+
+    /// The refusal for this reason, without a name.
+    #[cold]
+    pub(crate) fn refused(self) -> Refused {
+        let refused = Refused::new("deadline", Kind::DeadlineExceeded).with_reason(self.text());
+        if self.reached() { refused.with_reached() } else { refused }
+    }
+}
