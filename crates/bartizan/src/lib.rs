@@ -1,1 +1,98 @@
-//! Resilience layers for axum, tonic and reqwest: circuit breaker and deadline so far
+//! Resilience layers for axum, tonic and reqwest: they keep a service standing while the services around it fail.
+//!
+//! Each is a tower [`Layer`](https://docs.rs/tower-layer/latest/tower_layer/trait.Layer.html), and goes straight onto an
+//! axum router or route, a tonic server or channel, a reqwest or hyper client. Errors keep their type: a refusal is answered
+//! as a response, problem+json over HTTP and trailers-only over gRPC. State belongs to the layer, so that it counts over
+//! all connections.
+//!
+//! ```
+//! # #[cfg(all(feature = "breaker", feature = "client", feature = "deadline"))]
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use axum::{Router, extract::State, routing::get};
+//! use bartizan::client::ReqwestService;
+//! use bartizan::{Breaker, BreakerLayer, Client, Deadline, DeadlineLayer};
+//! use std::time::Duration;
+//! use tower::ServiceBuilder;
+//!
+//! # let stock = Router::new().route("/stock", get(|| async { "3 left" }));
+//! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! # let upstream = format!("http://{}", listener.local_addr()?);
+//! # tokio::spawn(async { axum::serve(listener, stock).await });
+//! // A client: a server that fails, or takes longer than half a second, is soon not called for a while.
+//! let stack = ServiceBuilder::new()
+//!     .layer(BreakerLayer::new(Breaker::new()).named("stock"))
+//!     .layer(DeadlineLayer::new(Duration::from_millis(500)).outgoing())
+//!     .service(ReqwestService::new(reqwest::Client::builder().no_proxy().build()?));
+//! let client = Client::new(stack).base_url(upstream.parse()?).boxed();
+//!
+//! // A server: the call to the stock has what is left of these two seconds, without a line that says so.
+//! async fn page(State(client): State<Client>) -> String {
+//!     match client.get("stock").send().await {
+//!         Ok(answer) => answer.text().await.unwrap_or_default(),
+//!         Err(_) => "ask us for the stock".into(),
+//!     }
+//! }
+//! let app: Router = Router::new()
+//!     .route("/", get(page))
+//!     .layer(DeadlineLayer::new(Deadline::new(Duration::from_secs(2))))
+//!     .with_state(client);
+//! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! # let url = format!("http://{}", listener.local_addr()?);
+//! # tokio::spawn(async { axum::serve(listener, app).await });
+//! # let http = ReqwestService::new(reqwest::Client::builder().no_proxy().build()?);
+//! # assert_eq!(Client::new(http).get(url).send().await?.text().await?, "3 left");
+//! # Ok(())
+//! # }
+//! # #[cfg(not(all(feature = "breaker", feature = "client", feature = "deadline")))] fn main() {}
+//! ```
+//!
+//! # The layers
+//!
+//! | layer | what it does | where |
+//! |---|---|---|
+//! | `BreakerLayer` | refuses at once while the service behind it fails, and probes until it is well | around a client, a channel, a handler that calls out |
+//! | `DeadlineLayer` | bounds head and body by one instant, which travels to every call made inside | outermost on a server; with `outgoing` around a client |
+//!
+//! Around a client the breaker is outside and the deadline inside: there a time-out is a failure, which the breaker counts. A
+//! time-out outside of the breaker looks to it like a caller that left.
+//!
+//! # Features
+//!
+//! | feature | gives | default |
+//! |---|---|---|
+//! | `breaker` | `BreakerLayer`, [`breaker`] | on |
+//! | `deadline` | `DeadlineLayer`, [`deadline`] | on |
+//! | `client` | `Client` and `ReqwestService`, `client` | off |
+//! | `hyper` | `client::HyperService` | off |
+//!
+//! # Read on
+//!
+//! - [Context and spawned tasks](docs::context): what a task that is spawned does not inherit, and how to hand it on.
+//! - [`core`]: the vocabulary, to write a policy or a classifier of your own. [`http`]: what the layers know of HTTP and gRPC.
+
+#[cfg(feature = "breaker")]
+pub use bartizan_breaker as breaker;
+#[cfg(feature = "client")]
+pub use bartizan_client as client;
+pub use bartizan_core as core;
+#[cfg(feature = "deadline")]
+pub use bartizan_deadline as deadline;
+pub use bartizan_http as http;
+
+#[cfg(feature = "breaker")]
+pub use bartizan_breaker::{Breaker, BreakerLayer};
+#[cfg(feature = "client")]
+pub use bartizan_client::Client;
+pub use bartizan_core::{Context, Kind, Priority, Refused, Verdict, find_cause};
+#[cfg(feature = "deadline")]
+pub use bartizan_deadline::{Deadline, DeadlineLayer};
+
+/// Pages that belong to no single item.
+pub mod docs {
+    #[doc = include_str!("../docs/context.md")]
+    pub mod context {}
+}
+
+#[cfg(all(doctest, feature = "breaker", feature = "client", feature = "deadline"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
