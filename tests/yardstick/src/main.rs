@@ -1,2 +1,160 @@
-//! Bartizan's yardstick tests
-fn main() {}
+//! The yardstick: measures our layers beside their peers, and says whether they meet their targets.
+
+mod board;
+mod contest;
+mod experiment;
+mod floor;
+mod ground;
+mod instructions;
+mod nano;
+mod options;
+mod ours;
+mod peers;
+mod plot;
+mod primitives;
+mod progress;
+mod race;
+mod report;
+mod sim;
+mod stats;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    board::Board,
+    contest::Contest,
+    experiment::{Experiment, Kind},
+    nano::{n1, n2, n7, n11, n12, n14},
+    options::Timing,
+    report::Outcome,
+    sim::{c1, c2},
+};
+
+/// Every experiment, in the order in which `all` runs them.
+const EXPERIMENTS: [Experiment; 8] = [
+    Experiment::timed("n1", n1::TITLE),
+    Experiment::timed("n2", n2::TITLE),
+    Experiment::timed("n7", n7::TITLE),
+    Experiment::timed("n11", n11::TITLE),
+    Experiment::timed("n12", n12::TITLE),
+    Experiment::weighed("n14", n14::TITLE),
+    Experiment::simulated("c1", c1::TITLE),
+    Experiment::simulated("c2", c2::TITLE),
+];
+
+/// Measures Bartizan's layers beside their peers. Exits with 1 when ours miss a target, with 2 on errors.
+#[derive(Debug, Parser)]
+#[command(name = "yardstick", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Names the experiments.
+    List,
+    /// What a call costs through a closed breaker.
+    N1(n1::Options),
+    /// What a call costs that an open breaker refuses.
+    N2(n2::Options),
+    /// What a call costs under a deadline.
+    N7(n7::Options),
+    /// What the HTTP flavour costs.
+    N11(n11::Options),
+    /// What a closed breaker costs that threads share.
+    N12(n12::Options),
+    /// What a breaker weighs.
+    N14(n14::Options),
+    /// Calls until a breaker trips, and calls between false trips.
+    C1(c1::Options),
+    /// The return to a cold backend.
+    C2(c2::Options),
+    /// Runs the experiments one after another, each in a process of its own.
+    All(report::Options),
+}
+
+const FAILED: u8 = 2;
+
+fn main() -> ExitCode {
+    let verdict = |met: bool| if met { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    match Cli::parse().command {
+        Command::List => {
+            list();
+            ExitCode::SUCCESS
+        }
+        Command::All(options) => report::run(&options).map_or_else(
+            |error| {
+                eprintln!("{error}");
+                ExitCode::from(FAILED)
+            },
+            verdict,
+        ),
+        Command::N1(options) => verdict(timed("n1", &options.timing, || n1::contest(&options))),
+        Command::N2(options) => verdict(timed("n2", &options.timing, || n2::contest(&options))),
+        Command::N7(options) => verdict(timed("n7", &options.timing, || n7::contest(&options))),
+        Command::N11(options) => verdict(timed("n11", &options.timing, || n11::contest(&options))),
+        Command::N12(options) => verdict(timed("n12", &options.timing, || n12::contest(&options))),
+        Command::N14(options) => verdict(show("n14", options.common.json, inside(|| n14::run(&options)))),
+        Command::C1(options) => verdict(show("c1", options.common.json, c1::run(&options))),
+        Command::C2(options) => verdict(show("c2", options.common.json, c2::run(&options))),
+    }
+}
+
+fn list() {
+    for Experiment { title, kind, .. } in EXPERIMENTS {
+        let (id, title) = title.split_once(": ").unwrap_or(("", title));
+        let kind = match kind {
+            Kind::Timed => "timed",
+            Kind::Simulated => "simulated",
+        };
+        println!("{id:<4}  {kind:<9}  {title}");
+    }
+}
+
+fn timed(id: &str, timing: &Timing, contest: impl FnOnce() -> Contest) -> bool {
+    let boards = inside(|| contest().run(timing));
+    timing.turn.is_some() || show(id, timing.common.json, boards)
+}
+
+/// Runs `work` inside a runtime with timers, on this thread.
+fn inside<T>(work: impl FnOnce() -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.expect("a runtime without I/O asks nothing of the system");
+    let _inside = runtime.enter();
+    work()
+}
+
+/// Prints the tables, and says whether every target was met.
+fn show(id: &str, json: bool, boards: Vec<Board>) -> bool {
+    let outcome = Outcome::new(id, boards);
+    if json {
+        println!("{}", serde_json::to_string(&outcome).expect("an outcome is plain data"));
+    } else {
+        outcome.boards.iter().for_each(|board| println!("{}", board.print()));
+    }
+    outcome.met
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_experiment_is_a_command() {
+        let commands = Cli::command();
+        for experiment in EXPERIMENTS {
+            assert!(commands.find_subcommand(experiment.id).is_some(), "{}", experiment.id);
+            assert!(experiment.title.starts_with(&format!("{}: ", experiment.id)));
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! A table of results: rows for bare, peers, ours, target and verdict; a column for each quantity.
+
+use serde::{Deserialize, Serialize};
+
+/// One table, and what the report needs beside it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Board {
+    pub(crate) title: String,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) rows: Vec<Row>,
+    /// What a reader must know to judge the figures: the shape, the sizes, the reserves.
+    pub(crate) notes: Vec<String>,
+    /// Curves over time for the report, where a simulation has them.
+    pub(crate) curves: Vec<Curve>,
+}
+
+/// One quantity.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Column {
+    pub(crate) title: String,
+    pub(crate) unit: Unit,
+    /// Whether the report draws this column as bars.
+    pub(crate) plotted: bool,
+}
+
+/// How a column's numbers read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Unit {
+    Nanoseconds,
+    Allocations,
+    Instructions,
+    Bytes,
+    Calls,
+    Percent,
+}
+
+/// One line of the table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) cells: Vec<Cell>,
+}
+
+/// What a row stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    Primitive,
+    Bare,
+    Peer,
+    Ours,
+    Floor,
+    Target,
+    Verdict,
+}
+
+/// What stands where a row and a column cross.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Cell {
+    Number(f64),
+    Text(String),
+    Empty,
+}
+
+/// One line of a plot over time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Curve {
+    pub(crate) name: String,
+    pub(crate) points: Vec<(f64, f64)>,
+}
+
+impl Unit {
+    /// The unit as the head of a column names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Nanoseconds => "ns",
+            Self::Allocations => "allocs",
+            Self::Instructions => "instr",
+            Self::Bytes => "bytes",
+            Self::Calls => "calls",
+            Self::Percent => "%",
+        }
+    }
+
+    fn show(self, number: f64) -> String {
+        match self {
+            _ if !number.is_finite() => "never".into(),
+            Self::Nanoseconds | Self::Percent => format!("{number:.1}"),
+            Self::Instructions | Self::Bytes => format!("{number:.0}"),
+            Self::Allocations if number.fract() < 0.005 => format!("{number:.0}"),
+            Self::Allocations => format!("{number:.2}"),
+            Self::Calls if number.abs() < 1e3 => format!("{number:.1}"),
+            Self::Calls if number.abs() < 1e6 => format!("{number:.0}"),
+            Self::Calls => format!("{number:.2e}"),
+        }
+    }
+}
+
+impl Cell {
+    /// The cell as text, in the unit of its column.
+    pub(crate) fn show(&self, unit: Unit) -> String {
+        match self {
+            Self::Number(number) => unit.show(*number),
+            Self::Text(text) => text.clone(),
+            Self::Empty => "-".into(),
+        }
+    }
+
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<f64> for Cell {
+    /// A number; one without end is text, which JSON can carry.
+    fn from(number: f64) -> Self {
+        if number.is_finite() { Self::Number(number) } else { Self::text("never") }
+    }
+}
+
+impl From<Option<f64>> for Cell {
+    fn from(number: Option<f64>) -> Self {
+        number.map_or(Self::Empty, Self::from)
+    }
+}
+
+impl Column {
+    pub(crate) fn new(title: impl Into<String>, unit: Unit) -> Self {
+        Self { title: title.into(), unit, plotted: false }
+    }
+
+    pub(crate) fn plotted(mut self) -> Self {
+        self.plotted = true;
+        self
+    }
+}
+
+impl Board {
+    pub(crate) fn new(title: impl Into<String>, columns: Vec<Column>) -> Self {
+        Self { title: title.into(), columns, ..Self::default() }
+    }
+
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    /// Adds a row; cells that are not given stay empty.
+    pub(crate) fn row(&mut self, role: Role, name: impl Into<String>, mut cells: Vec<Cell>) {
+        cells.resize(self.columns.len(), Cell::Empty);
+        self.rows.push(Row { name: name.into(), role, cells });
+    }
+
+    /// Adds the rows *target* and *verdict*: for each column what was asked, and whether it was met. `None` where nothing is asked.
+    pub(crate) fn judge(&mut self, judgements: Vec<Option<Judgement>>) {
+        let (targets, verdicts) = judgements
+            .into_iter()
+            .map(|judgement| match judgement {
+                Some(Judgement { target, verdict }) => {
+                    let verdict = match verdict {
+                        Ok(()) => "met".into(),
+                        Err(why) => format!("{MISSED}: {why}"),
+                    };
+                    (Cell::Text(target), Cell::Text(verdict))
+                }
+                None => (Cell::Empty, Cell::Empty),
+            })
+            .unzip();
+        self.row(Role::Target, "target", targets);
+        self.row(Role::Verdict, "verdict", verdicts);
+    }
+
+    /// Whether any verdict says that a target was missed.
+    pub(crate) fn missed(&self) -> bool {
+        self.rows
+            .iter()
+            .filter(|row| row.role == Role::Verdict)
+            .flat_map(|row| &row.cells)
+            .any(|cell| matches!(cell, Cell::Text(text) if text.starts_with(MISSED)))
+    }
+
+    /// The table as text for a terminal.
+    pub(crate) fn print(&self) -> String {
+        let mut lines =
+            vec![self.head(|column| column.title.clone()), self.head(|column| column.unit.name().into())];
+        lines.extend(self.rows.iter().map(|row| self.line(row)));
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..=self.columns.len()).map(width).collect();
+
+        let mut text = format!("{}\n", self.title);
+        for line in &lines {
+            let (name, cells) = line.split_first().expect("each line begins with a name");
+            text += &format!("  {name:<width$}", width = widths[0]);
+            for (cell, width) in cells.iter().zip(&widths[1..]) {
+                text += &format!("  {cell:>width$}");
+            }
+            text += "\n";
+        }
+        for note in &self.notes {
+            text += &format!("  {note}\n");
+        }
+        text
+    }
+
+    /// The table as Markdown.
+    pub(crate) fn markdown(&self) -> String {
+        let bar = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+        let mut text = bar(self.head(|column| format!("{} [{}]", column.title, column.unit.name())));
+        text +=
+            &bar(std::iter::once("---".into()).chain(self.columns.iter().map(|_| "---:".into())).collect());
+        for row in &self.rows {
+            text += &bar(self.line(row));
+        }
+        for note in &self.notes {
+            text += &format!("\n{note}\n");
+        }
+        text
+    }
+
+    fn head(&self, show: impl Fn(&Column) -> String) -> Vec<String> {
+        std::iter::once(String::new()).chain(self.columns.iter().map(show)).collect()
+    }
+
+    fn line(&self, row: &Row) -> Vec<String> {
+        let cells = row.cells.iter().zip(&self.columns).map(|(cell, column)| cell.show(column.unit));
+        std::iter::once(row.name.clone()).chain(cells).collect()
+    }
+}
+
+/// What a column asks of ours, and whether it got it; the error says why not.
+#[derive(Clone, Debug)]
+pub(crate) struct Judgement {
+    pub(crate) target: String,
+    pub(crate) verdict: Result<(), String>,
+}
+
+impl Judgement {
+    /// Asks for `figure` to be at most `limit`.
+    pub(crate) fn at_most(limit: f64, figure: f64, unit: Unit) -> Self {
+        Self::when(figure <= limit, format!("≤ {}", unit.show(limit)), unit.show(figure))
+    }
+
+    /// Asks for `figure` to be at least `limit`.
+    pub(crate) fn at_least(limit: f64, figure: f64, unit: Unit) -> Self {
+        Self::when(figure >= limit, format!("≥ {}", unit.show(limit)), unit.show(figure))
+    }
+
+    fn when(met: bool, target: String, figure: String) -> Self {
+        Self { target, verdict: if met { Ok(()) } else { Err(figure) } }
+    }
+}
+
+const MISSED: &str = "missed";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn board(figure: f64) -> Board {
+        let columns =
+            vec![Column::new("closed", Unit::Nanoseconds), Column::new("closed", Unit::Allocations)];
+        let mut board = Board::new("n0: an example", columns);
+        board.row(Role::Bare, "bare", vec![Cell::Number(1.25)]);
+        board.row(Role::Ours, "ours", vec![Cell::Number(figure), Cell::Number(0.0)]);
+        board.judge(vec![Some(Judgement::at_most(31.5, figure, Unit::Nanoseconds))]);
+        board
+    }
+
+    #[test]
+    fn prints_rows_under_their_columns() {
+        let expected = "\
+n0: an example
+           closed  closed
+               ns  allocs
+  bare        1.2       -
+  ours       20.0       0
+  target   ≤ 31.5       -
+  verdict     met       -
+";
+        assert_eq!(board(20.0).print(), expected);
+    }
+
+    #[test]
+    fn a_missed_target_shows() {
+        assert!(!board(31.5).missed());
+        let missed = board(31.6);
+        assert!(missed.missed());
+        assert!(missed.print().contains("missed: 31.6"));
+    }
+
+    #[test]
+    fn survives_json() {
+        let sent = board(20.0);
+        let json = serde_json::to_string(&sent).expect("a board is plain data");
+        let received: Board = serde_json::from_str(&json).expect("what was written can be read");
+        assert_eq!(received.print(), sent.print());
+    }
+
+    #[test]
+    fn markdown_has_a_head_and_a_rule() {
+        let text = board(20.0).markdown();
+        assert!(text.starts_with(
+            "|  | closed [ns] | closed [allocs] |\n| --- | ---: | ---: |\n| bare | 1.2 | - |\n"
+        ));
+    }
+
+    #[test]
+    fn infinite_means_never() {
+        assert_eq!(Cell::from(f64::INFINITY).show(Unit::Calls), "never");
+        assert!(Judgement::at_least(1e6, f64::INFINITY, Unit::Calls).verdict.is_ok());
+    }
+}

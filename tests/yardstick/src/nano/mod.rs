@@ -1,0 +1,8 @@
+//! N: what a call costs.
+
+pub(crate) mod n1;
+pub(crate) mod n11;
+pub(crate) mod n12;
+pub(crate) mod n14;
+pub(crate) mod n2;
+pub(crate) mod n7;

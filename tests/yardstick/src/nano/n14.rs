@@ -1,0 +1,79 @@
+//! n14: what a breaker weighs.
+
+use std::mem::size_of;
+
+use clap::Args;
+
+use crate::{
+    board::{Board, Cell, Column, Judgement, Role, Unit},
+    ground::Echo,
+    options::Common,
+    ours, peers,
+};
+
+/// Options of n14.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// How many breakers are built; the figures are means.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    count: u32,
+}
+
+pub(crate) const TITLE: &str = "n14: memory of a breaker";
+
+/// Bytes that a breaker may take, all told.
+const LIMIT: f64 = 256.0;
+
+/// Runs the experiment. Must be called inside a runtime.
+pub(crate) fn run(options: &Options) -> Vec<Board> {
+    let columns =
+        ["state on the heap", "in the service", "together"].map(|title| Column::new(title, Unit::Bytes));
+    let mut board = Board::new(TITLE, columns.into_iter().map(Column::plotted).collect());
+    let mut row = |role, name: &str, [heap, inline]: [f64; 2]| {
+        board.row(role, name, [heap, inline, heap + inline].map(Cell::from).into());
+        heap + inline
+    };
+    row(Role::Bare, "bare", weigh(options, || Echo));
+    row(Role::Peer, peers::TOWER_RESILIENCE, weigh(options, || peers::tower_resilience(Echo)));
+    row(Role::Peer, peers::FAILSAFE, weigh(options, peers::failsafe));
+    row(Role::Peer, peers::RECLOSER, weigh(options, peers::recloser));
+    let ours = row(Role::Ours, "ours", weigh(options, || ours::breaker(Echo)));
+    board.judge(vec![None, None, Some(Judgement::at_most(LIMIT, ours, Unit::Bytes))]);
+    board.note(format!(
+        "Mean of {} breakers around a service of no size, fresh from their constructors; the heap as asked for, without the allocator's own.",
+        options.count
+    ));
+    vec![board]
+}
+
+/// Bytes on the heap and in place of what `build` builds.
+fn weigh<T>(options: &Options, build: impl Fn() -> T) -> [f64; 2] {
+    let mut built = Vec::with_capacity(options.count as usize);
+    // What a crate allocates once for all is no breaker's.
+    let first = build();
+    let counted = allocation_counter::measure(|| (0..options.count).for_each(|_| built.push(build())));
+    drop(first);
+    [counted.bytes_current as f64 / f64::from(options.count), size_of::<T>() as f64]
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn heap_and_place_are_told_apart() {
+        let Cli { options } = Cli::parse_from(["n14", "--count=10"]);
+        assert_eq!(weigh(&options, || Box::new([0_u8; 100])), [100.0, size_of::<usize>() as f64]);
+        assert_eq!(weigh(&options, || 7_u32), [0.0, 4.0]);
+    }
+}

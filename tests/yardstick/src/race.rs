@@ -1,0 +1,176 @@
+//! The stop-watch: lanes that take turns in one process, in thread CPU time.
+//!
+//! Ours and the peers alternate in short batches, in an order shuffled anew for each round, so that whatever slows the
+//! machine for a moment slows all of them alike; the median of many batches drops what hit one alone. Thread CPU time
+//! does not count what the machine did for others meanwhile.
+
+use std::{sync::Barrier, thread};
+
+use cpu_time::ThreadTime;
+use fastrand::Rng;
+use indicatif::ProgressBar;
+use tokio::runtime::Handle;
+
+use crate::stats;
+
+/// One competitor: makes as many calls as it is told.
+pub(crate) struct Lane {
+    pub(crate) place: Place,
+    turn: Box<dyn FnMut(u64) + Send>,
+}
+
+/// Where a lane's figures go: its row, and the case that is its column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Primitive(char),
+    Bare(usize),
+    Peer(usize, &'static str),
+    Ours(usize),
+}
+
+impl Lane {
+    /// A lane at `place` that makes `call` with a number that counts up.
+    pub(crate) fn new(place: Place, mut call: impl FnMut(u64) + Send + 'static) -> Self {
+        Self { place, turn: Box::new(move |calls| (0..calls).for_each(&mut call)) }
+    }
+
+    /// Makes `calls` calls.
+    pub(crate) fn run(&mut self, calls: u64) {
+        (self.turn)(calls);
+    }
+
+    /// Heap allocations per call once warm.
+    fn allocations(&mut self) -> f64 {
+        const CALLS: u32 = 1000;
+        self.run(u64::from(CALLS));
+        let counted = allocation_counter::measure(|| self.run(u64::from(CALLS)));
+        counted.count_total as f64 / f64::from(CALLS)
+    }
+
+    /// How many calls take about [`BATCH_NANOS`].
+    fn batch(&mut self) -> u64 {
+        let mut calls = 16;
+        loop {
+            let taken = self.time(calls) * calls as f64;
+            if taken >= BATCH_NANOS {
+                return (calls as f64 * BATCH_NANOS / taken).ceil() as u64;
+            }
+            calls *= 2;
+        }
+    }
+
+    /// Nanoseconds of this thread's CPU time per call.
+    fn time(&mut self, calls: u64) -> f64 {
+        let start = ThreadTime::now();
+        self.run(calls);
+        start.elapsed().as_nanos() as f64 / calls as f64
+    }
+}
+
+/// Long beside the two clock reads around a batch, short beside the moments in which a machine changes its mind.
+const BATCH_NANOS: f64 = 200_000.0;
+/// The same for threads that must overlap, beside the time that a barrier takes to let them go.
+const SHARED_BATCH_FACTOR: u64 = 5;
+
+/// What a lane costs per call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figure {
+    pub(crate) place: Place,
+    pub(crate) nanos: f64,
+    pub(crate) allocations: f64,
+}
+
+/// Lets the lanes of each team alternate for `rounds` rounds, one thread per team, all threads on the same lane at a
+/// time; a figure is the median over the rounds of the mean over the threads. Each thread is inside `runtime`.
+pub(crate) fn race(
+    teams: &mut [Vec<Lane>],
+    rounds: usize,
+    dice: &Rng,
+    runtime: &Handle,
+    bar: &ProgressBar,
+) -> Vec<Figure> {
+    let lanes = teams[0].len();
+    assert!(teams.iter().all(|team| team.len() == lanes), "every thread runs the same lanes");
+    let (batches, allocations): (Vec<u64>, Vec<f64>) = {
+        let _inside = runtime.enter();
+        teams[0].iter_mut().map(|lane| (lane.batch(), lane.allocations())).unzip()
+    };
+    let shared = if teams.len() > 1 { SHARED_BATCH_FACTOR } else { 1 };
+    let threads = teams.len();
+    let start = Barrier::new(threads);
+
+    let run = |team: &mut Vec<Lane>, bar: Option<&ProgressBar>| {
+        let _inside = runtime.enter();
+        let mut dice = dice.clone();
+        let mut samples = vec![Vec::with_capacity(rounds); lanes];
+        let mut order: Vec<usize> = (0..lanes).collect();
+        for _ in 0..rounds {
+            dice.shuffle(&mut order);
+            for &lane in &order {
+                if threads > 1 {
+                    start.wait();
+                }
+                samples[lane].push(team[lane].time(batches[lane] * shared));
+            }
+            bar.inspect(|bar| bar.inc(1));
+        }
+        samples
+    };
+    let timed: Vec<Vec<Vec<f64>>> = thread::scope(|scope| {
+        let (first, others) = teams.split_first_mut().expect("a race has a team");
+        let run = &run;
+        let others: Vec<_> = others.iter_mut().map(|team| scope.spawn(move || run(team, None))).collect();
+        let mut timed = vec![run(first, Some(bar))];
+        timed.extend(others.into_iter().map(|other| other.join().expect("no lane panics")));
+        timed
+    });
+
+    let figure = |lane: usize| {
+        let round =
+            |round: usize| stats::mean(&timed.iter().map(|team| team[lane][round]).collect::<Vec<_>>());
+        let nanos = stats::median(&mut (0..rounds).map(round).collect::<Vec<_>>());
+        Figure { place: teams[0][lane].place, nanos, allocations: allocations[lane] }
+    };
+    (0..lanes).map(figure).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hint::black_box;
+
+    use super::*;
+
+    fn work(steps: u64) -> impl FnMut(u64) + Send {
+        move |_| (0..steps).for_each(|step| _ = black_box(step))
+    }
+
+    fn raced(teams: &mut [Vec<Lane>]) -> Vec<Figure> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers");
+        race(teams, 5, &Rng::with_seed(1), runtime.handle(), &ProgressBar::hidden())
+    }
+
+    #[test]
+    fn a_figure_belongs_to_its_lane() {
+        let lanes = vec![
+            Lane::new(Place::Bare(0), work(1)),
+            Lane::new(Place::Ours(0), |_| drop(black_box(Box::new(1)))),
+            Lane::new(Place::Peer(0, "slow"), work(1000)),
+        ];
+        let figures = raced(&mut [lanes]);
+        assert_eq!(
+            figures.iter().map(|figure| figure.place).collect::<Vec<_>>(),
+            [Place::Bare(0), Place::Ours(0), Place::Peer(0, "slow")]
+        );
+        assert_eq!(figures.iter().map(|figure| figure.allocations).collect::<Vec<_>>(), [0.0, 1.0, 0.0]);
+        assert!(figures[2].nanos > 10.0 * figures[0].nanos);
+    }
+
+    #[test]
+    fn threads_run_the_same_lane_together() {
+        let team = || vec![Lane::new(Place::Bare(0), work(1)), Lane::new(Place::Ours(0), work(100))];
+        let figures = raced(&mut [team(), team()]);
+        assert_eq!(figures.len(), 2);
+        assert!(figures[1].nanos > figures[0].nanos);
+    }
+}
