@@ -21,22 +21,31 @@ impl Arrival {
     /// Returns the earliest deadline, none if no end is in sight, or why the call need not begin.
     #[inline]
     pub(crate) fn judge(&self) -> Result<Option<Instant>, Reason> {
-        let left = self.left();
-        if left == Span::ZERO {
+        let Some(deadline) = self.earliest() else { return Ok(None) };
+        if deadline <= self.now {
             return Err(Reason::Expired);
         }
-        if left < self.least {
+        if self.least > Span::ZERO && Span::between(self.now, deadline) < self.least {
             return Err(Reason::TooLittle);
         }
-        Ok(left.after(self.now))
+        Ok(Some(deadline))
     }
 
-    /// The time that is left to the call.
     #[inline]
-    pub(crate) fn left(&self) -> Span {
-        let context = self.context.map_or(Span::ENDLESS, |deadline| Span::between(self.now, deadline));
-        let header = self.header.map_or(Span::ENDLESS, Span::from);
-        self.own.min(context).min(header)
+    fn earliest(&self) -> Option<Instant> {
+        let mut earliest = self.own.after(self.now);
+        if let Some(context) = self.context {
+            earliest = match earliest {
+                Some(own) => Some(own.min(context)),
+                // No timer can be set so far ahead.
+                None if Span::between(self.now, context) == Span::ENDLESS => None,
+                None => Some(context),
+            };
+        }
+        if let Some(header) = self.header.and_then(|left| Span::from(left).after(self.now)) {
+            earliest = Some(earliest.map_or(header, |other| other.min(header)));
+        }
+        earliest
     }
 
     /// What would bound the call if nobody had sent a deadline along.

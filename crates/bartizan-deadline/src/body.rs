@@ -1,11 +1,10 @@
-use crate::call::earlier;
 use crate::reason::Reason;
 use crate::shared::Shared;
 use crate::span::Span;
 use crate::timer::Timer;
-use crate::watch::{Lesson, end};
+use crate::watch::{Learning, end};
 use bartizan_core::{Context, Instant};
-use bartizan_http::{End, refused_grpc_trailers};
+use bartizan_http::{grpc_status, refused_grpc_trailers};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::error::Error;
@@ -40,12 +39,12 @@ pin_project! {
 struct Bounds {
     context: Option<Context>,
     idle: Span,
-    /// When the reader began to wait for the next frame, if the pause is bounded.
-    waiting: Option<Instant>,
-    begun: bool,
-    grpc: bool,
     shared: Option<Arc<Shared>>,
-    lesson: Option<Lesson>,
+    learning: Learning,
+    grpc: bool,
+    begun: bool,
+    /// The reader waits for the next frame, and the timer is set.
+    waiting: bool,
 }
 
 impl<B: Body> DeadlineBody<B> {
@@ -56,11 +55,11 @@ impl<B: Body> DeadlineBody<B> {
         idle: Span,
         grpc: bool,
         shared: Option<Arc<Shared>>,
-        lesson: Option<Lesson>,
+        learning: Learning,
     ) -> Self {
-        let mut bounds = Bounds { context, idle, waiting: None, begun: false, grpc, shared, lesson };
+        let mut bounds = Bounds { context, idle, shared, learning, grpc, begun: false, waiting: false };
         if body.is_end_stream() {
-            bounds.finish(End::Eof);
+            bounds.ended();
         }
         Self { content: Content::Inner { body, timer: Timer::new(), bounds } }
     }
@@ -93,23 +92,33 @@ impl Bounds {
         }
     }
 
+    /// Hears that the body ended as it should; for gRPC that takes trailers.
     #[inline]
-    fn finish(&mut self, end: End<'_>) {
-        if let Some(lesson) = self.lesson.take() {
-            lesson.finish(end);
+    fn ended(&mut self) {
+        if !self.grpc {
+            self.learn();
+        }
+    }
+
+    #[inline]
+    fn learn(&mut self) {
+        if let Some(shared) = &self.shared {
+            shared.learn(std::mem::replace(&mut self.learning, Span::ENDLESS));
         }
     }
 
     /// Hears of a frame; says whether it comes too late. The first is never late, so that a short body costs no clock read.
     #[inline]
     fn late<B: Body>(&mut self, frame: &Frame<B::Data>, body: &B) -> bool {
-        self.waiting = None;
+        self.waiting = false;
         if let Some(trailers) = frame.trailers_ref() {
-            self.finish(End::Trailers(trailers));
+            if !self.grpc || grpc_status(trailers) == Some(0) {
+                self.learn();
+            }
             return false;
         }
         if body.is_end_stream() {
-            self.finish(End::Eof);
+            self.ended();
             return false;
         }
         let begun = std::mem::replace(&mut self.begun, true);
@@ -118,14 +127,20 @@ impl Bounds {
 
     /// Ready with the reason once the body has to end.
     fn poll_due(&mut self, timer: Pin<&mut Timer>, cx: &mut task::Context<'_>) -> Poll<Reason> {
-        let idle = match self.idle {
-            Span::ENDLESS => None,
-            idle => idle.after(*self.waiting.get_or_insert_with(Instant::now)),
+        let deadline = self.context.and_then(|context| context.deadline());
+        let idle = match (self.waiting, self.idle) {
+            (_, Span::ENDLESS) => None,
+            (true, _) => timer.at(),
+            (false, idle) => idle.after(Instant::now()),
         };
-        match earlier(self.context, idle.map(|at| (at, Reason::Idle))) {
-            Some((at, reason)) => timer.poll(at, cx).map(|()| reason),
-            None => Poll::Pending,
-        }
+        self.waiting = true;
+        let (at, reason) = match (deadline, idle) {
+            (Some(deadline), Some(idle)) if idle < deadline => (idle, Reason::Idle),
+            (Some(deadline), _) => (deadline, Reason::Total),
+            (None, Some(idle)) => (idle, Reason::Idle),
+            (None, None) => return Poll::Pending,
+        };
+        timer.poll(at, cx).map(|()| reason)
     }
 }
 
@@ -157,11 +172,11 @@ where
                 Reason::Total
             }
             Poll::Ready(Some(Err(error))) => {
-                bounds.finish(End::Error);
+                bounds.learning = Span::ENDLESS;
                 return Poll::Ready(Some(Err(error.into())));
             }
             Poll::Ready(None) => {
-                bounds.finish(End::Eof);
+                bounds.ended();
                 return Poll::Ready(None);
             }
             Poll::Pending => ready!(bounds.poll_due(timer, cx)),

@@ -8,13 +8,12 @@ use crate::shared::Shared;
 use crate::span::Span;
 use crate::timer::Timer;
 use crate::upload::{Progress, Upload};
-use crate::watch::{Lesson, Watch, end};
-use bartizan_core::{Attempt, Classify, Context, Instant, Refused, Step, Verdict};
-use bartizan_http::{HttpAttempt, HttpClassifier};
+use crate::watch::{Watch, end};
+use bartizan_core::{Context, Instant, Refused};
+use bartizan_http::grpc_status;
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
@@ -24,15 +23,21 @@ use std::task::{self, Poll};
 pub(crate) struct Call {
     /// The context that is entered wherever foreign code runs, with the deadline in it. `None` if the layer is switched off.
     context: Option<Context>,
-    head: Option<Instant>,
+    head: Head,
     idle: Span,
+    watch: Watch,
     pub(crate) grpc: bool,
     /// The body will not be bound by the total.
     exempt: bool,
     connect: bool,
-    attempt: Option<HttpAttempt>,
-    progress: Option<Arc<Progress>>,
-    watch: Watch,
+}
+
+/// What bounds the time to the head, besides the deadline.
+#[derive(Debug)]
+enum Head {
+    Unbounded,
+    At(Instant),
+    After(Arc<Progress>),
 }
 
 impl Call {
@@ -77,14 +82,12 @@ impl Call {
         }
         Ok(Self {
             context: Some(context),
-            head: settings.head_timeout().after(now),
+            head: settings.head_timeout().after(now).map_or(Head::Unbounded, Head::At),
             idle: settings.idle_timeout(),
+            watch: Watch::new(shared, flags, Some(now)),
             grpc: said.grpc,
             exempt: flags.has(Flags::STREAM),
             connect: req.method() == Method::CONNECT,
-            attempt: flags.has(Flags::LEARN).then(|| HttpClassifier.start(req)),
-            progress: None,
-            watch: Watch::new(shared, flags, Some(now)),
         })
     }
 
@@ -92,14 +95,12 @@ impl Call {
     const fn untouched() -> Self {
         Self {
             context: None,
-            head: None,
+            head: Head::Unbounded,
             idle: Span::ENDLESS,
+            watch: Watch::NONE,
             grpc: false,
             exempt: false,
             connect: false,
-            attempt: None,
-            progress: None,
-            watch: Watch::NONE,
         }
     }
 
@@ -110,7 +111,7 @@ impl Call {
         }
         req.map(|body| {
             let (upload, progress) = Upload::new(body, settings.head_timeout(), self.idle, Instant::now());
-            self.progress = Some(progress);
+            self.head = Head::After(progress);
             upload
         })
     }
@@ -118,7 +119,7 @@ impl Call {
     /// Runs a step of the inner service within the context.
     #[inline]
     pub(crate) fn enter<R>(&self, step: impl FnOnce() -> R) -> R {
-        if let Some(progress) = &self.progress {
+        if let Head::After(progress) = &self.head {
             progress.watched();
         }
         match self.context {
@@ -129,20 +130,25 @@ impl Call {
 
     /// Ready with the reason once the call has to end.
     pub(crate) fn poll_due(&self, timer: Pin<&mut Timer>, cx: &mut task::Context<'_>) -> Poll<Reason> {
-        let head = match &self.progress {
-            Some(progress) => progress.due(cx),
-            None => self.head.map(|at| (at, Reason::Head)),
+        let deadline = self.context.and_then(|context| context.deadline());
+        let head = match &self.head {
+            Head::Unbounded => None,
+            Head::At(at) => Some((*at, Reason::Head)),
+            Head::After(progress) => progress.due(cx),
         };
-        match earlier(self.context, head) {
-            Some((at, reason)) => timer.poll(at, cx).map(|()| reason),
-            None => Poll::Pending,
-        }
+        let (at, reason) = match (deadline, head) {
+            (Some(deadline), Some(head)) if head.0 < deadline => head,
+            (Some(deadline), _) => (deadline, Reason::Total),
+            (None, Some(head)) => head,
+            (None, None) => return Poll::Pending,
+        };
+        timer.poll(at, cx).map(|()| reason)
     }
 
     /// Ends the call before its answer came.
     #[cold]
     pub(crate) fn end(&mut self, reason: Reason) -> Refused {
-        end(self.watch.answered().as_deref(), reason)
+        end(self.watch.answered().0.as_deref(), reason)
     }
 
     /// Hears that the inner service failed.
@@ -158,21 +164,9 @@ impl Call {
             Some(context) if exempt => Some(without_deadline(context)),
             context => context,
         };
-        let shared = self.watch.answered();
-        let lesson = match (&shared, self.watch.learning, self.attempt.take()) {
-            (Some(shared), Some(began), Some(attempt)) if !exempt => {
-                match attempt.classify(Ok::<_, &Infallible>(&response)) {
-                    Step::AtEnd(at_end) => Some(Lesson::new(shared.clone(), began, at_end)),
-                    Step::Done(Verdict::Success) => {
-                        shared.learn(Instant::now().saturating_duration_since(began));
-                        None
-                    }
-                    Step::Done(_) => None,
-                }
-            }
-            _ => None,
-        };
-        response.map(|body| DeadlineBody::new(body, context, self.idle, self.grpc, shared, lesson))
+        let (shared, began) = self.watch.answered();
+        let learning = if exempt || !good(&response, self.grpc) { Span::ENDLESS } else { began };
+        response.map(|body| DeadlineBody::new(body, context, self.idle, self.grpc, shared, learning))
     }
 }
 
@@ -185,19 +179,6 @@ impl Side {
             Self::Inbound => least,
             Self::Outgoing => least.max(settings.margin().plus(said::finest(grpc))),
         }
-    }
-}
-
-/// Whichever comes first, the deadline of the context or the other limit.
-#[inline]
-pub(crate) fn earlier(
-    context: Option<Context>,
-    other: Option<(Instant, Reason)>,
-) -> Option<(Instant, Reason)> {
-    match (context.and_then(|context| context.deadline()), other) {
-        (Some(deadline), Some((at, _))) if deadline <= at => Some((deadline, Reason::Total)),
-        (Some(deadline), None) => Some((deadline, Reason::Total)),
-        (_, other) => other,
     }
 }
 
@@ -214,4 +195,9 @@ fn may_never_end<B>(response: &Response<B>, connect: bool) -> bool {
         || response.headers().get(CONTENT_TYPE).is_some_and(|value| {
             value.as_bytes().get(..EVENTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENTS))
         })
+}
+
+/// Whether the head lets the call be a success, from which may be learnt.
+fn good<B>(response: &Response<B>, grpc: bool) -> bool {
+    response.status().is_success() && (!grpc || grpc_status(response.headers()).is_none())
 }

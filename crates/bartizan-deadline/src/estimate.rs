@@ -18,8 +18,8 @@ const STEP: f64 = 0.1;
 
 impl Estimate {
     /// Learns from a call that succeeded.
-    pub(crate) fn learn(&mut self, took: Duration) {
-        let took = Span::from(took).nanos().max(1) as f64;
+    pub(crate) fn learn(&mut self, took: Span) {
+        let took = took.nanos().max(1) as f64;
         if self.successes < Deadline::LEARN_WARM_UP {
             self.nanos = if self.successes == 0 { took } else { self.nanos.min(took) };
             self.successes += 1;
@@ -57,7 +57,7 @@ mod tests {
         for _ in 0..calls {
             dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let uniform = ((dice >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
-            estimate.learn(mean.mul_f64(-uniform.ln()));
+            estimate.learn(mean.mul_f64(-uniform.ln()).into());
         }
     }
 
@@ -65,10 +65,10 @@ mod tests {
     fn refuses_nothing_before_it_is_warm() {
         let mut estimate = Estimate::default();
         for _ in 1..Deadline::LEARN_WARM_UP {
-            estimate.learn(100 * MS);
+            estimate.learn((100 * MS).into());
         }
         assert!(!estimate.refuses(Span::ZERO));
-        estimate.learn(80 * MS);
+        estimate.learn((80 * MS).into());
         assert_eq!(estimate.time(), Some(80 * MS));
         assert!(estimate.refuses((79 * MS).into()));
         assert!(!estimate.refuses((80 * MS).into()));
@@ -91,7 +91,7 @@ mod tests {
         let mut refused = 0;
         // Callers with 5 ms left, of a service that takes 1 ms now: only what is let through can teach.
         for _ in 0..1_000 {
-            if estimate.refuses((5 * MS).into()) { refused += 1 } else { estimate.learn(MS) }
+            if estimate.refuses((5 * MS).into()) { refused += 1 } else { estimate.learn(MS.into()) }
         }
         assert!((100..500).contains(&refused), "{refused}");
         assert!(!estimate.refuses((5 * MS).into()));

@@ -6,7 +6,7 @@ use crate::limit::Limit;
 use crate::reason::Reason;
 use crate::timer::Timer;
 use crate::watch::{Watch, end};
-use bartizan_core::{Instant, Refused};
+use bartizan_core::Refused;
 use bartizan_http::answer;
 use http::Response;
 use http_body::Body;
@@ -60,14 +60,14 @@ where
             TypedProj::Running { inner, timer, limit, watch } => (inner, timer, limit, watch),
         };
         if let Poll::Ready(out) = limit.enter(|| inner.poll(cx)) {
-            if let (Some(shared), Some(began), true) = (watch.answered(), watch.learning, out.is_ok()) {
-                shared.learn(Instant::now().saturating_duration_since(began));
+            if let ((Some(shared), began), true) = (watch.answered(), out.is_ok()) {
+                shared.learn(began);
             }
             return Poll::Ready(out);
         }
         let Some(deadline) = limit.deadline() else { return Poll::Pending };
         ready!(timer.poll(deadline, cx));
-        let refused = end(watch.answered().as_deref(), Reason::Total);
+        let refused = end(watch.answered().0.as_deref(), Reason::Total);
         self.project().state.set(TypedState::Refused { refused: None });
         Poll::Ready(Err(refused.into()))
     }

@@ -1,5 +1,5 @@
 use crate::arrival::Arrival;
-use crate::settings::Flags;
+use crate::settings::{Flags, Settings};
 use crate::shared::Shared;
 use crate::span::Span;
 use crate::watch::Watch;
@@ -20,28 +20,23 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    /// Admits a call under the ambient context, or refuses it.
+    /// Returns the own total, if it alone bounds the call and nobody watches: such a call needs no clock and no state.
     #[inline]
-    pub(crate) fn begin(shared: &Arc<Shared>) -> Result<(Self, Watch), Refused> {
-        let flags = shared.settings.flags();
-        let own = shared.settings.total();
-        let given = Context::current();
-        if flags.timeless() && own > Span::ZERO && given.is_none_or(|given| given.deadline().is_none()) {
-            return Ok((Self::Own(own), Watch::new(shared, flags, None)));
-        }
-        Self::begin_slowly(shared, flags, own, given)
+    pub(crate) fn own(settings: &Settings) -> Option<Span> {
+        let own = settings.total();
+        (settings.flags().alone() && own > Span::ZERO && given_deadline().is_none()).then_some(own)
     }
 
-    fn begin_slowly(
-        shared: &Arc<Shared>,
-        flags: Flags,
-        own: Span,
-        given: Option<Context>,
-    ) -> Result<(Self, Watch), Refused> {
+    /// Admits a call under the ambient context, or refuses it.
+    pub(crate) fn begin(shared: &Arc<Shared>) -> Result<(Self, Watch), Refused> {
+        let flags = shared.settings.flags();
         if !flags.has(Flags::ENABLED) {
             return Ok((Self::Never, Watch::NONE));
         }
-        let context = given.and_then(|given| given.deadline());
+        let (own, context) = (shared.settings.total(), given_deadline());
+        if flags.timeless() && own > Span::ZERO && context.is_none() {
+            return Ok((Self::Own(own), Watch::new(shared, flags, None)));
+        }
         let now = Instant::now();
         let least = shared.settings.min_remaining();
         let deadline = shared.admit(flags, &Arrival { now, own, context, header: None, least })?;
@@ -49,7 +44,7 @@ impl Limit {
         let limit = match deadline {
             None => Self::Never,
             Some(_) if context.is_none() && !flags.has(Flags::FROM_CALL) => Self::Own(own),
-            Some(deadline) => Self::Within(given.unwrap_or_default().with_deadline(deadline)),
+            Some(deadline) => Self::Within(Context::current().unwrap_or_default().with_deadline(deadline)),
         };
         Ok((limit, watch))
     }
@@ -75,4 +70,9 @@ impl Limit {
             Self::Own(_) | Self::Never => None,
         }
     }
+}
+
+#[inline]
+fn given_deadline() -> Option<Instant> {
+    Context::current().and_then(|given| given.deadline())
 }

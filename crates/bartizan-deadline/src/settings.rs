@@ -35,6 +35,12 @@ impl Flags {
         self.0 & flag != 0
     }
 
+    /// Whether the layer is on and nothing needs its state.
+    #[inline]
+    pub(crate) const fn alone(self) -> bool {
+        self.timeless() && !self.has(Self::WATCHED)
+    }
+
     /// Whether the layer is on and nothing asks for the time at which a call begins.
     #[inline]
     pub(crate) const fn timeless(self) -> bool {

@@ -4,6 +4,8 @@ use crate::estimate::Estimate;
 use crate::reason::Reason;
 use crate::settings::{Flags, Settings};
 use crate::share::Share;
+use crate::span::Span;
+use crate::watch::Learning;
 use crate::{Deadline, events};
 use bartizan_core::registry::{self, Observed};
 use bartizan_core::{Instant, Refused};
@@ -15,6 +17,7 @@ use std::time::Duration;
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) counts: Counts,
+    pub(crate) born: Instant,
     name: OnceLock<Arc<str>>,
     estimate: Mutex<Estimate>,
     share: Mutex<Share>,
@@ -25,6 +28,7 @@ impl Shared {
         Self {
             settings: Settings::new(value),
             counts: Counts::default(),
+            born: Instant::now(),
             name: OnceLock::new(),
             estimate: Mutex::default(),
             share: Mutex::default(),
@@ -57,8 +61,10 @@ impl Shared {
     #[inline]
     pub(crate) fn admit(&self, flags: Flags, arrival: &Arrival) -> Result<Option<Instant>, Refused> {
         let mut judged = arrival.judge();
-        if flags.has(Flags::LEARN) && judged.is_ok() && lock(&self.estimate).refuses(arrival.left()) {
-            judged = Err(Reason::Hopeless);
+        if let (true, Ok(Some(deadline))) = (flags.has(Flags::LEARN), judged) {
+            if lock(&self.estimate).refuses(Span::between(arrival.now, deadline)) {
+                judged = Err(Reason::Hopeless);
+            }
         }
         if flags.has(Flags::BOUNDED) {
             judged = self.bound(arrival, judged);
@@ -92,9 +98,13 @@ impl Shared {
         reason.refused().with_name(self.name.get().cloned())
     }
 
-    /// Learns how long a call took that succeeded.
-    pub(crate) fn learn(&self, took: Duration) {
-        lock(&self.estimate).learn(took);
+    /// Learns from a call that succeeded just now, if it is to be learnt from.
+    #[inline]
+    pub(crate) fn learn(&self, began: Learning) {
+        if began < Span::ENDLESS {
+            let took = Span::between(self.born, Instant::now()).minus(began);
+            lock(&self.estimate).learn(took);
+        }
     }
 
     pub(crate) fn learnt(&self) -> Option<Duration> {

@@ -21,6 +21,10 @@ impl Span {
         Self(self.0.saturating_add(other.0))
     }
 
+    pub(crate) const fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
     /// The length as a `Duration`; endless is the longest there is.
     pub(crate) const fn duration(self) -> Duration {
         match self {

@@ -20,6 +20,11 @@ impl Timer {
         Self { sleep: None }
     }
 
+    /// When it is set to.
+    pub(crate) fn at(&self) -> Option<Instant> {
+        self.sleep.as_ref().map(Sleep::deadline)
+    }
+
     /// Ready once `at` has come, else the task will be woken then.
     pub(crate) fn poll(self: Pin<&mut Self>, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let mut sleep = self.project().sleep;
