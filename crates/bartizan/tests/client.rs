@@ -13,7 +13,7 @@ use futures_util::{StreamExt, stream};
 use std::time::Duration;
 use tower::ServiceBuilder;
 
-const SHORT: Duration = Duration::from_millis(30);
+const SHORT: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_secs(20);
 
 async fn serve(app: Router) -> String {
