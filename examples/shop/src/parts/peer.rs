@@ -1,25 +1,27 @@
 //! Another service, as this one sees it.
 
 use super::problem::Problem;
+use bartizan::client::{Error, Response};
+use bartizan::{Client, Kind, Refused};
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
 
 /// Calls one service through the stack that `stacks.rs` gave it. Clones share the stack.
 #[derive(Clone)]
 pub struct Peer {
     name: &'static str,
-    base: Arc<str>,
-    http: reqwest::Client,
+    client: Client,
 }
 
-/// Why there is no answer. It is not known whether the call had an effect.
+/// Why there is no answer. Unless a layer refused before the call was sent, it is not known whether it had an effect.
 #[derive(Debug)]
 pub struct Lost {
     peer: &'static str,
-    late: bool,
+    /// The layer's no, if it was one's.
+    refused: Option<Refused>,
 }
 
 /// What the service answered, whatever its status.
@@ -32,9 +34,9 @@ pub struct Answer {
 }
 
 impl Peer {
-    /// `base` is a URL without a slash at its end.
-    pub fn new(name: &'static str, base: &str, http: reqwest::Client) -> Self {
-        Self { name, base: base.into(), http }
+    /// `client` has the service's address as its base.
+    pub fn new(name: &'static str, client: Client) -> Self {
+        Self { name, client }
     }
 
     pub async fn get(&self, path: &str) -> Result<Answer, Lost> {
@@ -43,11 +45,11 @@ impl Peer {
 
     pub async fn put(&self, path: &str, body: &impl Serialize) -> Result<Answer, Lost> {
         let body = serde_json::to_vec(body).expect("a contract is JSON");
-        let json = http::HeaderValue::from_static("application/json");
-        let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, json)]);
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         self.send(Method::PUT, path, headers, body.into()).await
     }
 
+    /// The deadline of whoever is being served goes along by itself.
     pub async fn send(
         &self,
         method: Method,
@@ -55,15 +57,17 @@ impl Peer {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Answer, Lost> {
-        let lost = |error: reqwest::Error| {
-            tracing::debug!(peer = self.name, error = &error as &dyn std::error::Error, "no answer");
-            Lost { peer: self.name, late: error.is_timeout() }
-        };
-        let request = self.http.request(method, format!("{}{path}", self.base)).headers(headers).body(body);
-        let response = request.send().await.map_err(lost)?;
+        let request = self.client.request(method, path).headers(headers).body(body);
+        let response = request.send().await.map_err(|error| self.lost(error))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await.map_err(lost)?;
+        let body = Response::bytes(response).await.map_err(|error| self.lost(error))?;
         Ok(Answer { peer: self.name, status, headers, body })
+    }
+
+    fn lost(&self, error: Error) -> Lost {
+        tracing::debug!(peer = self.name, error = &error as &dyn std::error::Error, "no answer");
+        let refused = if let Error::Refused(refused) = error { Some(refused) } else { None };
+        Lost { peer: self.name, refused }
     }
 }
 
@@ -83,11 +87,18 @@ impl Answer {
 }
 
 impl From<Lost> for Problem {
-    fn from(lost: Lost) -> Self {
-        if lost.late {
-            let detail = format!("{} did not answer in time", lost.peer);
-            return Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail).retry_after(1);
+    fn from(Lost { peer, refused }: Lost) -> Self {
+        match refused {
+            Some(refused) if refused.kind() == Kind::DeadlineExceeded => {
+                let detail = format!("{peer} did not answer in time");
+                Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail).retry_after(1)
+            }
+            Some(refused) => {
+                let wait = refused.retry_after().unwrap_or_default();
+                Self::unavailable(format!("{peer} is not asked at the moment: {}", refused.reason()))
+                    .retry_after(wait.as_secs() + 1)
+            }
+            None => Self::unavailable(format!("{peer} cannot be reached")),
         }
-        Self::unavailable(format!("{} cannot be reached", lost.peer))
     }
 }

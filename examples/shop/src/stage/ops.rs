@@ -1,4 +1,5 @@
-//! The ops endpoint: the health of the services, behind the token that was printed at the start.
+//! The ops endpoint: the health of the services and the state of their layers, behind the token that was printed at
+//! the start.
 
 use crate::parts::config::{Config, Name};
 use crate::parts::failure::Failure;
@@ -9,6 +10,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
+use bartizan::core::registry;
 use http::StatusCode;
 use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
@@ -38,6 +40,7 @@ pub fn start(config: &Config, watched: Vec<(Name, SocketAddr)>) -> Result<Router
     let token: Arc<str> = config.ops_token.as_str().into();
     let routes = Router::new()
         .route("/health", get(services))
+        .route("/layers", get(layers))
         .route_layer(from_fn_with_state(token, bearer))
         .with_state(Ops { http, watched });
     Ok(problem::fallbacks(routes.merge(health::routes(None))))
@@ -60,6 +63,16 @@ async fn services(State(ops): State<Ops>) -> (StatusCode, Json<Value>) {
     let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let services: Vec<_> = services.into_iter().map(|(_, service)| service).collect();
     (status, Json(json!({ "ready": well, "services": services })))
+}
+
+/// Every named layer in this process, with its state and its numbers.
+async fn layers() -> Json<Value> {
+    let layers = registry::handles().into_iter().map(|layer| {
+        let mut numbers = serde_json::Map::new();
+        layer.numbers(&mut |name, number| drop(numbers.insert(name.to_owned(), number.into())));
+        json!({ "layer": layer.layer(), "name": layer.name(), "state": layer.state(), "numbers": numbers })
+    });
+    Json(layers.collect())
 }
 
 async fn bearer(State(token): State<Arc<str>>, request: Request, next: Next) -> Result<Response, Problem> {

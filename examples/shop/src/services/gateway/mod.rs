@@ -23,6 +23,9 @@ const OPENAPI: &str = include_str!("openapi.json");
 struct Service {
     users: Peer,
     products: Peer,
+    /// For what changes an order.
+    ordering: Peer,
+    /// For what reads orders.
     orders: Peer,
     payments: Payments,
     gatekeeper: Gatekeeper,
@@ -40,13 +43,15 @@ impl FromRef<Service> for Gatekeeper {
 ///
 /// When the address of one is no URL.
 pub fn start(config: &Config) -> Result<Router, Failure> {
-    let users = stacks::gateway_to_user(&config.url(Name::User))?;
+    let users = stacks::GATEWAY_TO_USER.http(&config.url(Name::User))?;
+    let order = config.url(Name::Order);
     let service = Service {
         gatekeeper: Gatekeeper::new(users.clone()),
         users,
-        products: stacks::gateway_to_product(&config.url(Name::Product))?,
-        orders: stacks::gateway_to_order(&config.url(Name::Order))?,
-        payments: stacks::gateway_to_payment(&config.url(Name::Payment))?,
+        products: stacks::GATEWAY_TO_PRODUCT.http(&config.url(Name::Product))?,
+        ordering: stacks::GATEWAY_TO_ORDER_POST.http(&order)?,
+        orders: stacks::GATEWAY_TO_ORDER_GET.http(&order)?,
+        payments: stacks::GATEWAY_TO_PAYMENT.grpc(&config.url(Name::Payment))?,
     };
     let routes = Router::new()
         .route("/api/v1/users", post(users::register))
@@ -59,6 +64,6 @@ pub fn start(config: &Config) -> Result<Router, Failure> {
         .route("/api/v1/orders/{id}/cancel", post(orders::cancel))
         .route("/api/v1/payments/{id}", get(payments::read));
     let openapi = get(async || ([(CONTENT_TYPE, "application/json")], OPENAPI));
-    let routes = stacks::gateway(routes.with_state(service)).route("/openapi.json", openapi);
+    let routes = stacks::GATEWAY.guard(routes.with_state(service)).route("/openapi.json", openapi);
     Ok(problem::fallbacks(routes.merge(health::routes(None))))
 }

@@ -3,6 +3,7 @@
 use super::Service;
 use super::relay::relay;
 use crate::parts::auth::Customer;
+use crate::parts::id::Id;
 use crate::parts::problem::Problem;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -12,7 +13,7 @@ pub(super) async fn place(
     _: Customer,
     request: Request,
 ) -> Result<Response, Problem> {
-    relay(&service.orders, request).await
+    relay(&service.ordering, request).await
 }
 
 pub(super) async fn list(
@@ -26,6 +27,7 @@ pub(super) async fn list(
 pub(super) async fn read(
     State(service): State<Service>,
     _: Customer,
+    _: Id,
     request: Request,
 ) -> Result<Response, Problem> {
     relay(&service.orders, request).await
@@ -34,7 +36,8 @@ pub(super) async fn read(
 pub(super) async fn cancel(
     State(service): State<Service>,
     _: Customer,
+    _: Id,
     request: Request,
 ) -> Result<Response, Problem> {
-    relay(&service.orders, request).await
+    relay(&service.ordering, request).await
 }

@@ -1,5 +1,6 @@
 use super::Service;
 use super::relay::relay;
+use crate::parts::id::Id;
 use crate::parts::problem::Problem;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -8,6 +9,10 @@ pub(super) async fn list(State(service): State<Service>, request: Request) -> Re
     relay(&service.products, request).await
 }
 
-pub(super) async fn read(State(service): State<Service>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn read(
+    State(service): State<Service>,
+    _: Id,
+    request: Request,
+) -> Result<Response, Problem> {
     relay(&service.products, request).await
 }

@@ -46,9 +46,9 @@ impl FromRef<Service> for Gatekeeper {
 pub async fn start(config: &Config) -> Result<Router, Failure> {
     let store = Store::open(&config.data_dir, "order", &[book::TABLE, book::INDEX]).await?;
     let book = Book::new(store.clone());
-    let users = stacks::order_to_user(&config.url(Name::User))?;
-    let products = stacks::order_to_product(&config.url(Name::Product))?;
-    let payments = stacks::order_to_payment(&config.url(Name::Payment))?;
+    let users = stacks::ORDER_TO_USER.http(&config.url(Name::User))?;
+    let products = stacks::ORDER_TO_PRODUCT.http(&config.url(Name::Product))?;
+    let payments = stacks::ORDER_TO_PAYMENT.grpc(&config.url(Name::Payment))?;
     let saga = Saga::new(book.clone(), Partners::new(users.clone(), products.clone(), payments));
     tokio::spawn(sweeper::run(book.clone(), saga.clone()));
     let service =
@@ -57,6 +57,6 @@ pub async fn start(config: &Config) -> Result<Router, Failure> {
         .route("/orders", post(http::place).get(http::list))
         .route("/orders/{id}", get(http::read))
         .route("/orders/{id}/cancel", post(http::cancel));
-    let routes = stacks::order(routes.with_state(service)).merge(health::routes(Some(store)));
+    let routes = stacks::ORDER.guard(routes.with_state(service)).merge(health::routes(Some(store)));
     Ok(problem::fallbacks(routes))
 }

@@ -25,10 +25,10 @@ use tonic::service::Routes;
 /// When the store cannot be opened, or `bank` is no URL.
 pub async fn start(config: &Config, bank: &str) -> Result<Router, Failure> {
     let store = Store::open(&config.data_dir, "payment", &[ledger::TABLE]).await?;
-    let till = Till::new(Ledger::new(store.clone()), Bank::new(stacks::payment_to_bank(bank)?));
+    let till = Till::new(Ledger::new(store.clone()), Bank::new(stacks::PAYMENT_TO_BANK.http(bank)?));
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<PaymentsServer<grpc::Service>>().await;
     let payments = Routes::new(PaymentsServer::new(grpc::Service::new(till)));
     let payments = payments.add_service(health_service).prepare().into_axum_router();
-    Ok(stacks::payment(payments).merge(health::routes(Some(store))))
+    Ok(stacks::PAYMENT.guard(payments).merge(health::routes(Some(store))))
 }

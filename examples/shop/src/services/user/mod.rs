@@ -45,7 +45,7 @@ pub async fn start(config: &Config) -> Result<Router, Failure> {
         .route("/users/{id}", get(read))
         .route("/sessions", post(log_in))
         .route("/.well-known/jwks.json", get(keys));
-    let routes = stacks::user(routes.with_state(service)).merge(health::routes(Some(store)));
+    let routes = stacks::USER.guard(routes.with_state(service)).merge(health::routes(Some(store)));
     Ok(problem::fallbacks(routes))
 }
 
