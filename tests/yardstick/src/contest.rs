@@ -92,6 +92,14 @@ impl Contest {
             if self.cases.iter().any(|case| case.reaches) { " less bare" } else { "" },
             "no allocation",
         ));
+        if threads > 1 {
+            let ours = figures.iter().filter(|figure| matches!(figure.place, Place::Ours(_)));
+            let shared = ours.map(|figure| figure.rounds).min().unwrap_or_default();
+            board.note(format!("The threads of ours ran side by side in {shared} of {rounds} rounds; the others are left out."));
+            if shared == 0 {
+                board.note("NOT SHARED: a busy machine let them take turns, and the figures are of that.");
+            }
+        }
         if timing.instructions && counts.iter().all(Option::is_none) {
             board.note("No instruction counts: valgrind is not installed, or several threads run.");
         }
@@ -213,7 +221,7 @@ mod tests {
 
     /// The verdicts on a row of bare 2 ns, a peer and ours, with a floor of 21 ns.
     fn judged(peer: f64, ours: f64, allocations: f64) -> Board {
-        let figure = |place, nanos, allocations| Figure { place, nanos, allocations };
+        let figure = |place, nanos, allocations| Figure { place, nanos, allocations, rounds: 1 };
         let mut figures = vec![
             figure(Place::Bare(0), 2.0, 0.0),
             figure(Place::Peer(0, "recloser"), peer, 0.0),

