@@ -18,17 +18,25 @@ impl<Req> Admit<Req> for Single {
 
     #[inline]
     fn refusing(&self) -> Option<Refusing> {
-        self.0.refusing()
+        self.0.refusing().map(Refusing::from)
     }
 
     #[inline]
     fn refuse(&self, refusing: Refusing) -> Refused {
-        self.0.refuse(refusing)
+        self.0.refuse(refusing.into())
     }
 
     #[inline]
     fn admit(&self, _: &Req) -> Result<Ticket, Refused> {
-        self.0.admit()
+        admit(&self.0)
+    }
+}
+
+#[inline]
+fn admit(circuit: &Arc<Circuit>) -> Result<Ticket, Refused> {
+    match circuit.admit() {
+        Ok(pass) => Ok(Ticket::new(circuit.clone(), pass)),
+        Err(denial) => Err(circuit.refuse(denial)),
     }
 }
 
@@ -60,7 +68,7 @@ where
 
     fn admit(&self, req: &Request<B>) -> Result<Ticket, Refused> {
         let key = (self.key)(&Head::of(req));
-        self.circuits.of(&key).admit()
+        admit(&self.circuits.of(&key))
     }
 }
 
@@ -73,6 +81,6 @@ where
 
     fn admit(&self, req: &Req) -> Result<Ticket, Refused> {
         let key = (self.key)(req);
-        self.circuits.of(&key).admit()
+        admit(&self.circuits.of(&key))
     }
 }

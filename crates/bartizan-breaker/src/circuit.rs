@@ -1,15 +1,15 @@
 //! One circuit: the machine behind its lock, the word and the counters beside it.
 
 use crate::breaker::{Breaker, Mode};
+use crate::denial::Denial;
 use crate::machine::{Admission, Machine, Outcome};
-use crate::permit::Ticket;
-use crate::state::{Cause, Change, State};
+use crate::permit::Pass;
+use crate::state::{Change, State};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 use crate::word::Word;
 use crate::{event, nanos};
-use bartizan_core::{Instant, Kind, Refused, Refusing};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use bartizan_core::{Instant, Name, Refused, Verdict};
+use std::sync::OnceLock;
 
 #[derive(Debug)]
 pub(crate) struct Circuit {
@@ -27,12 +27,12 @@ pub(crate) struct Circuit {
 /// What the user calls it.
 #[derive(Debug, Default)]
 pub(crate) struct Label {
-    pub(crate) name: Option<Arc<str>>,
+    pub(crate) name: Option<Name>,
     pub(crate) key: Option<Box<str>>,
 }
 
 /// No time at all, and for a slow threshold: never.
-const NEVER: u64 = u64::MAX;
+pub(crate) const NEVER: u64 = u64::MAX;
 
 impl Circuit {
     pub(crate) fn new(value: &Breaker, label: Option<Label>) -> Self {
@@ -58,6 +58,7 @@ impl Circuit {
         self.label.get().map(|label| &**label)
     }
 
+    #[inline(never)]
     pub(crate) fn now(&self) -> u64 {
         nanos(Instant::now().saturating_duration_since(self.born))
     }
@@ -67,101 +68,85 @@ impl Circuit {
         Word(self.word.load(Ordering::Acquire))
     }
 
-    /// How long everything is refused from now on; nothing is known of that when forced open.
+    /// Says why everything is refused now, as far as that can be told without the machine.
     #[inline]
-    pub(crate) fn refusing(&self) -> Option<Refusing> {
+    pub(crate) fn refusing(&self) -> Option<Denial> {
         let word = self.word();
         if word.is_free() {
             return None;
+        }
+        if word.is_forced() {
+            return Some(Denial::FORCED);
         }
         self.refusing_in(word)
     }
 
-    fn refusing_in(&self, word: Word) -> Option<Refusing> {
-        if word.is_shadow() {
-            return None;
-        }
-        if word.is_forced() {
-            return Some(Refusing::default());
-        }
-        if !word.is_refusing() {
+    #[cold]
+    fn refusing_in(&self, word: Word) -> Option<Denial> {
+        if word.is_shadow() || !word.is_refusing() {
             return None;
         }
         let left = self.until.load(Ordering::Acquire).saturating_sub(self.now());
-        let retry_after = word.is_open().then_some(Duration::from_nanos(left));
-        (left > 0).then_some(Refusing { retry_after })
+        let denial = match word.cause() {
+            Some(cause) if word.is_open() => Denial::open(cause, left),
+            _ => Denial::PROBING,
+        };
+        (left > 0).then_some(denial)
     }
 
-    /// Makes the refusal of one request and counts it.
-    pub(crate) fn refuse(&self, refusing: Refusing) -> Refused {
-        let word = self.word();
-        if word.is_forced() {
-            return self.refusal("forced open", None);
+    /// Makes the refusal of one request and counts it, unless the circuit is forced open.
+    #[inline]
+    pub(crate) fn refuse(&self, denial: Denial) -> Refused {
+        if !denial.is_forced() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
         }
-        self.refused.fetch_add(1, Ordering::Relaxed);
-        let open = word.cause().filter(|_| word.is_open()).map(Cause::refusal);
-        self.refusal(open.unwrap_or("half-open: probing"), refusing.retry_after)
-    }
-
-    fn refusal(&self, reason: &'static str, retry_after: Option<Duration>) -> Refused {
-        let refused = Refused::new("breaker", Kind::Unavailable).with_reason(reason);
-        let refused = match self.label() {
+        let refused = denial.refusal();
+        match self.label() {
             Some(label) => refused.with_name(label.name.clone()),
             None => refused,
-        };
-        match retry_after {
-            Some(wait) => refused.with_retry_after(wait),
-            None => refused,
         }
     }
 
-    /// Admits a request or refuses it.
+    /// Lets a request pass or says why not.
     #[inline]
-    pub(crate) fn admit(self: &Arc<Self>) -> Result<Ticket, Refused> {
+    pub(crate) fn admit(&self) -> Result<Pass, Denial> {
         let word = self.word();
-        if word.is_free() {
-            let started = self.clock();
-            return Ok(Ticket::admitted(self.clone(), word.generation(), started));
-        }
-        self.admit_or_refuse(word)
+        if word.is_free() { Ok(Pass::new(word.generation())) } else { self.decide_in(word) }
     }
 
     /// The time, where it matters how long a call takes.
     #[inline]
-    fn clock(&self) -> u64 {
+    pub(crate) fn clock(&self) -> u64 {
         if self.slow_after.load(Ordering::Relaxed) == NEVER { NEVER } else { self.now() }
     }
 
     #[cold]
-    fn admit_or_refuse(self: &Arc<Self>, word: Word) -> Result<Ticket, Refused> {
+    fn decide_in(&self, word: Word) -> Result<Pass, Denial> {
         if word.is_disabled() {
-            return Ok(Ticket::uncounted(self.clone()));
+            return Ok(Pass::UNCOUNTED);
         }
-        if let Some(refusing) = self.refusing_in(word) {
-            return Err(self.refuse(refusing));
+        if word.is_forced() {
+            return Err(Denial::FORCED);
+        }
+        if let Some(denial) = self.refusing_in(word) {
+            return Err(denial);
         }
         let now = self.now();
         let (admission, word) = self.decide(now);
-        let generation = word.generation();
-        let (reason, wait) = match admission {
-            Admission::Admitted => return Ok(Ticket::admitted(self.clone(), generation, self.clock())),
-            Admission::Probe(probe) => {
-                return Ok(Ticket::probe(self.clone(), generation, self.clock(), probe));
-            }
-            Admission::Disabled => return Ok(Ticket::uncounted(self.clone())),
-            Admission::ForcedOpen => return Err(self.refusal("forced open", None)),
-            Admission::Open(until) => {
-                let wait = Duration::from_nanos(until.saturating_sub(now));
-                (word.cause().map_or("open", Cause::refusal), Some(wait))
-            }
-            Admission::Probing => ("half-open: probing", None),
-            Admission::Recovering => ("recovering", Some(Duration::from_secs(1))),
+        let denial = match admission {
+            Admission::Admitted => return Ok(Pass::new(word.generation())),
+            Admission::Probe(probe) => return Ok(Pass::new(word.generation()).of_probe(probe)),
+            Admission::Disabled => return Ok(Pass::UNCOUNTED),
+            Admission::ForcedOpen => Denial::FORCED,
+            Admission::Open(cause, until) => Denial::open(cause, until.saturating_sub(now)),
+            Admission::Probing => Denial::PROBING,
+            Admission::Recovering => Denial::RECOVERING,
         };
-        self.refused.fetch_add(1, Ordering::Relaxed);
         if word.is_shadow() {
-            return Ok(Ticket::uncounted(self.clone()));
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Ok(Pass::UNCOUNTED);
         }
-        Err(self.refusal(reason, wait))
+        Err(denial)
     }
 
     /// Brings the machine up to `now` and asks it.
@@ -185,11 +170,10 @@ impl Circuit {
         quiet
     }
 
-    /// Shows a call that has ended to the machine. `good` says that it is to be counted as a success.
-    #[cold]
-    pub(crate) fn record(&self, mut outcome: Outcome, good: bool, now: u64) {
+    /// Shows a call that has ended to the machine.
+    pub(crate) fn record(&self, mut outcome: Outcome, now: u64) {
         let mut machine = self.lock();
-        if good && outcome.generation == machine.generation() {
+        if outcome.verdict == Verdict::Success && outcome.generation == machine.generation() {
             self.successes.fetch_add(1, Ordering::Relaxed);
         }
         outcome.successes = self.successes.load(Ordering::Relaxed);
@@ -200,21 +184,20 @@ impl Circuit {
     }
 
     #[cold]
-    pub(crate) fn answered(&self, generation: u64, probe: u32) {
+    pub(crate) fn answered(&self, generation: u64, probe: u16) {
         self.lock().answered(generation, probe);
     }
 
     #[cold]
-    pub(crate) fn abandon(&self, generation: u64, probe: u32) {
+    pub(crate) fn abandon(&self, generation: u64, probe: u16) {
         let mut machine = self.lock();
         machine.abandon(generation, probe);
         self.publish(&machine);
     }
 
     /// Whether a call that began then and is answered now is slow.
-    #[inline]
     pub(crate) fn is_slow(&self, started: u64) -> bool {
-        started != NEVER && self.now().saturating_sub(started) >= self.slow_after.load(Ordering::Relaxed)
+        self.now().saturating_sub(started) >= self.slow_after.load(Ordering::Relaxed)
     }
 
     pub(crate) fn state(&self) -> State {

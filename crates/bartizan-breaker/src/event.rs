@@ -2,11 +2,12 @@
 
 use crate::circuit::Label;
 use crate::state::{Change, State};
+use bartizan_core::Name;
 
 /// Tells of a change. Events of two threads may arrive out of order; `generation` gives the order.
 #[cold]
 pub(crate) fn tell(label: Option<&Label>, change: Change) {
-    let name = label.and_then(|label| label.name.as_deref()).unwrap_or_default();
+    let name = label.and_then(|label| label.name.as_ref()).map(Name::as_str).unwrap_or_default();
     let key = label.and_then(|label| label.key.as_deref()).unwrap_or_default();
     let (from, to, generation) = (change.from.as_str(), change.to.as_str(), change.generation);
     match (change.to, change.cause) {

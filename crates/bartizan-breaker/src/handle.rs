@@ -2,6 +2,7 @@ use crate::breaker::{Breaker, Mode};
 use crate::circuit::Circuit;
 use crate::state::{Cause, State};
 use crate::window::Counts;
+use bartizan_core::Name;
 use bartizan_core::registry::Observed;
 use std::error::Error;
 use std::fmt;
@@ -83,7 +84,7 @@ impl Handle {
     /// The name given with [`BreakerLayer::named`](crate::BreakerLayer::named), empty without one.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.0.label().and_then(|label| label.name.as_deref()).unwrap_or_default()
+        self.0.label().and_then(|label| label.name.as_ref()).map(Name::as_str).unwrap_or_default()
     }
 
     /// Where the circuit is now.
@@ -192,7 +193,7 @@ impl Observed for Circuit {
     }
 
     fn name(&self) -> &str {
-        self.label().and_then(|label| label.name.as_deref()).unwrap_or_default()
+        self.label().and_then(|label| label.name.as_ref()).map(Name::as_str).unwrap_or_default()
     }
 
     fn state(&self) -> &'static str {

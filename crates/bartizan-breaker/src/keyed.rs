@@ -3,6 +3,7 @@ use crate::circuit::{Circuit, Label};
 use crate::event;
 use crate::handle::Handle;
 use crate::state::State;
+use bartizan_core::Name;
 use bartizan_core::registry::Observed;
 use std::collections::HashMap;
 use std::fmt::{self, Debug};
@@ -16,7 +17,7 @@ pub(crate) struct Circuits<K> {
     value: Mutex<Breaker>,
     /// Serves the keys that find no room.
     overflow: Arc<Circuit>,
-    name: OnceLock<Arc<str>>,
+    name: OnceLock<Name>,
     cap: usize,
 }
 
@@ -81,7 +82,7 @@ impl<K> Circuits<K> {
         table.slots.iter().for_each(|slot| visit(&slot.key, &slot.circuit));
     }
 
-    pub(crate) fn set_name(&self, name: Arc<str>) {
+    pub(crate) fn set_name(&self, name: Name) {
         self.overflow.set_label(Label { name: Some(name.clone()), key: None });
         let _ = self.name.set(name);
     }
@@ -143,7 +144,7 @@ impl<K> KeyedHandle<K> {
     /// The name given with [`BreakerLayer::named`](crate::BreakerLayer::named), empty without one.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.0.name.get().map_or("", |name| name)
+        self.0.name.get().map_or("", Name::as_str)
     }
 
     /// The circuit that serves the keys which find no room.
@@ -189,7 +190,7 @@ impl<K: Send + Sync> Observed for Circuits<K> {
     }
 
     fn name(&self) -> &str {
-        self.name.get().map_or("", |name| name)
+        self.name.get().map_or("", Name::as_str)
     }
 
     /// The worst state of any circuit.

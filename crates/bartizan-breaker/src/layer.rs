@@ -3,8 +3,8 @@ use crate::breaker::Breaker;
 use crate::circuit::{Circuit, Label};
 use crate::handle::Handle;
 use crate::keyed::{Circuits, KeyedHandle, register};
-use bartizan_core::ErrorsFail;
 use bartizan_core::registry::Observed;
+use bartizan_core::{ErrorsFail, Name};
 use bartizan_guard::{Guard, GuardLayer};
 use bartizan_http::{Head, Http, HttpClassifier, Typed};
 use std::fmt::Debug;
@@ -43,7 +43,7 @@ impl<C, M> BreakerLayer<Single, C, M> {
     /// A second name for the same circuit changes nothing. A name that another layer alive has already is reported as an
     /// event; the two do not share their state.
     #[must_use]
-    pub fn named(self, name: impl Into<Arc<str>>) -> Self {
+    pub fn named(self, name: impl Into<Name>) -> Self {
         let circuit = &self.guard.admit().0;
         if circuit.label().is_none() {
             circuit.set_label(Label { name: Some(name.into()), key: None });
@@ -105,7 +105,7 @@ where
 {
     /// Names the circuits in events, refusals, metrics and the registry, as [`named`](BreakerLayer::named) does for one.
     #[must_use]
-    pub fn named(self, name: impl Into<Arc<str>>) -> Self {
+    pub fn named(self, name: impl Into<Name>) -> Self {
         let circuits = &self.guard.admit().circuits;
         circuits.set_name(name.into());
         let observed: Arc<dyn Observed> = circuits.clone();

@@ -33,6 +33,7 @@
 mod admit;
 mod breaker;
 mod circuit;
+mod denial;
 mod event;
 mod evidence;
 mod handle;

@@ -22,7 +22,7 @@ fn evidence_circuit() -> Arc<Circuit> {
     Arc::new(Circuit::new(&Breaker::new().seed(1), None))
 }
 
-fn outcome(generation: u64, probe: Option<u32>, verdict: Verdict) -> Outcome {
+fn outcome(generation: u64, probe: Option<u16>, verdict: Verdict) -> Outcome {
     Outcome { generation, probe, verdict, slow: false, successes: 0 }
 }
 
@@ -36,11 +36,11 @@ fn a_good_call_is_counted_once_or_late() {
             let circuit = circuit.clone();
             move || {
                 if !circuit.counts_quietly(generation) {
-                    circuit.record(outcome(generation, None, Verdict::Success), true, 0);
+                    circuit.record(outcome(generation, None, Verdict::Success), 0);
                 }
             }
         });
-        circuit.record(outcome(generation, None, Verdict::Failure), false, 0);
+        circuit.record(outcome(generation, None, Verdict::Failure), 0);
         good.join().expect("no panic");
         assert_eq!(circuit.successes(), 1);
         assert_eq!(circuit.word().generation(), generation);
@@ -55,7 +55,7 @@ fn a_trip_is_seen_whole_and_late_verdicts_are_void() {
         let generation = circuit.word().generation();
         let trip = thread::spawn({
             let circuit = circuit.clone();
-            move || circuit.record(outcome(generation, None, Verdict::Failure), false, 0)
+            move || circuit.record(outcome(generation, None, Verdict::Failure), 0)
         });
         let word = circuit.word();
         if word.is_refusing() {
@@ -64,7 +64,7 @@ fn a_trip_is_seen_whole_and_late_verdicts_are_void() {
         }
         trip.join().expect("no panic");
         assert!(!circuit.counts_quietly(generation));
-        circuit.record(outcome(generation, None, Verdict::Success), true, 0);
+        circuit.record(outcome(generation, None, Verdict::Success), 0);
         assert_eq!((circuit.successes(), circuit.word().is_open()), (0, true));
     });
 }
@@ -74,7 +74,7 @@ fn a_trip_is_seen_whole_and_late_verdicts_are_void() {
 fn one_probe_at_a_time() {
     loom::model(|| {
         let circuit = circuit();
-        circuit.record(outcome(0, None, Verdict::Failure), false, 0);
+        circuit.record(outcome(0, None, Verdict::Failure), 0);
         let ask = |circuit: Arc<Circuit>| move || circuit.decide(7 * SECOND).0;
         let other = thread::spawn(ask(circuit.clone()));
         let mine = ask(circuit.clone())();
@@ -95,13 +95,11 @@ fn one_probe_at_a_time() {
 fn a_reset_ends_a_round_of_probes() {
     loom::model(|| {
         let circuit = circuit();
-        circuit.record(outcome(0, None, Verdict::Failure), false, 0);
+        circuit.record(outcome(0, None, Verdict::Failure), 0);
         let (Admission::Probe(probe), word) = circuit.decide(7 * SECOND) else { panic!("no probe") };
         let verdict = thread::spawn({
             let circuit = circuit.clone();
-            move || {
-                circuit.record(outcome(word.generation(), Some(probe), Verdict::Failure), false, 8 * SECOND)
-            }
+            move || circuit.record(outcome(word.generation(), Some(probe), Verdict::Failure), 8 * SECOND)
         });
         circuit.change_at(8 * SECOND, |machine, _| ((), machine.reset()));
         verdict.join().expect("no panic");

@@ -65,9 +65,9 @@ struct Extra {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
     Admitted,
-    Probe(u32),
+    Probe(u16),
     /// Open until then.
-    Open(u64),
+    Open(Cause, u64),
     /// All probes are under way.
     Probing,
     Recovering,
@@ -79,7 +79,7 @@ pub(crate) enum Admission {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outcome {
     pub(crate) generation: u64,
-    pub(crate) probe: Option<u32>,
+    pub(crate) probe: Option<u16>,
     pub(crate) verdict: Verdict,
     pub(crate) slow: bool,
     /// Good calls so far, this one included where it was good.
@@ -242,7 +242,7 @@ impl Machine {
                     Admission::Recovering
                 }
             }
-            Phase::Open { until } => Admission::Open(*until),
+            Phase::Open { until } => Admission::Open(self.cause.unwrap_or(Cause::Forced), *until),
             Phase::HalfOpen(probes) => {
                 probes.lease(all, expires).map_or(Admission::Probing, Admission::Probe)
             }
@@ -250,14 +250,14 @@ impl Machine {
     }
 
     /// Hears that the answer to a probe has begun.
-    pub(crate) fn answered(&mut self, generation: u64, probe: u32) {
+    pub(crate) fn answered(&mut self, generation: u64, probe: u16) {
         if let (true, Phase::HalfOpen(probes)) = (generation == self.generation, &mut self.phase) {
             probes.answered(probe);
         }
     }
 
     /// Takes the place of a probe back that was dropped.
-    pub(crate) fn abandon(&mut self, generation: u64, probe: u32) {
+    pub(crate) fn abandon(&mut self, generation: u64, probe: u16) {
         if let (true, Phase::HalfOpen(probes)) = (generation == self.generation, &mut self.phase) {
             probes.give_back(probe);
         }

@@ -1,73 +1,107 @@
-use crate::circuit::Circuit;
+use crate::circuit::{Circuit, NEVER};
 use crate::machine::Outcome;
 use bartizan_core::{Permit, Verdict};
 use std::fmt;
 use std::sync::Arc;
 
+/// The generation in which a call was admitted and which probe it is, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pass(u64);
+
+impl Pass {
+    /// Probes are numbered below this, which stands for no probe.
+    pub(crate) const PROBES: u16 = u16::MAX;
+    /// Of a call that counts nowhere.
+    pub(crate) const UNCOUNTED: Self = Self(u64::MAX);
+
+    #[inline]
+    pub(crate) const fn new(generation: u64) -> Self {
+        Self(generation << 16 | Self::PROBES as u64)
+    }
+
+    pub(crate) const fn of_probe(self, probe: u16) -> Self {
+        Self(self.0 & !0xffff | probe as u64)
+    }
+
+    #[inline]
+    pub(crate) const fn generation(self) -> u64 {
+        self.0 >> 16
+    }
+
+    #[inline]
+    pub(crate) fn probe(self) -> Option<u16> {
+        let probe = self.0 as u16;
+        (probe != Self::PROBES).then_some(probe)
+    }
+}
+
 /// Permit of a request that the circuit let through. Dropped unrecorded, it counts as nothing, and a probe gives its place back.
 pub struct Ticket {
     circuit: Arc<Circuit>,
-    generation: u64,
-    /// When the call began, where that matters.
+    pass: Pass,
+    /// When the call began, or [`NEVER`] where that does not matter; once it was answered, [`SLOW`] or [`NEVER`].
     started: u64,
-    probe: Option<u32>,
-    slow: bool,
 }
 
-/// The generation of calls that count nowhere.
-const UNCOUNTED: u64 = u64::MAX;
+const SLOW: u64 = NEVER - 1;
 
 impl Ticket {
     #[inline]
-    pub(crate) fn admitted(circuit: Arc<Circuit>, generation: u64, started: u64) -> Self {
-        Self { circuit, generation, started, probe: None, slow: false }
+    pub(crate) fn new(circuit: Arc<Circuit>, pass: Pass) -> Self {
+        let started = circuit.clock();
+        Self { circuit, pass, started }
     }
+}
 
-    pub(crate) fn probe(circuit: Arc<Circuit>, generation: u64, started: u64, probe: u32) -> Self {
-        Self { circuit, generation, started, probe: Some(probe), slow: false }
+// The cold parts take and return words: a pointer to the ticket would keep it out of the registers on the good path.
+
+/// Notes the head of the answer, and returns whether the call was slow.
+#[cold]
+fn head_came(circuit: &Circuit, pass: Pass, started: u64) -> u64 {
+    if let Some(probe) = pass.probe() {
+        circuit.answered(pass.generation(), probe);
     }
+    if started != NEVER && circuit.is_slow(started) { SLOW } else { NEVER }
+}
 
-    pub(crate) fn uncounted(circuit: Arc<Circuit>) -> Self {
-        Self::admitted(circuit, UNCOUNTED, u64::MAX)
+#[cold]
+fn record_aloud(circuit: &Circuit, pass: Pass, slow: bool, verdict: Verdict) {
+    let (generation, probe) = (pass.generation(), pass.probe());
+    if pass != Pass::UNCOUNTED && (verdict != Verdict::Ignored || probe.is_some()) {
+        circuit.record(Outcome { generation, probe, verdict, slow, successes: 0 }, circuit.now());
     }
 }
 
 impl Permit for Ticket {
     #[inline]
     fn answered(&mut self) {
-        self.slow = self.circuit.is_slow(self.started);
-        if let Some(probe) = self.probe {
-            self.circuit.answered(self.generation, probe);
+        if self.started != NEVER || self.pass.probe().is_some() {
+            self.started = head_came(&self.circuit, self.pass, self.started);
         }
     }
 
     #[inline]
     fn record(&mut self, verdict: Verdict) {
-        let good = verdict == Verdict::Success;
-        if good && !self.slow && self.circuit.counts_quietly(self.generation) {
-            return;
+        let slow = self.started == SLOW;
+        let good = verdict == Verdict::Success && !slow;
+        if !(good && self.circuit.counts_quietly(self.pass.generation())) {
+            record_aloud(&self.circuit, self.pass, slow, verdict);
+            self.pass = Pass::UNCOUNTED;
         }
-        if self.generation == UNCOUNTED || (verdict == Verdict::Ignored && self.probe.is_none()) {
-            return;
-        }
-        let probe = self.probe.take();
-        let outcome = Outcome { generation: self.generation, probe, verdict, slow: self.slow, successes: 0 };
-        self.circuit.record(outcome, good, self.circuit.now());
     }
 }
 
 impl Drop for Ticket {
     #[inline]
     fn drop(&mut self) {
-        if let Some(probe) = self.probe {
-            self.circuit.abandon(self.generation, probe);
+        if let Some(probe) = self.pass.probe() {
+            self.circuit.abandon(self.pass.generation(), probe);
         }
     }
 }
 
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { generation, probe, .. } = self;
-        f.debug_struct("Ticket").field("generation", generation).field("probe", probe).finish_non_exhaustive()
+        f.debug_struct("Ticket").field("pass", &self.pass).finish_non_exhaustive()
     }
 }

@@ -1,10 +1,12 @@
 //! The round of probes of a half-open circuit.
 
+use crate::permit::Pass;
+
 /// Probes under way, each a lease, and what has come of the others.
 #[derive(Debug, Default)]
 pub(crate) struct Probes {
     leases: Vec<Lease>,
-    next: u32,
+    next: u16,
     ended: u32,
     pub(crate) bad: u32,
     pub(crate) slow: u32,
@@ -12,32 +14,32 @@ pub(crate) struct Probes {
 
 #[derive(Debug)]
 struct Lease {
-    probe: u32,
+    probe: u16,
     expires: u64,
     answered: bool,
 }
 
 impl Probes {
     /// Leases a place of `all` until `expires`, or says that none is free.
-    pub(crate) fn lease(&mut self, all: u32, expires: u64) -> Option<u32> {
+    pub(crate) fn lease(&mut self, all: u32, expires: u64) -> Option<u16> {
         if self.leases.len() as u32 + self.ended >= all {
             return None;
         }
         let probe = self.next;
-        self.next = self.next.wrapping_add(1);
+        self.next = (self.next + 1) % Pass::PROBES;
         self.leases.push(Lease { probe, expires, answered: false });
         Some(probe)
     }
 
     /// Notes that the answer to a probe has begun.
-    pub(crate) fn answered(&mut self, probe: u32) {
+    pub(crate) fn answered(&mut self, probe: u16) {
         if let Some(lease) = self.leases.iter_mut().find(|lease| lease.probe == probe) {
             lease.answered = true;
         }
     }
 
     /// Takes a probe's place back; false where its lease was over.
-    pub(crate) fn give_back(&mut self, probe: u32) -> bool {
+    pub(crate) fn give_back(&mut self, probe: u16) -> bool {
         let before = self.leases.len();
         self.leases.retain(|lease| lease.probe != probe);
         self.leases.len() < before

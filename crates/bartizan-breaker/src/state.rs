@@ -74,19 +74,6 @@ impl Cause {
             Self::Forced => "forced",
         }
     }
-
-    /// The reason of a refusal by a circuit that is open for this cause.
-    pub(crate) const fn refusal(self) -> &'static str {
-        match self {
-            Self::Start => "open from the start",
-            Self::Evidence => "open: evidence of failure",
-            Self::FailureRatio => "open: failure ratio",
-            Self::SlowRatio => "open: slow ratio",
-            Self::Consecutive => "open: failures in a row",
-            Self::Probe => "open: probe failed",
-            Self::Forced => "open: forced",
-        }
-    }
 }
 
 impl fmt::Display for State {

@@ -1,5 +1,4 @@
-use crate::{Kind, Refused, Verdict};
-use std::time::Duration;
+use crate::{Kind, Reason, Refused, Verdict};
 
 /// A policy that admits or refuses requests. Its clones share one state, held behind an `Arc`.
 ///
@@ -18,11 +17,9 @@ pub trait Admit<Req>: Clone + Send + Sync + 'static {
 
     /// Makes the refusal of a request which comes after [`refusing`](Self::refusing) said so.
     fn refuse(&self, refusing: Refusing) -> Refused {
-        let refused = Refused::new("guard", Kind::Unavailable);
-        match refusing.retry_after {
-            Some(wait) => refused.with_retry_after(wait),
-            None => refused,
-        }
+        const REFUSING: Reason = Reason::new("guard", Kind::Unavailable, "refusing");
+        let Refusing(_) = refusing;
+        Refused::new(&REFUSING)
     }
 
     /// Admits the request, or refuses it.
@@ -33,12 +30,9 @@ pub trait Admit<Req>: Clone + Send + Sync + 'static {
     fn admit(&self, req: &Req) -> Result<Self::Permit, Refused>;
 }
 
-/// What [`Admit::refusing`] says: all requests are refused, for the time it names where it knows one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Refusing {
-    /// How long the refusing will last. `None` where that is unknown.
-    pub retry_after: Option<Duration>,
-}
+/// What [`Admit::refusing`] says, in the policy's own words: the number comes back to it in [`Admit::refuse`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusing(pub u64);
 
 /// A place held by an admitted request.
 ///

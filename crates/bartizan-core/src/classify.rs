@@ -82,7 +82,10 @@ fn judge_error(error: &dyn Any) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Kind;
+    use crate::{Kind, Reason};
+
+    const BEFORE: Reason = Reason::new("test", Kind::Unavailable, "no");
+    const AFTER: Reason = BEFORE.reached();
 
     fn judge<E: 'static>(error: &E) -> Verdict {
         match ErrorsFail.classify(Err::<&(), _>(error)) {
@@ -93,8 +96,7 @@ mod tests {
 
     #[test]
     fn errors_fail_unless_they_are_refusals_that_did_not_reach() {
-        let refused = Refused::new("test", Kind::Unavailable);
-        let reached = refused.clone().with_reached();
+        let (refused, reached) = (Refused::new(&BEFORE), Refused::new(&AFTER));
         let boxed = |refused: &Refused| Box::<dyn Error + Send + Sync>::from(refused.clone());
         let io: std::io::Error = std::io::Error::other(refused.clone());
         let table: [(Verdict, Verdict); 6] = [

@@ -8,7 +8,7 @@
 //! What a request carries along, its deadline, priority and attempt number, is the ambient [`Context`].
 //!
 //! ```
-//! use bartizan_core::{Admit, Kind, Permit, Refused, Verdict};
+//! use bartizan_core::{Admit, Kind, Reason, Refused};
 //! use std::sync::Arc;
 //! use std::sync::atomic::{AtomicBool, Ordering};
 //!
@@ -16,13 +16,12 @@
 //! #[derive(Clone)]
 //! struct Switch(Arc<AtomicBool>);
 //!
+//! const OFF: Reason = Reason::new("switch", Kind::Unavailable, "switched off");
+//!
 //! impl<Req> Admit<Req> for Switch {
 //!     type Permit = ();
 //!     fn admit(&self, _: &Req) -> Result<(), Refused> {
-//!         if self.0.load(Ordering::Acquire) {
-//!             return Ok(());
-//!         }
-//!         Err(Refused::new("switch", Kind::Unavailable).with_reason("switched off"))
+//!         if self.0.load(Ordering::Acquire) { Ok(()) } else { Err(Refused::new(&OFF)) }
 //!     }
 //! }
 //!
@@ -47,7 +46,7 @@ pub use admit::{Admit, Permit, Refusing};
 pub use classify::{Attempt, Classify, ErrorsFail};
 pub use context::{Context, Priority, Scoped};
 pub use invalid::Invalid;
-pub use refused::{Kind, Refused, find_cause};
+pub use refused::{Kind, Name, Reason, Refused, find_cause};
 pub use tokio::time::Instant;
 pub use verdict::{Step, Verdict};
 

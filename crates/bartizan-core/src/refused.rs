@@ -7,14 +7,74 @@ use std::time::Duration;
 ///
 /// The HTTP flavour of a layer answers it as a response and leaves it in the response's extensions; the typed
 /// flavour returns it as an error, through `S::Error: From<Refused>`. Ask a boxed error with [`find_cause`].
+///
+/// It is three words long and is made without allocating, as it travels on the way of every result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
+    reason: &'static Reason,
+    name: Option<Name>,
+    /// Nanoseconds, or [`UNKNOWN`].
+    retry_after: u64,
+}
+
+const UNKNOWN: u64 = u64::MAX;
+
+/// Why a layer refuses: a constant, so that the reasons of a layer are a closed set.
+///
+/// ```
+/// use bartizan_core::{Kind, Reason, Refused};
+///
+/// const ODD: Reason = Reason::new("even", Kind::Unavailable, "odd");
+/// assert_eq!(Refused::new(&ODD).to_string(), "refused by even: odd");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reason {
     layer: &'static str,
-    reason: &'static str,
-    name: Option<Arc<str>>,
-    retry_after: Option<Duration>,
+    text: &'static str,
     kind: Kind,
     reached: bool,
+}
+
+impl Reason {
+    /// Creates the reason of a refusal by `layer` before the inner service was called.
+    #[must_use]
+    pub const fn new(layer: &'static str, kind: Kind, text: &'static str) -> Self {
+        Self { layer, text, kind, reached: false }
+    }
+
+    /// Says that the inner service was called before the layer refused.
+    #[must_use]
+    pub const fn reached(mut self) -> Self {
+        self.reached = true;
+        self
+    }
+}
+
+/// A name that the user gave to a layer. Cheap to clone; one word long.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Name(Arc<NameText>);
+
+#[derive(PartialEq, Eq, Hash)]
+struct NameText(Box<str>);
+
+impl Name {
+    /// The name's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0.0
+    }
+}
+
+impl<T: Into<Box<str>>> From<T> for Name {
+    fn from(name: T) -> Self {
+        Self(Arc::new(NameText(name.into())))
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
 }
 
 /// What kind of no it is, in the words that HTTP and gRPC share.
@@ -29,85 +89,73 @@ pub enum Kind {
 }
 
 impl Refused {
-    /// Creates a refusal by the named layer, with no name, reason or time, that did not reach the service.
+    /// Creates a refusal for a reason, with no name and no time.
+    #[inline]
     #[must_use]
-    pub const fn new(layer: &'static str, kind: Kind) -> Self {
-        Self { layer, reason: "refused", name: None, retry_after: None, kind, reached: false }
+    pub const fn new(reason: &'static Reason) -> Self {
+        Self { reason, name: None, retry_after: UNKNOWN }
     }
 
     /// Sets the name that the user gave to the layer. Default: none.
     #[must_use]
-    pub fn with_name(mut self, name: Option<Arc<str>>) -> Self {
+    pub fn with_name(mut self, name: Option<Name>) -> Self {
         self.name = name;
         self
     }
 
-    /// Sets the reason, one of a closed set of each layer. Default: `refused`.
-    #[must_use]
-    pub const fn with_reason(mut self, reason: &'static str) -> Self {
-        self.reason = reason;
-        self
-    }
-
     /// Sets after how long another try makes sense. Default: unknown.
+    #[inline]
     #[must_use]
-    pub const fn with_retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
-        self
-    }
-
-    /// Marks the request as one that had reached the inner service. Default: it had not.
-    #[must_use]
-    pub const fn with_reached(mut self) -> Self {
-        self.reached = true;
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = u64::try_from(wait.as_nanos()).unwrap_or(UNKNOWN - 1).min(UNKNOWN - 1);
         self
     }
 
     /// The layer that refused, such as `breaker`.
     #[must_use]
     pub const fn layer(&self) -> &'static str {
-        self.layer
+        self.reason.layer
     }
 
     /// The name that the user gave to the layer.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.name.as_ref().map(Name::as_str)
     }
 
     /// What kind of no it is.
     #[must_use]
     pub const fn kind(&self) -> Kind {
-        self.kind
+        self.reason.kind
     }
 
     /// Why, in lower case, from a closed set of each layer.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
-        self.reason
+        self.reason.text
     }
 
     /// After how long another try makes sense, where that is known.
     #[must_use]
-    pub const fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+    pub fn retry_after(&self) -> Option<Duration> {
+        (self.retry_after != UNKNOWN).then_some(Duration::from_nanos(self.retry_after))
     }
 
     /// Whether the request had reached the inner service: then it may have had its effect, and counts as a
     /// failure. A refusal that did not reach is no verdict on the service, and is ignored by every layer outside.
     #[must_use]
     pub const fn reached(&self) -> bool {
-        self.reached
+        self.reason.reached
     }
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "refused by {}", self.layer)?;
-        if let Some(name) = &self.name {
+        write!(f, "refused by {}", self.layer())?;
+        if let Some(name) = self.name() {
             write!(f, " {name}")?;
         }
-        write!(f, ": {}", self.reason)
+        write!(f, ": {}", self.reason())
     }
 }
 
@@ -116,9 +164,10 @@ impl Error for Refused {}
 /// Finds the first error of type `E` in a chain of sources, the error itself included.
 ///
 /// ```
-/// use bartizan_core::{Kind, Refused, find_cause};
+/// use bartizan_core::{Kind, Reason, Refused, find_cause};
 ///
-/// let error: Box<dyn std::error::Error + Send + Sync> = Refused::new("breaker", Kind::Unavailable).into();
+/// const OPEN: Reason = Reason::new("breaker", Kind::Unavailable, "open");
+/// let error: Box<dyn std::error::Error + Send + Sync> = Refused::new(&OPEN).into();
 /// assert_eq!(find_cause::<Refused>(&*error).map(Refused::layer), Some("breaker"));
 /// ```
 #[must_use]
@@ -142,17 +191,30 @@ pub fn find_cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> O
 mod tests {
     use super::*;
 
+    const OPEN: Reason = Reason::new("breaker", Kind::Unavailable, "open");
+    const FULL: Reason = Reason::new("limit", Kind::Exhausted, "full");
+
     #[test]
     fn displays_layer_name_and_reason() {
-        let refused = Refused::new("breaker", Kind::Unavailable).with_reason("open");
+        let refused = Refused::new(&OPEN);
         assert_eq!(refused.to_string(), "refused by breaker: open");
         assert_eq!(refused.with_name(Some("pay".into())).to_string(), "refused by breaker pay: open");
     }
 
     #[test]
     fn found_behind_wrappers() {
-        let error = std::io::Error::other(std::io::Error::other(Refused::new("limit", Kind::Exhausted)));
+        let error = std::io::Error::other(std::io::Error::other(Refused::new(&FULL)));
         assert_eq!(find_cause::<Refused>(&error).map(Refused::kind), Some(Kind::Exhausted));
         assert!(find_cause::<Refused>(&std::io::Error::other("plain")).is_none());
+    }
+
+    #[test]
+    fn is_three_words_long_and_keeps_any_wait() {
+        assert_eq!(size_of::<Refused>(), 3 * size_of::<u64>());
+        let wait = |wait| Refused::new(&OPEN).with_retry_after(wait).retry_after();
+        assert_eq!(wait(Duration::ZERO), Some(Duration::ZERO));
+        assert_eq!(wait(Duration::from_nanos(1_500)), Some(Duration::from_nanos(1_500)));
+        assert!(wait(Duration::MAX) > Some(Duration::from_secs(1 << 34)));
+        assert_eq!(Refused::new(&OPEN).retry_after(), None);
     }
 }

@@ -14,15 +14,25 @@ use std::task::{Context, Poll, ready};
 const DONE: &str = "a guard's future is not polled after it is done";
 
 /// The permit and the classifier of a request under way.
-struct Running<P: Permit, T>(Option<(P, T)>);
+///
+/// Dropped within a step of the inner service, that step has panicked: the permit hears of a failure, and the panic goes on.
+struct Running<P: Permit, T> {
+    held: Option<(P, T)>,
+    stepping: bool,
+}
 
 impl<P: Permit, T> Running<P, T> {
-    /// Runs a step of the inner service. If it panics, the permit hears of a failure, and the panic goes on.
     #[inline]
-    fn watch<R>(&mut self, step: impl FnOnce() -> R) -> R {
-        let watch = OnPanic(self);
+    const fn new(permit: P, attempt: T) -> Self {
+        Self { held: Some((permit, attempt)), stepping: false }
+    }
+
+    /// Runs a step of the inner service.
+    #[inline]
+    fn step<R>(&mut self, step: impl FnOnce() -> R) -> R {
+        self.stepping = true;
         let out = step();
-        std::mem::forget(watch);
+        self.stepping = false;
         out
     }
 
@@ -32,7 +42,7 @@ impl<P: Permit, T> Running<P, T> {
     where
         T: Attempt<Res, E>,
     {
-        let (mut permit, attempt) = self.0.take().expect(DONE);
+        let (mut permit, attempt) = self.held.take().expect(DONE);
         permit.answered();
         match attempt.classify(out) {
             Step::Done(verdict) => {
@@ -44,14 +54,13 @@ impl<P: Permit, T> Running<P, T> {
     }
 }
 
-/// Records a failure when it is dropped, which happens only if the step that it watches panics.
-struct OnPanic<'a, P: Permit, T>(&'a mut Running<P, T>);
-
-impl<P: Permit, T> Drop for OnPanic<'_, P, T> {
-    #[cold]
+impl<P: Permit, T> Drop for Running<P, T> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some((mut permit, _)) = self.0.0.take() {
-            permit.record(Verdict::Failure);
+        if self.stepping {
+            if let Some((mut permit, _)) = self.held.take() {
+                permit.record(Verdict::Failure);
+            }
         }
     }
 }
@@ -76,8 +85,8 @@ pin_project! {
 impl<F, P: Permit, T> TypedFuture<F, P, T> {
     #[inline]
     pub(crate) fn admitted(permit: P, attempt: T, call: impl FnOnce() -> F) -> Self {
-        let mut running = Running(Some((permit, attempt)));
-        let future = running.watch(call);
+        let mut running = Running::new(permit, attempt);
+        let future = running.step(call);
         Self { state: TypedState::Running { running, future } }
     }
 
@@ -101,7 +110,7 @@ where
         match self.project().state.project() {
             TypedProj::Refused { refused } => Poll::Ready(Err(refused.take().expect(DONE).into())),
             TypedProj::Running { running, future } => {
-                let out = ready!(running.watch(|| future.poll(cx)));
+                let out = ready!(running.step(|| future.poll(cx)));
                 drop(running.answered(out.as_ref()));
                 Poll::Ready(out)
             }
@@ -129,8 +138,8 @@ pin_project! {
 impl<F, P: Permit, T> HttpFuture<F, P, T> {
     #[inline]
     pub(crate) fn admitted(permit: P, attempt: T, call: impl FnOnce() -> F) -> Self {
-        let mut running = Running(Some((permit, attempt)));
-        let future = running.watch(call);
+        let mut running = Running::new(permit, attempt);
+        let future = running.step(call);
         Self { state: HttpState::Running { running, future } }
     }
 
@@ -158,7 +167,7 @@ where
                 Poll::Ready(Ok(answer(refused, *grpc).map(GuardedBody::full)))
             }
             HttpProj::Running { running, future } => {
-                let out = ready!(running.watch(|| future.poll(cx)));
+                let out = ready!(running.step(|| future.poll(cx)));
                 let (permit, at_end) = running.answered(out.as_ref());
                 Poll::Ready(out.map(|response| response.map(|body| GuardedBody::new(body, permit, at_end))))
             }

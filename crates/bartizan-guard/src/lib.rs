@@ -5,7 +5,7 @@
 //! `bartizan` crate; this one is for who writes a policy.
 //!
 //! ```
-//! use bartizan_core::{Admit, Kind, Refused};
+//! use bartizan_core::{Admit, Kind, Reason, Refused};
 //! use bartizan_guard::GuardLayer;
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //!
@@ -13,10 +13,12 @@
 //! #[derive(Clone)]
 //! struct Even;
 //!
+//! const ODD: Reason = Reason::new("even", Kind::Unavailable, "odd");
+//!
 //! impl Admit<u32> for Even {
 //!     type Permit = ();
 //!     fn admit(&self, n: &u32) -> Result<(), Refused> {
-//!         if n % 2 == 0 { Ok(()) } else { Err(Refused::new("even", Kind::Unavailable).with_reason("odd")) }
+//!         if n % 2 == 0 { Ok(()) } else { Err(Refused::new(&ODD)) }
 //!     }
 //! }
 //!

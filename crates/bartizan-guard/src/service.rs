@@ -1,5 +1,5 @@
 use crate::future::{HttpFuture, TypedFuture};
-use bartizan_core::{Admit, Attempt, Classify, Context, Kind, Refused, Refusing};
+use bartizan_core::{Admit, Attempt, Classify, Context, Kind, Reason, Refused, Refusing};
 use bartizan_http::{AtEnd, GuardedBody, Http, Typed, is_grpc};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -78,7 +78,8 @@ impl<S, A, C, M> Guard<S, A, C, M> {
 
 #[cold]
 fn not_ready() -> Refused {
-    Refused::new("guard", Kind::Unavailable).with_reason("called before it was ready")
+    const NOT_READY: Reason = Reason::new("guard", Kind::Unavailable, "called before it was ready");
+    Refused::new(&NOT_READY)
 }
 
 impl<S: Clone, A: Clone, C: Clone, M> Clone for Guard<S, A, C, M> {

@@ -121,7 +121,7 @@ impl AtEnd for HttpAtEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bartizan_core::Kind;
+    use bartizan_core::{Kind, Reason};
     use std::time::Duration;
 
     fn judge(grpc: bool, response: &Response<()>) -> Step<HttpAtEnd> {
@@ -151,11 +151,12 @@ mod tests {
 
     #[test]
     fn refusals_of_layers_inside_are_ignored_unless_they_reached() {
-        let refused = Refused::new("limit", Kind::Unavailable);
+        const BEFORE: Reason = Reason::new("limit", Kind::Unavailable, "full");
+        const AFTER: Reason = BEFORE.reached();
         let mut response = status(503);
-        response.extensions_mut().insert(refused.clone());
+        response.extensions_mut().insert(Refused::new(&BEFORE));
         assert_eq!(judge(false, &response), Step::Done(Verdict::Ignored));
-        response.extensions_mut().insert(refused.with_reached());
+        response.extensions_mut().insert(Refused::new(&AFTER));
         assert_eq!(judge(false, &response), Step::Done(Verdict::Failure));
     }
 

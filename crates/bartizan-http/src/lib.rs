@@ -8,9 +8,10 @@
 //! - [`wire`] reads and writes the headers in which a deadline, a priority and an attempt number travel.
 //!
 //! ```
-//! use bartizan_core::{Kind, Refused};
+//! use bartizan_core::{Kind, Reason, Refused};
 //!
-//! let refused = Refused::new("breaker", Kind::Unavailable).with_retry_after(std::time::Duration::from_millis(1200));
+//! const OPEN: Reason = Reason::new("breaker", Kind::Unavailable, "open");
+//! let refused = Refused::new(&OPEN).with_retry_after(std::time::Duration::from_millis(1200));
 //! let response = bartizan_http::answer(refused, false);
 //! assert_eq!(response.status(), 503);
 //! assert_eq!(response.headers()["retry-after"], "2");

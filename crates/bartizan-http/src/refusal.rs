@@ -114,9 +114,15 @@ fn percent_encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bartizan_core::Reason;
 
     fn refused(kind: Kind) -> Refused {
-        Refused::new("breaker", kind).with_reason("open").with_retry_after(Duration::from_millis(2_001))
+        let reason = match kind {
+            Kind::Unavailable => const { &Reason::new("breaker", Kind::Unavailable, "open") },
+            Kind::Exhausted => const { &Reason::new("breaker", Kind::Exhausted, "open") },
+            Kind::DeadlineExceeded => const { &Reason::new("breaker", Kind::DeadlineExceeded, "open") },
+        };
+        Refused::new(reason).with_retry_after(Duration::from_millis(2_001))
     }
 
     #[test]
@@ -150,10 +156,10 @@ mod tests {
 
     #[test]
     fn hostile_names_are_escaped() {
-        let refused = Refused::new("breaker", Kind::Unavailable).with_name(Some("a\"\\\n%é".into()));
+        let refused = refused(Kind::Unavailable).with_name(Some("a\"\\\n%é".into()));
         let json = String::from_utf8(answer(refused.clone(), false).into_body().to_vec()).expect("utf-8");
-        assert!(json.contains(r#"refused by breaker a\"\\\u000a%é: refused"#), "{json}");
+        assert!(json.contains(r#"refused by breaker a\"\\\u000a%é: open"#), "{json}");
         let response = answer(refused, true);
-        assert_eq!(response.headers()[GRPC_MESSAGE], "refused by breaker a\"\\%0A%25%C3%A9: refused");
+        assert_eq!(response.headers()[GRPC_MESSAGE], "refused by breaker a\"\\%0A%25%C3%A9: open");
     }
 }
