@@ -94,7 +94,7 @@ impl StdError for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bartizan_core::Kind;
+    use bartizan_core::{Kind, Reason};
 
     fn chain(error: &dyn StdError) -> String {
         let mut text = error.to_string();
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn chains_read_once() {
-        let refused = Refused::new("breaker", Kind::Unavailable).with_reason("open");
+        let refused = Refused::new(const { &Reason::new("breaker", Kind::Unavailable, "open") });
         let uri = Uri::from_static("http://host/path?token=secret");
         for (error, ought) in [
             (Error::from(refused), "not served: refused by breaker: open"),
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_found_in_the_chain_and_again() {
-        let refused = Refused::new("deadline", Kind::DeadlineExceeded);
+        let refused = Refused::new(const { &Reason::new("deadline", Kind::DeadlineExceeded, "late") });
         let error = Error::of(std::io::Error::other(refused.clone()).into(), Error::Body);
         assert!(matches!(&error, Error::Refused(found) if *found == refused));
         assert_eq!(find_cause::<Refused>(&error), Some(&refused));

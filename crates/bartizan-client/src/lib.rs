@@ -9,7 +9,7 @@
 //! ```
 //! # #[cfg(all(feature = "form", feature = "json", feature = "reqwest"))] mod example {
 //! use bartizan_client::{Client, Error, ReqwestService};
-//! use bartizan_core::{Admit, Kind, Refused};
+//! use bartizan_core::{Admit, Kind, Reason, Refused};
 //! use bartizan_guard::GuardLayer;
 //! use tower::ServiceBuilder;
 //!
@@ -20,10 +20,12 @@
 //! #[derive(Clone)]
 //! struct Window;
 //!
+//! const GET_ONLY: Reason = Reason::new("window", Kind::Unavailable, "nothing but GET");
+//!
 //! impl<B> Admit<http::Request<B>> for Window {
 //!     type Permit = ();
 //!     fn admit(&self, req: &http::Request<B>) -> Result<(), Refused> {
-//!         if req.method() == "GET" { Ok(()) } else { Err(Refused::new("window", Kind::Unavailable)) }
+//!         if req.method() == "GET" { Ok(()) } else { Err(Refused::new(&GET_ONLY)) }
 //!     }
 //! }
 //!

@@ -6,7 +6,7 @@ mod common;
 use axum::Router;
 use axum::routing::{any, get};
 use bartizan_client::{Body, Client, Error, Response};
-use bartizan_core::{Admit, Context, Instant, Kind, Permit, Priority, Refused, Verdict, find_cause};
+use bartizan_core::{Admit, Context, Instant, Kind, Permit, Priority, Reason, Refused, Verdict, find_cause};
 use bartizan_guard::GuardLayer;
 use bytes::Bytes;
 use common::{reqwest_service, serve, soon};
@@ -159,7 +159,7 @@ impl<Req> Admit<Req> for Gate {
     type Permit = Out;
     fn admit(&self, _: &Req) -> Result<Out, Refused> {
         if self.refuse {
-            return Err(Refused::new("gate", Kind::Unavailable).with_reason("shut"));
+            return Err(Refused::new(const { &Reason::new("gate", Kind::Unavailable, "shut") }));
         }
         self.out.fetch_add(1, Ordering::SeqCst);
         Ok(Out(self.out.clone()))
@@ -215,7 +215,11 @@ where
 
 #[tokio::test]
 async fn a_refusal_in_mid_body_is_told_from_a_torn_body() {
-    let late = || std::io::Error::other(Refused::new("deadline", Kind::DeadlineExceeded).with_reached());
+    let late = || {
+        std::io::Error::other(Refused::new(
+            const { &Reason::new("deadline", Kind::DeadlineExceeded, "late").reached() },
+        ))
+    };
     let client = answering(move || vec![Ok("first"), Err(late())]);
     let mut answer = client.get("http://host/").send().await.unwrap();
     assert_eq!(answer.chunk().await.unwrap().unwrap(), "first");

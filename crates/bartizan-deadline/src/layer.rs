@@ -59,7 +59,7 @@ impl<M> DeadlineLayer<M> {
 
     /// Names the layer in its refusals, its events and the [registry](bartizan_core::registry). The first name stays.
     #[must_use]
-    pub fn named(self, name: impl Into<Arc<str>>) -> Self {
+    pub fn named(self, name: impl Into<bartizan_core::Name>) -> Self {
         self.shared.set_name(name.into());
         self
     }

@@ -40,10 +40,24 @@ impl Reason {
         !matches!(self, Self::Expired | Self::TooLittle | Self::Hopeless)
     }
 
+    /// The reason as a refusal tells it.
+    const fn told(self) -> bartizan_core::Reason {
+        let told = bartizan_core::Reason::new("deadline", Kind::DeadlineExceeded, self.text());
+        if self.reached() { told.reached() } else { told }
+    }
+
     /// The refusal for this reason, without a name.
     #[cold]
     pub(crate) fn refused(self) -> Refused {
-        let refused = Refused::new("deadline", Kind::DeadlineExceeded).with_reason(self.text());
-        if self.reached() { refused.with_reached() } else { refused }
+        static TOLD: [bartizan_core::Reason; Reason::COUNT] = [
+            Reason::Expired.told(),
+            Reason::TooLittle.told(),
+            Reason::Hopeless.told(),
+            Reason::Total.told(),
+            Reason::Head.told(),
+            Reason::Idle.told(),
+            Reason::Upload.told(),
+        ];
+        Refused::new(&TOLD[self as usize])
     }
 }

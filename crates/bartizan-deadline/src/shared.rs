@@ -18,7 +18,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) counts: Counts,
     pub(crate) born: Instant,
-    name: OnceLock<Arc<str>>,
+    name: OnceLock<bartizan_core::Name>,
     estimate: Mutex<Estimate>,
     share: Mutex<Share>,
 }
@@ -36,7 +36,7 @@ impl Shared {
     }
 
     /// Gives the state its name, the first time, and registers it.
-    pub(crate) fn set_name(self: &Arc<Self>, name: Arc<str>) {
+    pub(crate) fn set_name(self: &Arc<Self>, name: bartizan_core::Name) {
         if self.name.set(name).is_ok() {
             self.settings.watch();
             let observed: Arc<dyn Observed> = self.clone();
@@ -47,7 +47,7 @@ impl Shared {
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
-        self.name.get().map(|name| &**name)
+        self.name.get().map(bartizan_core::Name::as_str)
     }
 
     pub(crate) fn update(&self, value: &Deadline) {
