@@ -52,26 +52,21 @@ pub fn bind(config: &Config, name: Name) -> Result<Bound, Failure> {
 /// A service that runs.
 pub struct Running {
     pub name: Name,
+    pub address: SocketAddr,
     stop: watch::Sender<bool>,
     ended: oneshot::Receiver<()>,
 }
 
-/// What a service needs from those that were started before it.
-#[derive(Clone, Debug, Default)]
-pub struct Around {
-    /// Where the simulated bank listens, if it runs here.
-    pub bank: Option<SocketAddr>,
-    /// The services that ops watches.
-    pub watched: Vec<(Name, SocketAddr)>,
-}
+/// The services of this process, and where they listen.
+pub type Neighbours = Vec<(Name, SocketAddr)>;
 
 /// Starts a service and returns when it can be asked.
 ///
 /// # Errors
 ///
 /// When it cannot start.
-pub async fn start(bound: Bound, config: &Config, around: Around) -> Result<Running, Failure> {
-    let Bound { name, listener, .. } = bound;
+pub async fn start(bound: Bound, config: &Config, neighbours: Neighbours) -> Result<Running, Failure> {
+    let Bound { name, listener, address } = bound;
     let (stop, stopped) = watch::channel(false);
     let (ready, readied) = oneshot::channel();
     let (ending, ended) = oneshot::channel();
@@ -85,7 +80,7 @@ pub async fn start(bound: Bound, config: &Config, around: Around) -> Result<Runn
         };
         runtime.block_on(async {
             let opened = async {
-                let routes = routes(name, &config, &around).await?;
+                let routes = routes(name, &config, &neighbours).await?;
                 let listener = tokio::net::TcpListener::from_std(listener);
                 Ok((routes, listener.map_err(|why| Failure::new(format!("{name} cannot listen: {why}.")))?))
             };
@@ -102,7 +97,7 @@ pub async fn start(bound: Bound, config: &Config, around: Around) -> Result<Runn
     let spawned = thread::Builder::new().name(name.to_string()).spawn(service);
     spawned.map_err(|why| Failure::new(format!("{name} has no thread: {why}.")))?;
     readied.await.unwrap_or_else(|_| Err(Failure::new(format!("{name} fell over while it started."))))?;
-    Ok(Running { name, stop, ended })
+    Ok(Running { name, address, stop, ended })
 }
 
 async fn run(listener: tokio::net::TcpListener, routes: Router, mut stopped: watch::Receiver<bool>) {
@@ -117,21 +112,22 @@ async fn run(listener: tokio::net::TcpListener, routes: Router, mut stopped: wat
     }
 }
 
-async fn routes(name: Name, config: &Config, around: &Around) -> Result<Router, Failure> {
+async fn routes(name: Name, config: &Config, neighbours: &Neighbours) -> Result<Router, Failure> {
     match name {
         Name::Gateway => services::gateway::start(config),
         Name::User => services::user::start(config).await,
         Name::Product => services::product::start(config).await,
         Name::Order => services::order::start(config).await,
         Name::Payment => {
+            let here = neighbours.iter().find(|(name, _)| *name == Name::Bank);
             let bank =
-                around.bank.map(|address| format!("http://{address}")).or_else(|| config.bank_url.clone());
+                here.map(|(_, address)| format!("http://{address}")).or_else(|| config.bank_url.clone());
             let bank = bank.ok_or_else(|| Failure::new("payment has no bank: set BANK_URL."))?;
             services::payment::start(config, &bank).await
         }
         Name::Bank => services::bank::start(config).await,
         #[cfg(feature = "stage")]
-        Name::Ops => crate::stage::ops::start(config, around.watched.clone()),
+        Name::Ops => crate::stage::ops::start(config, neighbours.clone()),
         #[cfg(not(feature = "stage"))]
         Name::Ops => Err(Failure::new("this shop was built without its stage, and has no ops.")),
     }

@@ -4,7 +4,6 @@ mod args;
 mod contracts;
 mod host;
 mod parts;
-mod run;
 mod services;
 mod stacks;
 #[cfg(feature = "stage")]
@@ -33,7 +32,7 @@ fn open(args: Args) -> Result<(), Failure> {
     let config = Config::new(args.data_dir, args.port_base)?;
     match args.command.unwrap_or(Command::Up) {
         Command::Up => up::up(&config),
-        Command::Run { service } => run::run(&config, service),
+        Command::Run { service } => up::run(&config, service),
     }
 }
 

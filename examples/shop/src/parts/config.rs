@@ -30,7 +30,8 @@ pub enum Name {
     Payment,
     /// The simulated bank behind the payments.
     Bank,
-    /// Health of the others.
+    /// What shows the others; only `up` has it.
+    #[value(skip)]
     Ops,
 }
 
