@@ -1,0 +1,104 @@
+//! The layers on axum 0.7.
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::routing::get;
+use bartizan_breaker::{Breaker, BreakerLayer, Consecutive};
+use bartizan_deadline::DeadlineLayer;
+use http::StatusCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tower::ServiceBuilder;
+
+/// Serves `app` on loopback and returns where.
+async fn serve(app: Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    format!("http://{address}")
+}
+
+/// Asks over a connection of its own.
+async fn ask(url: String) -> reqwest::Response {
+    let client = reqwest::Client::builder().no_proxy().build().expect("no TLS to set up");
+    client.get(url).send().await.expect("the server answers")
+}
+
+/// Checks that `response` is the `layer`'s refusal.
+async fn assert_refused(response: reqwest::Response, status: StatusCode, layer: &str) {
+    assert_eq!(response.status(), status);
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    let problem: serde_json::Value =
+        serde_json::from_str(&response.text().await.expect("a body")).expect("a problem in JSON");
+    assert_eq!(problem["status"], status.as_u16());
+    assert_eq!(problem["layer"], layer);
+}
+
+async fn ok() -> &'static str {
+    "ok"
+}
+
+#[tokio::test]
+async fn breaker_opens_over_fresh_connections() {
+    let hits = Arc::new(AtomicU32::new(0));
+    let handler = {
+        let hits = hits.clone();
+        move || async move {
+            hits.fetch_add(1, Ordering::Relaxed);
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    };
+    let layer = BreakerLayer::new(Breaker::new().without_evidence().consecutive(Consecutive::new(3)));
+    let url = serve(Router::new().route("/", get(handler)).layer(layer)).await;
+
+    for _ in 0..3 {
+        assert_eq!(ask(url.clone()).await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+    let refused = ask(url).await;
+    assert!(refused.headers().contains_key("retry-after"));
+    assert_refused(refused, StatusCode::SERVICE_UNAVAILABLE, "breaker").await;
+    assert_eq!(hits.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn breaker_refuses_in_every_place() {
+    let open = || {
+        let layer = BreakerLayer::new(Breaker::new());
+        layer.handle().force_open_for(Duration::from_secs(3600));
+        layer
+    };
+    let service = ServiceBuilder::new().layer(open()).service(get(ok));
+    let apps = [
+        ("Router::layer", Router::new().route("/", get(ok)).layer(open())),
+        ("Router::route_layer", Router::new().route("/", get(ok)).route_layer(open())),
+        ("MethodRouter::layer", Router::new().route("/", get(ok).layer(open()))),
+        ("MethodRouter::route_layer", Router::new().route("/", get(ok).route_layer(open()))),
+        ("Handler::layer", Router::new().route("/", get(ok.layer(open())))),
+        ("Router::route_service", Router::new().route_service("/", service)),
+    ];
+    for (place, app) in apps {
+        println!("{place}");
+        let refused = ask(serve(app).await).await;
+        assert_eq!(refused.headers()["retry-after"], "3600");
+        assert_refused(refused, StatusCode::SERVICE_UNAVAILABLE, "breaker").await;
+    }
+}
+
+#[tokio::test]
+async fn deadline_answers_for_a_handler_that_hangs() {
+    let app = Router::new()
+        .route("/", get(std::future::pending::<&str>))
+        .layer(DeadlineLayer::new(Duration::from_millis(50)));
+    assert_refused(ask(serve(app).await).await, StatusCode::GATEWAY_TIMEOUT, "deadline").await;
+}
+
+#[tokio::test]
+async fn answers_pass_unharmed() {
+    let app = Router::new()
+        .route("/", get(ok.layer(BreakerLayer::new(Breaker::new()))))
+        .route_layer(DeadlineLayer::new(Duration::from_secs(3600)));
+    let answer = ask(serve(app).await).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.text().await.expect("a body"), "ok");
+}
