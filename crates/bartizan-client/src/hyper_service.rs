@@ -1,6 +1,6 @@
-use crate::{Body, BoxError, hop};
+use crate::{Body, BoxError};
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::client::legacy::{Client, Error, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -61,7 +61,10 @@ where
         self.client.poll_ready(cx)
     }
 
-    fn call(&mut self, req: Request<B>) -> ResponseFuture {
-        self.client.call(hop::forget_version(req).map(Body::new))
+    fn call(&mut self, mut req: Request<B>) -> ResponseFuture {
+        // The version belongs to the hop that the request came over (RFC 9110 §6.2). hyper takes HTTP/2 as a demand, which a
+        // connection of HTTP/1 refuses, and others as unsupported.
+        *req.version_mut() = Version::HTTP_11;
+        self.client.call(req.map(Body::new))
     }
 }

@@ -77,8 +77,6 @@ mod error;
 mod exchange;
 #[cfg(feature = "reqwest")]
 pub mod future;
-#[cfg(any(feature = "hyper", feature = "reqwest"))]
-mod hop;
 #[cfg(feature = "hyper")]
 mod hyper_service;
 mod request;

@@ -1,7 +1,7 @@
 use crate::future::ReqwestFuture;
-use crate::{Body, BoxError, hop};
+use crate::{Body, BoxError};
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use std::task::{Context, Poll};
 use tower_service::Service;
 
@@ -55,8 +55,13 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, req: Request<B>) -> ReqwestFuture {
-        let req = hop::forget_version(req).map(|body| match Body::new(body).into_bytes() {
+    fn call(&mut self, mut req: Request<B>) -> ReqwestFuture {
+        // The version belongs to the hop that the request came over (RFC 9110 §6.2). hyper takes HTTP/2 as a demand, which a
+        // connection of HTTP/1 refuses; reqwest takes HTTP/3 as one, which is how a request asks for it.
+        if req.version() != Version::HTTP_3 {
+            *req.version_mut() = Version::HTTP_11;
+        }
+        let req = req.map(|body| match Body::new(body).into_bytes() {
             Ok(bytes) => reqwest::Body::from(bytes),
             Err(body) => reqwest::Body::wrap(body),
         });

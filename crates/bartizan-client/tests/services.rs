@@ -12,12 +12,13 @@ use futures_util::stream;
 use http::{Request, StatusCode, Version};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::error::Error;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tower::ServiceExt;
 
@@ -38,9 +39,10 @@ over_both!(
     streams_an_upload_as_it_comes,
     carries_what_is_big_both_ways,
     answers_head_without_a_body,
-    sends_on_what_came_by_http2,
+    sends_on_what_came_by_any_version,
     gives_the_request_up_when_it_is_dropped,
     tells_the_length_of_a_body_that_is_at_hand,
+    lets_a_connection_be_upgraded,
 );
 
 async fn echo(request: axum::extract::Request) -> axum::body::Body {
@@ -100,12 +102,13 @@ async fn answers_head_without_a_body(client: Client) {
     assert_eq!(answer.bytes().await.unwrap(), "");
 }
 
-async fn sends_on_what_came_by_http2(client: Client) {
-    let url = serve(Router::new().route("/", post(echo))).await;
-    let request = Request::post(&url).version(Version::HTTP_2).body(Body::from("forwarded")).unwrap();
-    let answer = client.execute(request).await.unwrap();
-    assert_eq!(answer.version(), Version::HTTP_11);
-    assert_eq!(answer.text().await.unwrap(), "forwarded");
+async fn sends_on_what_came_by_any_version(client: Client) {
+    let version = |request: axum::extract::Request| async move { format!("{:?}", request.version()) };
+    let url = serve(Router::new().route("/", get(version))).await;
+    for version in [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2] {
+        let request = Request::get(&url).version(version).body(Body::empty()).unwrap();
+        assert_eq!(client.execute(request).await.unwrap().text().await.unwrap(), "HTTP/1.1");
+    }
 }
 
 async fn gives_the_request_up_when_it_is_dropped(client: Client) {
@@ -141,6 +144,27 @@ async fn tells_the_length_of_a_body_that_is_at_hand(client: Client) {
     let (upload, body) = channel();
     drop(upload);
     assert_eq!(client.post(&url).body(body).send().await.unwrap().text().await.unwrap(), "none");
+}
+
+async fn lets_a_connection_be_upgraded(client: Client) {
+    let upgrade = |request: axum::extract::Request| async {
+        tokio::spawn(async {
+            let mut socket = TokioIo::new(hyper::upgrade::on(request).await.unwrap());
+            let mut word = [0; 4];
+            socket.read_exact(&mut word).await.unwrap();
+            socket.write_all(&word).await.unwrap();
+        });
+        (StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "echo")])
+    };
+    let url = serve(Router::new().route("/", get(upgrade))).await;
+    let asked = client.get(&url).header("connection", "upgrade").header("upgrade", "echo");
+    let answer: http::Response<Body> = asked.send().await.unwrap().into();
+    assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
+    let mut socket = TokioIo::new(hyper::upgrade::on(answer).await.unwrap());
+    socket.write_all(b"echo").await.unwrap();
+    let mut word = [0; 4];
+    socket.read_exact(&mut word).await.unwrap();
+    assert_eq!(&word, b"echo");
 }
 
 /// A body that is `Send` and not `Sync`.
