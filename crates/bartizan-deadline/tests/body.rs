@@ -1,4 +1,5 @@
 //! The deadline within a response body, and the ambient context around it.
+#![allow(clippy::unwrap_used, reason = "what helps a test is one")]
 
 use axum::Router;
 use axum::response::IntoResponse;
