@@ -75,12 +75,16 @@ conformance_rows() {
 
 shop_without_stage() { cargo test -p shop --no-default-features; }
 
-# Each crate as it would be uploaded, built from its package with the others' packages.
+# Each crate as it would be uploaded, built from its package with the others' packages. In a folder that was never
+# used before: cargo takes a package of the same version in the same place for the one that it unpacked last time.
 packages_verify() {
-  local packages
+  local packages folder
   packages=$(published)
+  rm -rf "$ci"/package.*
+  folder=$(mktemp -d "$ci/package.XXXXXX")
   # shellcheck disable=SC2086
-  cargo package --allow-dirty --all-features $packages
+  cargo package --allow-dirty --all-features --target-dir "$folder" $packages
+  rm -rf "$folder"
 }
 
 # Models of hand-written atomics run under loom's own scheduler, in a target folder of their own: the flag
