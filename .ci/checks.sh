@@ -97,3 +97,6 @@ loom_models() {
   done
   grep -q '^test .*loom.* ok$' "$log"
 }
+
+# The experiments whose figures do not depend on the machine, on few seeds.
+yardstick_simulated() { cargo run --release -p yardstick -- all --quick --simulated; }
