@@ -6,15 +6,18 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-const EVERY: Duration = Duration::from_millis(500);
-const AT_ONCE: i64 = 16;
+const EVERY: Duration = Duration::from_millis(250);
+
+/// Few, so that a service that has just come back is not met by all that waited for it.
+const AT_ONCE: i64 = 8;
 
 /// How long one order may take of a round.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The pause after the first try, doubled with each, up to the longest.
+/// The pause after the first try, doubled with each, up to the longest. Each is cut by up to a half, so that orders
+/// which were held up together do not come again together.
 const PAUSE_MS: i64 = 1_000;
-const LONGEST_PAUSE_MS: i64 = 8_000;
+const LONGEST_PAUSE_MS: i64 = 4_000;
 
 /// Runs as long as the runtime it is spawned on.
 pub(super) async fn run(book: Book, saga: Saga) {
@@ -22,17 +25,26 @@ pub(super) async fn run(book: Book, saga: Saga) {
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         rounds.tick().await;
-        if let Err(error) = round(&book, &saga).await {
-            tracing::warn!(%error, "the sweeper could not read the book");
+        loop {
+            match round(&book, &saga).await {
+                // A full round has left some over.
+                Ok(AT_ONCE..) => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "the sweeper could not read the book");
+                    break;
+                }
+            }
         }
     }
 }
 
-async fn round(book: &Book, saga: &Saga) -> sqlx::Result<()> {
+/// Brings on what is due, and returns how many orders that were.
+async fn round(book: &Book, saga: &Saga) -> sqlx::Result<i64> {
     let mut orders = JoinSet::new();
     for (id, tries) in book.due(AT_ONCE).await? {
         let pause = PAUSE_MS.saturating_mul(1 << tries.clamp(0, 8)).min(LONGEST_PAUSE_MS);
-        book.put_off(&id, tries + 1, pause).await?;
+        book.put_off(&id, tries + 1, fastrand::i64(pause / 2..=pause)).await?;
         let saga = saga.clone();
         orders.spawn(async move {
             match saga.advance(&id, PATIENCE).await {
@@ -43,6 +55,5 @@ async fn round(book: &Book, saga: &Saga) -> sqlx::Result<()> {
             }
         });
     }
-    orders.join_all().await;
-    Ok(())
+    Ok(orders.join_all().await.len() as i64)
 }
