@@ -1,4 +1,5 @@
 use crate::circuit::Circuit;
+use crate::denial::Denial;
 use crate::keyed::Circuits;
 use crate::permit::Ticket;
 use bartizan_core::{Admit, Refused, Refusing};
@@ -22,21 +23,22 @@ impl<Req> Admit<Req> for Single {
     }
 
     #[inline]
-    fn refuse(&self, refusing: Refusing) -> Refused {
-        self.0.refuse(refusing.into())
+    fn admit(&self, _: &Req) -> Result<Ticket, Refusing> {
+        admit(&self.0)
     }
 
     #[inline]
-    fn admit(&self, _: &Req) -> Result<Ticket, Refused> {
-        admit(&self.0)
+    fn refuse(&self, refusing: Refusing) -> Refused {
+        self.0.count_refusal(refusing.into());
+        Denial::from(refusing).refusal(self.0.label().and_then(|label| label.name.as_ref()))
     }
 }
 
 #[inline]
-fn admit(circuit: &Arc<Circuit>) -> Result<Ticket, Refused> {
+pub(crate) fn admit(circuit: &Arc<Circuit>) -> Result<Ticket, Refusing> {
     match circuit.admit() {
         Ok(pass) => Ok(Ticket::new(circuit.clone(), pass)),
-        Err(denial) => Err(circuit.refuse(denial)),
+        Err(denial) => Err(denial.into()),
     }
 }
 
@@ -66,9 +68,13 @@ where
 {
     type Permit = Ticket;
 
-    fn admit(&self, req: &Request<B>) -> Result<Ticket, Refused> {
+    fn admit(&self, req: &Request<B>) -> Result<Ticket, Refusing> {
         let key = (self.key)(&Head::of(req));
-        admit(&self.circuits.of(&key))
+        self.circuits.admit(&key)
+    }
+
+    fn refuse(&self, refusing: Refusing) -> Refused {
+        self.circuits.refuse(refusing)
     }
 }
 
@@ -79,8 +85,12 @@ where
 {
     type Permit = Ticket;
 
-    fn admit(&self, req: &Req) -> Result<Ticket, Refused> {
+    fn admit(&self, req: &Req) -> Result<Ticket, Refusing> {
         let key = (self.key)(req);
-        admit(&self.circuits.of(&key))
+        self.circuits.admit(&key)
+    }
+
+    fn refuse(&self, refusing: Refusing) -> Refused {
+        self.circuits.refuse(refusing)
     }
 }

@@ -8,7 +8,7 @@ use crate::state::{Change, State};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 use crate::word::Word;
 use crate::{event, nanos};
-use bartizan_core::{Instant, Name, Refused, Verdict};
+use bartizan_core::{Instant, Name, Verdict};
 use std::sync::OnceLock;
 
 #[derive(Debug)]
@@ -94,16 +94,11 @@ impl Circuit {
         (left > 0).then_some(denial)
     }
 
-    /// Makes the refusal of one request and counts it, unless the circuit is forced open.
+    /// Counts a refusal, unless the circuit is forced open.
     #[inline]
-    pub(crate) fn refuse(&self, denial: Denial) -> Refused {
+    pub(crate) fn count_refusal(&self, denial: Denial) {
         if !denial.is_forced() {
             self.refused.fetch_add(1, Ordering::Relaxed);
-        }
-        let refused = denial.refusal();
-        match self.label() {
-            Some(label) => refused.with_name(label.name.clone()),
-            None => refused,
         }
     }
 

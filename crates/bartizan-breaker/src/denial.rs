@@ -1,5 +1,5 @@
 use crate::state::Cause;
-use bartizan_core::{Kind, Reason, Refused, Refusing};
+use bartizan_core::{Kind, Name, Reason, Refused, Refusing};
 use std::time::Duration;
 
 /// Why a request is refused, and for how long: one word, which stays in a register on the way to its refusal.
@@ -36,10 +36,10 @@ impl Denial {
 
     /// The refusal that it leads to.
     #[inline]
-    pub(crate) fn refusal(self) -> Refused {
+    pub(crate) fn refusal(self, name: Option<&Name>) -> Refused {
         let reason = &REASONS[(self.0 & 0xff) as usize % REASONS.len()];
         let wait = self.0 >> CODE;
-        let refused = Refused::new(reason);
+        let refused = Refused::new(reason).with_name(name.cloned());
         if wait == UNKNOWN { refused } else { refused.with_retry_after(Duration::from_nanos(wait)) }
     }
 }
@@ -81,13 +81,13 @@ mod tests {
     #[test]
     fn every_cause_has_its_reason() {
         for cause in Cause::ALL {
-            let refused = Denial::open(cause, 7).refusal();
+            let refused = Denial::open(cause, 7).refusal(None);
             assert!(refused.reason().contains(cause.as_str()), "{cause} {refused}");
             assert_eq!(refused.retry_after(), Some(Duration::from_nanos(7)));
         }
-        assert_eq!(Denial::FORCED.refusal().to_string(), "refused by breaker: forced open");
-        assert_eq!(Denial::PROBING.refusal().reason(), "half-open: probing");
-        assert_eq!(Denial::RECOVERING.refusal().retry_after(), Some(Duration::from_secs(1)));
-        assert_eq!(Denial::open(Cause::Start, u64::MAX).refusal().retry_after(), None);
+        assert_eq!(Denial::FORCED.refusal(None).to_string(), "refused by breaker: forced open");
+        assert_eq!(Denial::PROBING.refusal(None).reason(), "half-open: probing");
+        assert_eq!(Denial::RECOVERING.refusal(None).retry_after(), Some(Duration::from_secs(1)));
+        assert_eq!(Denial::open(Cause::Start, u64::MAX).refusal(None).retry_after(), None);
     }
 }

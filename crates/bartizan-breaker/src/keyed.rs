@@ -1,10 +1,13 @@
+use crate::admit::admit;
 use crate::breaker::Breaker;
 use crate::circuit::{Circuit, Label};
+use crate::denial::Denial;
 use crate::event;
 use crate::handle::Handle;
+use crate::permit::Ticket;
 use crate::state::State;
-use bartizan_core::Name;
 use bartizan_core::registry::Observed;
+use bartizan_core::{Name, Refused, Refusing};
 use std::collections::HashMap;
 use std::fmt::{self, Debug};
 use std::hash::Hash;
@@ -64,6 +67,15 @@ impl<K: Eq + Hash + Clone + Debug> Circuits<K> {
         let circuit = Arc::new(Circuit::new(&value, Some(label)));
         table.insert(key.clone(), circuit.clone(), evicted);
         circuit
+    }
+
+    pub(crate) fn admit(&self, key: &K) -> Result<Ticket, Refusing> {
+        let circuit = self.of(key);
+        admit(&circuit).inspect_err(|refusing| circuit.count_refusal((*refusing).into()))
+    }
+
+    pub(crate) fn refuse(&self, refusing: Refusing) -> Refused {
+        Denial::from(refusing).refusal(self.name.get())
     }
 
     pub(crate) fn find(&self, key: &K) -> Option<Arc<Circuit>> {

@@ -9,7 +9,7 @@
 //! ```
 //! # #[cfg(all(feature = "form", feature = "json", feature = "reqwest"))] mod example {
 //! use bartizan_client::{Client, Error, ReqwestService};
-//! use bartizan_core::{Admit, Kind, Reason, Refused};
+//! use bartizan_core::{Admit, Kind, Reason, Refused, Refusing};
 //! use bartizan_guard::GuardLayer;
 //! use tower::ServiceBuilder;
 //!
@@ -24,8 +24,11 @@
 //!
 //! impl<B> Admit<http::Request<B>> for Window {
 //!     type Permit = ();
-//!     fn admit(&self, req: &http::Request<B>) -> Result<(), Refused> {
-//!         if req.method() == "GET" { Ok(()) } else { Err(Refused::new(&GET_ONLY)) }
+//!     fn admit(&self, req: &http::Request<B>) -> Result<(), Refusing> {
+//!         if req.method() == "GET" { Ok(()) } else { Err(Refusing::default()) }
+//!     }
+//!     fn refuse(&self, _: Refusing) -> Refused {
+//!         Refused::new(&GET_ONLY)
 //!     }
 //! }
 //!

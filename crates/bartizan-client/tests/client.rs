@@ -6,7 +6,9 @@ mod common;
 use axum::Router;
 use axum::routing::{any, get};
 use bartizan_client::{Body, Client, Error, Response};
-use bartizan_core::{Admit, Context, Instant, Kind, Permit, Priority, Reason, Refused, Verdict, find_cause};
+use bartizan_core::{
+    Admit, Context, Instant, Kind, Permit, Priority, Reason, Refused, Refusing, Verdict, find_cause,
+};
 use bartizan_guard::GuardLayer;
 use bytes::Bytes;
 use common::{reqwest_service, serve, soon};
@@ -157,12 +159,17 @@ impl Drop for Out {
 
 impl<Req> Admit<Req> for Gate {
     type Permit = Out;
-    fn admit(&self, _: &Req) -> Result<Out, Refused> {
+
+    fn admit(&self, _: &Req) -> Result<Out, Refusing> {
         if self.refuse {
-            return Err(Refused::new(const { &Reason::new("gate", Kind::Unavailable, "shut") }));
+            return Err(Refusing::default());
         }
         self.out.fetch_add(1, Ordering::SeqCst);
         Ok(Out(self.out.clone()))
+    }
+
+    fn refuse(&self, _: Refusing) -> Refused {
+        Refused::new(const { &Reason::new("gate", Kind::Unavailable, "shut") })
     }
 }
 

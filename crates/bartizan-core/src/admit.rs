@@ -1,4 +1,4 @@
-use crate::{Kind, Reason, Refused, Verdict};
+use crate::{Refused, Verdict};
 
 /// A policy that admits or refuses requests. Its clones share one state, held behind an `Arc`.
 ///
@@ -15,23 +15,20 @@ pub trait Admit<Req>: Clone + Send + Sync + 'static {
         None
     }
 
-    /// Makes the refusal of a request which comes after [`refusing`](Self::refusing) said so.
-    fn refuse(&self, refusing: Refusing) -> Refused {
-        const REFUSING: Reason = Reason::new("guard", Kind::Unavailable, "refusing");
-        let Refusing(_) = refusing;
-        Refused::new(&REFUSING)
-    }
-
-    /// Admits the request, or refuses it.
+    /// Admits the request, or says that it does not.
     ///
     /// # Errors
     ///
-    /// The policy's [`Refused`], which becomes the answer.
-    fn admit(&self, req: &Req) -> Result<Self::Permit, Refused>;
+    /// A number of the policy's own, of which [`refuse`](Self::refuse) makes the refusal.
+    fn admit(&self, req: &Req) -> Result<Self::Permit, Refusing>;
+
+    /// Makes the refusal of one request, after [`refusing`](Self::refusing) or [`admit`](Self::admit) said so.
+    fn refuse(&self, refusing: Refusing) -> Refused;
 }
 
-/// What [`Admit::refusing`] says, in the policy's own words: the number comes back to it in [`Admit::refuse`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A no in the policy's own words: a number that comes back to it in [`Admit::refuse`]. One word, so that the yes beside it
+/// stays in registers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Refusing(pub u64);
 
 /// A place held by an admitted request.

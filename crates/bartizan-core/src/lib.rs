@@ -8,7 +8,7 @@
 //! What a request carries along, its deadline, priority and attempt number, is the ambient [`Context`].
 //!
 //! ```
-//! use bartizan_core::{Admit, Kind, Reason, Refused};
+//! use bartizan_core::{Admit, Kind, Reason, Refused, Refusing};
 //! use std::sync::Arc;
 //! use std::sync::atomic::{AtomicBool, Ordering};
 //!
@@ -20,13 +20,17 @@
 //!
 //! impl<Req> Admit<Req> for Switch {
 //!     type Permit = ();
-//!     fn admit(&self, _: &Req) -> Result<(), Refused> {
-//!         if self.0.load(Ordering::Acquire) { Ok(()) } else { Err(Refused::new(&OFF)) }
+//!     fn admit(&self, _: &Req) -> Result<(), Refusing> {
+//!         if self.0.load(Ordering::Acquire) { Ok(()) } else { Err(Refusing::default()) }
+//!     }
+//!     fn refuse(&self, _: Refusing) -> Refused {
+//!         Refused::new(&OFF)
 //!     }
 //! }
 //!
 //! let switch = Switch(Arc::new(AtomicBool::new(false)));
-//! assert_eq!(Admit::<u32>::admit(&switch, &7).unwrap_err().reason(), "switched off");
+//! let refusing = Admit::<u32>::admit(&switch, &7).unwrap_err();
+//! assert_eq!(Admit::<u32>::refuse(&switch, refusing).reason(), "switched off");
 //! ```
 //!
 //! # What is shared

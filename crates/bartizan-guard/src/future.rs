@@ -58,10 +58,15 @@ impl<P: Permit, T> Drop for Running<P, T> {
     #[inline]
     fn drop(&mut self) {
         if self.stepping {
-            if let Some((mut permit, _)) = self.held.take() {
-                permit.record(Verdict::Failure);
-            }
+            panicked(&mut self.held);
         }
+    }
+}
+
+#[cold]
+fn panicked<P: Permit, T>(held: &mut Option<(P, T)>) {
+    if let Some((mut permit, _)) = held.take() {
+        permit.record(Verdict::Failure);
     }
 }
 
@@ -105,7 +110,7 @@ where
 {
     type Output = Result<Res, E>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             TypedProj::Refused { refused } => Poll::Ready(Err(refused.take().expect(DONE).into())),

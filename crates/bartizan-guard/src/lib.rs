@@ -5,7 +5,7 @@
 //! `bartizan` crate; this one is for who writes a policy.
 //!
 //! ```
-//! use bartizan_core::{Admit, Kind, Reason, Refused};
+//! use bartizan_core::{Admit, Kind, Reason, Refused, Refusing};
 //! use bartizan_guard::GuardLayer;
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //!
@@ -17,8 +17,11 @@
 //!
 //! impl Admit<u32> for Even {
 //!     type Permit = ();
-//!     fn admit(&self, n: &u32) -> Result<(), Refused> {
-//!         if n % 2 == 0 { Ok(()) } else { Err(Refused::new(&ODD)) }
+//!     fn admit(&self, n: &u32) -> Result<(), Refusing> {
+//!         if n % 2 == 0 { Ok(()) } else { Err(Refusing::default()) }
+//!     }
+//!     fn refuse(&self, _: Refusing) -> Refused {
+//!         Refused::new(&ODD)
 //!     }
 //! }
 //!

@@ -47,7 +47,7 @@ impl<S, A, C, M> Guard<S, A, C, M> {
         self.inner
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_either<Req>(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), S::Error>>
     where
         S: Service<Req>,
@@ -63,23 +63,34 @@ impl<S, A, C, M> Guard<S, A, C, M> {
         Poll::Ready(Ok(()))
     }
 
-    #[inline]
-    fn enter<Req>(&mut self, req: &Req) -> Result<A::Permit, Refused>
+    #[inline(always)]
+    fn enter<Req>(&mut self, req: &Req) -> Result<A::Permit, No>
     where
         A: Admit<Req>,
     {
         match std::mem::replace(&mut self.readiness, Readiness::Unknown) {
-            Readiness::Inner => self.admit.admit(req),
-            Readiness::Refusing(refusing) => Err(self.admit.refuse(refusing)),
-            Readiness::Unknown => Err(not_ready()),
+            Readiness::Inner => self.admit.admit(req).map_err(No::Policy),
+            Readiness::Refusing(refusing) => Err(No::Policy(refusing)),
+            Readiness::Unknown => Err(No::NotReady),
         }
     }
 }
 
-#[cold]
-fn not_ready() -> Refused {
-    const NOT_READY: Reason = Reason::new("guard", Kind::Unavailable, "called before it was ready");
-    Refused::new(&NOT_READY)
+/// Who refuses.
+enum No {
+    Policy(Refusing),
+    NotReady,
+}
+
+impl No {
+    #[inline(always)]
+    fn refused<Req>(self, admit: &impl Admit<Req>) -> Refused {
+        const NOT_READY: Reason = Reason::new("guard", Kind::Unavailable, "called before it was ready");
+        match self {
+            Self::Policy(refusing) => admit.refuse(refusing),
+            Self::NotReady => Refused::new(&NOT_READY),
+        }
+    }
 }
 
 impl<S: Clone, A: Clone, C: Clone, M> Clone for Guard<S, A, C, M> {
@@ -100,19 +111,19 @@ where
     type Error = S::Error;
     type Future = TypedFuture<S::Future, A::Permit, C::Attempt>;
 
-    #[inline]
+    #[inline(always)]
     fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), S::Error>> {
         self.poll_either::<Req>(cx)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, req: Req) -> Self::Future {
         match self.enter(&req) {
             Ok(permit) => {
                 let attempt = self.classify.start(&req);
                 TypedFuture::admitted(permit, attempt, || self.inner.call(req))
             }
-            Err(refused) => TypedFuture::refused(refused),
+            Err(no) => TypedFuture::refused(no.refused::<Req>(&self.admit)),
         }
     }
 }
@@ -147,7 +158,10 @@ where
                 let attempt = self.classify.start(&req);
                 HttpFuture::admitted(permit, attempt, || self.inner.call(req))
             }
-            Err(refused) => HttpFuture::refused(refused, is_grpc(req.headers())),
+            Err(no) => {
+                let refused = no.refused::<Request<B>>(&self.admit);
+                HttpFuture::refused(refused, is_grpc(req.headers()))
+            }
         }
     }
 }
