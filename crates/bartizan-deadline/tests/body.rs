@@ -5,7 +5,7 @@ use axum::Router;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use bartizan_core::{Context, Instant, Refused, find_cause};
-use bartizan_deadline::{Deadline, DeadlineBody, DeadlineLayer};
+use bartizan_deadline::{Deadline, DeadlineBody, DeadlineLayer, Upload};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
@@ -13,9 +13,10 @@ use http_body_util::{BodyExt, Full};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{self, Poll, ready};
+use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
+use tokio_test::task;
 use tower::{Layer, ServiceExt, service_fn};
 
 const S: Duration = Duration::from_secs(1);
@@ -39,7 +40,7 @@ impl Body for Drip {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
+        cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let Some(&pause) = self.pauses.front() else {
             return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
@@ -121,6 +122,9 @@ async fn a_slow_reader_does_not_outlive_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_is_yielded_however_late() {
+    let mut body = Box::pin(answered(3 * S, "text/plain", &[0, 0]).await);
+    sleep(60 * S).await;
+    assert!(body.frame().await.unwrap().unwrap().is_data(), "nor is the first frame ever too late");
     let mut body = Box::pin(answered(3 * S, "text/plain", &[0, 0]).await);
     for _ in 0..2 {
         assert!(body.frame().await.unwrap().unwrap().is_data());
@@ -211,4 +215,35 @@ async fn fits_every_place_of_axum() {
         assert_eq!(app.clone().oneshot(req).await.unwrap().status(), 504, "{path}");
     }
     assert_eq!(handle.snapshot().timed_out, 3);
+}
+
+/// The head's time runs from the end of an upload; one that was empty, or is not read, is no excuse.
+#[tokio::test(start_paused = true)]
+async fn an_empty_upload_takes_no_time() {
+    let hang = service_fn(|req: Request<Upload<Full<Bytes>>>| async move {
+        std::future::pending::<()>().await;
+        drop(req);
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+    });
+    let layer = DeadlineLayer::new(Deadline::new(60 * S).head_timeout(S)).uploads();
+    let start = Instant::now();
+    let response = layer.layer(hang).oneshot(Request::new(Full::<Bytes>::default())).await.unwrap();
+    assert_eq!((response.status().as_u16(), Instant::now() - start), (504, S));
+}
+
+/// What the future of the call sees by itself need not wake it.
+#[tokio::test(start_paused = true)]
+async fn an_upload_read_by_the_handler_wakes_nobody() {
+    let reads = service_fn(|req: Request<Upload<Drip>>| async {
+        req.into_body().collect().await?;
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+    });
+    let layer = DeadlineLayer::new(Deadline::new(60 * S).idle_timeout(5 * S)).uploads();
+    let mut call = task::spawn(layer.layer(reads).oneshot(Request::new(drip(&[1, 1]))));
+    for _ in 0..2 {
+        assert!(call.poll().is_pending() && !call.is_woken());
+        tokio::time::advance(S).await;
+        assert!(call.is_woken());
+    }
+    assert!(call.poll().is_ready());
 }

@@ -289,6 +289,11 @@ async fn an_update_takes_effect_and_keeps_the_counts() {
         "switched off, it touches nothing"
     );
     assert_eq!((handle.snapshot().too_little, handle.snapshot().expired), (1, 1));
+
+    handle.update(S);
+    let hangs = layer.layer(service_fn(|_: Request<()>| pending::<Result<Response<Full<Bytes>>, Fault>>()));
+    assert_eq!(hangs.oneshot(request(&[])).await.unwrap().status(), 504);
+    assert_eq!(handle.snapshot().timed_out, 1);
 }
 
 #[tokio::test(start_paused = true)]

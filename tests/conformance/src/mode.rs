@@ -27,7 +27,7 @@ impl Mode {
         }
     }
 
-    /// Makes the service ready and calls it.
+    /// Makes the service ready, calls it and waits for the answer.
     ///
     /// # Errors
     ///
@@ -40,19 +40,34 @@ impl Mode {
     where
         S: Service<Req> + Clone,
     {
+        self.start(service, request).await?.await
+    }
+
+    /// Makes the service ready and calls it.
+    ///
+    /// # Errors
+    ///
+    /// Those of its readiness.
+    pub async fn start<S, Req>(
+        self,
+        service: &mut S,
+        request: impl Fn() -> Req,
+    ) -> Result<S::Future, S::Error>
+    where
+        S: Service<Req> + Clone,
+    {
         if self == Self::Direct {
             return ready_call(service, request()).await;
         }
         if self == Self::Bystander {
-            let mut clone = service.clone();
-            let mut bystander = pin!(ready_call(&mut clone, request()));
+            let mut bystander = pin!(ready_call(&mut service.clone(), request()).await?);
             let _ = bystander.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         }
         ready_call(&mut service.clone(), request()).await
     }
 }
 
-async fn ready_call<S: Service<Req>, Req>(service: &mut S, request: Req) -> Result<S::Response, S::Error> {
+async fn ready_call<S: Service<Req>, Req>(service: &mut S, request: Req) -> Result<S::Future, S::Error> {
     poll_fn(|cx| service.poll_ready(cx)).await?;
-    service.call(request).await
+    Ok(service.call(request))
 }

@@ -278,7 +278,7 @@ async fn d09_inner_stops() {
         let probe = Probe::new(|_: Request<()>| pending::<Answer>());
         let tally = probe.tally();
         let mut web = DeadlineLayer::new(2 * S).layer(probe);
-        let mut call = pin!(mode.call(&mut web, || get(false, "")));
+        let mut call = pin!(mode.start(&mut web, || get(false, "")).await.unwrap());
         assert!(timeout(1_999 * MS, call.as_mut()).await.is_err());
         assert_eq!(tally.running(), 1, "{mode:?}");
 
@@ -288,6 +288,14 @@ async fn d09_inner_stops() {
             panic!("the deadline has passed")
         };
         assert_eq!(tally.running(), 0, "{mode:?}: dropped with the answer, and not with the future");
+
+        let typed = DeadlineLayer::new(2 * S).typed();
+        let probe = Probe::new(|()| pending::<Result<(), Refused>>());
+        let typed_tally = probe.tally();
+        let mut typed = pin!(mode.start(&mut typed.layer(probe), || ()).await.unwrap());
+        assert!(timeout(2 * S, typed.as_mut()).await.unwrap().is_err());
+        assert_eq!(typed_tally.running(), 0, "{mode:?}: dropped with the error, and not with the future");
+
         let response = response.unwrap();
         let refused = response.extensions().get::<Refused>().unwrap();
         assert_eq!((refused.layer(), refused.reached()), ("deadline", true));
@@ -646,7 +654,11 @@ async fn d21_extreme_limits() {
         assert_eq!((Some(refused.reason()), refused.reached(), tally.calls()), (EXPIRED, false, 0));
 
         let max = Duration::MAX;
-        let far = Context::new().with_deadline(Instant::now() + Duration::from_secs(1 << 60));
+        let mut end_of_time = Instant::now() + (S - Duration::from_nanos(1));
+        for bit in (0..64).rev() {
+            end_of_time = end_of_time.checked_add(Duration::from_secs(1 << bit)).unwrap_or(end_of_time);
+        }
+        let far = Context::new().with_deadline(end_of_time);
         let year = 365 * 24 * 3600 * S;
         for value in
             [Deadline::new(max), Deadline::new(max).head_timeout(max).idle_timeout(max).min_remaining(max)]
