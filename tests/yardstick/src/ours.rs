@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bartizan_breaker::{Breaker, BreakerLayer, BreakerService, Evidence};
+use bartizan_breaker::{Breaker, BreakerLayer, BreakerService, Consecutive, Evidence};
 use bartizan_core::{Context, ErrorsFail};
 use bartizan_deadline::{DeadlineLayer, DeadlineService};
 use tokio::time::Instant;
@@ -28,7 +28,8 @@ pub(crate) fn breaker_slow<S>(inner: S, slow_after: Duration) -> Typed<S> {
 
 /// The same, tripped by failing calls, for good.
 pub(crate) fn breaker_open() -> Typed<Broken> {
-    let value = Breaker::new().max_open_for(FOR_GOOD).open_for(FOR_GOOD);
+    // The evidence rule asks for 50 ms of failures; a rule that counts trips at once, and refuses in the same words.
+    let value = Breaker::new().consecutive(Consecutive::new(5)).max_open_for(FOR_GOOD).open_for(FOR_GOOD);
     let layer = BreakerLayer::new(value).typed();
     let mut service = layer.layer(Broken);
     while !matches!(drive(&mut service, 0), Err(Fault::Refused(_))) {}

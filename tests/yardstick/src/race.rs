@@ -64,8 +64,8 @@ impl Lane {
         let begin = Instant::now();
         let start = ThreadTime::now();
         self.run(calls);
-        let nanos = start.elapsed().as_nanos() as f64 / calls as f64;
-        Sample { nanos, begin, end: Instant::now() }
+        let busy = start.elapsed();
+        Sample { nanos: busy.as_nanos() as f64 / calls as f64, busy, begin, end: Instant::now() }
     }
 }
 
@@ -74,6 +74,7 @@ impl Lane {
 struct Sample {
     /// Nanoseconds of the thread's CPU time per call.
     nanos: f64,
+    busy: Duration,
     begin: Instant,
     end: Instant,
 }
@@ -93,6 +94,12 @@ fn together(samples: &[Sample]) -> bool {
     span(from(Instant::max), to(Instant::min)) >= all
 }
 
+/// Whether each thread had a processor of its own all the while. Threads that wait for a lock have not, with no fault
+/// of the machine.
+fn undisturbed(samples: &[Sample]) -> bool {
+    samples.iter().all(|sample| sample.busy >= (sample.end - sample.begin).mul_f64(TOGETHER))
+}
+
 /// Long beside the two clock reads around a batch, short beside the moments in which a machine changes its mind.
 const BATCH_NANOS: f64 = 200_000.0;
 /// The same for threads that must overlap, beside the time that a barrier takes to let them go.
@@ -110,7 +117,7 @@ pub(crate) struct Figure {
 
 /// Lets the lanes of each team alternate for `rounds` rounds, one thread per team, all threads on the same lane at a
 /// time; a figure is the median over the rounds of the mean over the threads. Rounds in which threads did not run side
-/// by side are left out, unless there is no other. Each thread is inside `runtime`.
+/// by side, each on a processor of its own, are left out unless there is no other. Each thread is inside `runtime`.
 pub(crate) fn race(
     teams: &mut [Vec<Lane>],
     rounds: usize,
@@ -157,11 +164,12 @@ pub(crate) fn race(
     let figure = |lane: usize| {
         let rounds: Vec<Vec<Sample>> =
             (0..rounds).map(|round| timed.iter().map(|team| team[lane][round]).collect()).collect();
-        let mut used: Vec<&Vec<Sample>> = rounds.iter().filter(|samples| together(samples)).collect();
-        let shared = used.len();
-        if used.is_empty() {
-            used = rounds.iter().collect();
-        }
+        let side_by_side: Vec<&Vec<Sample>> = rounds.iter().filter(|samples| together(samples)).collect();
+        let quiet: Vec<&Vec<Sample>> =
+            side_by_side.iter().copied().filter(|samples| undisturbed(samples)).collect();
+        let shared = quiet.len();
+        let all: Vec<&Vec<Sample>> = rounds.iter().collect();
+        let used = [quiet, side_by_side, all].into_iter().find(|used| !used.is_empty()).unwrap_or_default();
         let nanos = |samples: &&Vec<Sample>| {
             stats::mean(&samples.iter().map(|sample| sample.nanos).collect::<Vec<_>>())
         };
@@ -211,11 +219,18 @@ mod tests {
     fn threads_that_took_turns_are_found_out() {
         let origin = Instant::now();
         let at = |millis| origin + Duration::from_millis(millis);
-        let sample = |begin, end| Sample { nanos: 1.0, begin: at(begin), end: at(end) };
+        let sample = |begin, end| Sample {
+            nanos: 1.0,
+            busy: Duration::from_millis(50),
+            begin: at(begin),
+            end: at(end),
+        };
         assert!(together(&[sample(0, 100), sample(5, 100)]));
         assert!(!together(&[sample(0, 50), sample(50, 100)]), "one after the other");
         assert!(!together(&[sample(0, 100), sample(50, 100)]), "half the time alone");
         assert!(together(&[sample(0, 100)]), "the only one");
+        assert!(undisturbed(&[sample(0, 50), sample(0, 60)]));
+        assert!(!undisturbed(&[sample(0, 50), sample(0, 100)]), "in slices");
     }
 
     #[test]

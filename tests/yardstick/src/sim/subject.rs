@@ -132,7 +132,9 @@ impl<F: Future<Output = Result<T, Fault>> + Unpin, T> Future for RuledFuture<F> 
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some((inner, clocked, generation)) = &mut self.0 else {
-            return Poll::Ready(Err(Refused::new(const { &Reason::new("rule", Kind::Unavailable, "open") }).into()));
+            return Poll::Ready(Err(
+                Refused::new(const { &Reason::new("rule", Kind::Unavailable, "open") }).into()
+            ));
         };
         let output = ready!(Pin::new(inner).poll(cx));
         clocked.machine.borrow_mut().record(clocked.now(), *generation, output.is_err());
