@@ -100,3 +100,9 @@ loom_models() {
 
 # The experiments whose figures do not depend on the machine, on few seeds.
 yardstick_simulated() { cargo run --release -p yardstick -- all --quick --simulated; }
+
+# The README's first command, and a customer.
+shop_sells() {
+  cargo build --release -p shop
+  python3 .ci/sells.py target/release/shop
+}
