@@ -68,6 +68,11 @@ impl Shop {
             panic!("the shop did not open: {}", stderr(&mut process).await);
         }
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self::of(process, base)
+    }
+
+    /// A shop that is open already, by the process of its gateway.
+    pub fn of(process: Child, base: u16) -> Self {
         let http = reqwest::Client::builder().no_proxy().timeout(LONG).build().expect("a client");
         Self { base, http, process }
     }
@@ -76,9 +81,18 @@ impl Shop {
         format!("http://127.0.0.1:{}{path}", self.base)
     }
 
+    pub async fn signal(&self, name: &str) {
+        signal_to(&self.process, name).await;
+    }
+
     /// Sends a signal by its name, and returns the exit code.
-    pub async fn stop(mut self, signal: &str) -> Option<i32> {
-        signal_to(&self.process, signal).await;
+    pub async fn stop(self, signal: &str) -> Option<i32> {
+        self.signal(signal).await;
+        self.ended().await
+    }
+
+    /// Waits for the end, and returns the exit code.
+    pub async fn ended(mut self) -> Option<i32> {
         let status = timeout(LONG, self.process.wait()).await.expect("the shop closes in time");
         status.expect("the shop is a child").code()
     }

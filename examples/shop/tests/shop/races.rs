@@ -5,18 +5,18 @@ use super::customer::Customer;
 use super::process::{Shop, folder};
 use std::collections::BTreeSet;
 
-/// Runs as many orders at once as there are keys, each by a clone of its customer's token.
+/// Places as many orders at once as there are keys.
 async fn at_once(
     customer: &Customer<'_>,
     keys: Vec<String>,
     items: &'static [(&str, i64)],
 ) -> Vec<super::customer::Said> {
     let orders = keys.iter().map(|key| customer.order(key, items));
-    futures_util(orders).await
+    together(orders).await
 }
 
-/// Drives all of them on this task; each is its own connection.
-async fn futures_util<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+/// Awaits all of them at once.
+async fn together<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut futures: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|cx| {
         let mut pending = false;

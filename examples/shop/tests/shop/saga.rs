@@ -97,3 +97,25 @@ async fn an_order_outlives_a_crash() {
     assert_eq!(bank.taken_and_kept(), (1, 590));
     assert_eq!(ada.stock("tea-mint").await, 999);
 }
+
+#[tokio::test]
+async fn who_is_being_served_when_the_shop_closes_gets_an_answer() {
+    let (folder, bank, shop) = open(Mood::Silent).await;
+    let ada = Customer::new(&shop).await;
+    let close = async {
+        while bank.patience().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        shop.signal("TERM").await;
+    };
+    let items = [("tea-mint", 1)];
+    let (order, ()) = tokio::join!(ada.order("k", &items), close);
+    assert_eq!((order.status.as_u16(), order.text("status")), (202, "PENDING"), "{order:?}");
+    let (email, token) = (ada.email, ada.token);
+    assert_eq!(shop.ended().await, Some(0));
+
+    bank.set(Mood::Good);
+    let shop = Shop::open_with(folder.path(), &[("BANK_URL", &bank.url)]).await;
+    let ada = Customer { shop: &shop, email, token };
+    assert_eq!(ada.settled(order.text("id")).await["status"], "CONFIRMED");
+}

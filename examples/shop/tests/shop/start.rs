@@ -1,8 +1,11 @@
 //! How the shop starts, and how it says that it cannot.
 
+use super::customer::Customer;
 use super::process::{LONG, Shop, folder, free_base, program, signal_to, stderr};
 use std::net::TcpListener;
+use std::path::Path;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Child;
 use tokio::time::timeout;
 
 /// Starts the shop where it must not open, and returns the sentence it says.
@@ -53,18 +56,32 @@ async fn a_bad_setting_is_a_sentence() {
     assert!(stderr(&mut process).await.contains("cannot be opened"));
 }
 
-#[tokio::test]
-async fn one_service_runs_alone() {
-    let (folder, base) = (folder(), free_base());
-    let mut process = program(&["run", "product"], folder.path(), base).spawn().unwrap();
+/// Starts one service, and returns it with the line that it says.
+async fn alone(service: &str, folder: &Path, base: u16) -> (Child, String) {
+    let mut process = program(&["run", service], folder, base).spawn().unwrap();
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let line = timeout(LONG, lines.next_line()).await.expect("it opens in time").unwrap();
-    let address = format!("http://127.0.0.1:{}", base + 2);
-    assert_eq!(line, Some(format!("product is open at {address}")));
-    assert!(reqwest::get(format!("{address}/products")).await.unwrap().status().is_success());
-    assert!(reqwest::get(format!("http://127.0.0.1:{base}/healthz")).await.is_err(), "no gateway runs here");
-    signal_to(&process, "TERM").await;
-    assert_eq!(timeout(LONG, process.wait()).await.expect("it ends in time").unwrap().code(), Some(0));
+    (process, line.unwrap_or_default())
+}
+
+#[tokio::test]
+async fn five_processes_are_a_shop_too() {
+    let (folder, base) = (folder(), free_base());
+    let mut processes = Vec::new();
+    for (service, offset) in [("payment", 5), ("product", 2), ("user", 1), ("order", 4), ("gateway", 0)] {
+        let (process, line) = alone(service, folder.path(), base).await;
+        assert_eq!(line, format!("{service} is open at http://127.0.0.1:{}", base + offset));
+        processes.push(process);
+    }
+    let gateway = processes.pop().unwrap();
+    let shop = Shop::of(gateway, base);
+    let ada = Customer::new(&shop).await;
+    assert_eq!(ada.order("k", &[("tea-mint", 1)]).await.text("status"), "CONFIRMED");
+    assert_eq!(shop.stop("TERM").await, Some(0));
+    for mut process in processes {
+        signal_to(&process, "INT").await;
+        assert_eq!(timeout(LONG, process.wait()).await.expect("it ends in time").unwrap().code(), Some(0));
+    }
 }
 
 #[tokio::test]

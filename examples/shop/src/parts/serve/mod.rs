@@ -29,7 +29,7 @@ const BREATH: Duration = Duration::from_millis(50);
 /// # Cancel safety
 ///
 /// Dropped, it closes the listener and every connection at once.
-pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, mut stop: watch::Receiver<bool>) {
+pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
     let accept = async {
@@ -59,6 +59,5 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, mut st
         _ = stopped.wait_for(|stop| *stop) => {}
     }
     drop(listener);
-    stop.mark_unchanged();
     while connections.join_next().await.is_some() {}
 }
