@@ -58,7 +58,6 @@ impl Circuit {
         self.label.get().map(|label| &**label)
     }
 
-    #[inline(never)]
     pub(crate) fn now(&self) -> u64 {
         nanos(Instant::now().saturating_duration_since(self.born))
     }

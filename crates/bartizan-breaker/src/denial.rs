@@ -1,6 +1,5 @@
 use crate::state::Cause;
 use bartizan_core::{Kind, Name, Reason, Refused, Refusing};
-use std::time::Duration;
 
 /// Why a request is refused, and for how long: one word, which stays in a register on the way to its refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +36,10 @@ impl Denial {
     /// The refusal that it leads to.
     #[inline]
     pub(crate) fn refusal(self, name: Option<&Name>) -> Refused {
-        let reason = &REASONS[(self.0 & 0xff) as usize % REASONS.len()];
-        let wait = self.0 >> CODE;
+        let reason = REASONS[(self.0 % REASONS.len() as u64) as usize];
         let refused = Refused::new(reason).with_name(name.cloned());
-        if wait == UNKNOWN { refused } else { refused.with_retry_after(Duration::from_nanos(wait)) }
+        let wait = self.0 >> CODE;
+        if wait == UNKNOWN { refused } else { refused.with_retry_after_nanos(wait) }
     }
 }
 
@@ -56,27 +55,36 @@ impl From<Denial> for Refusing {
     }
 }
 
-const fn reason(text: &'static str) -> Reason {
-    Reason::new("breaker", Kind::Unavailable, text)
-}
-
-/// In the order of the causes, then forced, probing, recovering.
-static REASONS: [Reason; Cause::ALL.len() + 3] = [
-    reason("open from the start"),
-    reason("open: evidence of failure"),
-    reason("open: failure ratio"),
-    reason("open: slow ratio"),
-    reason("open: failures in a row"),
-    reason("open: probe failed"),
-    reason("open: forced"),
-    reason("forced open"),
-    reason("half-open: probing"),
-    reason("recovering"),
-];
+/// In the order of the causes, then forced, probing, recovering; filled up to a power of two, so that any number is one.
+static REASONS: [&Reason; 16] = {
+    const fn reason(text: &'static str) -> Reason {
+        Reason::new("breaker", Kind::Unavailable, text)
+    }
+    const FORCED: &Reason = &reason("forced open");
+    [
+        &reason("open from the start"),
+        &reason("open: evidence of failure"),
+        &reason("open: failure ratio"),
+        &reason("open: slow ratio"),
+        &reason("open: failures in a row"),
+        &reason("open: probe failed"),
+        &reason("open: forced"),
+        FORCED,
+        &reason("half-open: probing"),
+        &reason("recovering"),
+        FORCED,
+        FORCED,
+        FORCED,
+        FORCED,
+        FORCED,
+        FORCED,
+    ]
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn every_cause_has_its_reason() {

@@ -106,8 +106,15 @@ impl Refused {
     /// Sets after how long another try makes sense. Default: unknown.
     #[inline]
     #[must_use]
-    pub fn with_retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = u64::try_from(wait.as_nanos()).unwrap_or(UNKNOWN - 1).min(UNKNOWN - 1);
+    pub fn with_retry_after(self, wait: Duration) -> Self {
+        self.with_retry_after_nanos(u64::try_from(wait.as_nanos()).unwrap_or(UNKNOWN))
+    }
+
+    /// As [`with_retry_after`](Self::with_retry_after), for a policy that keeps time as a number of nanoseconds.
+    #[inline]
+    #[must_use]
+    pub fn with_retry_after_nanos(mut self, wait: u64) -> Self {
+        self.retry_after = wait.min(UNKNOWN - 1);
         self
     }
 
