@@ -117,7 +117,7 @@ impl Handle {
 
     /// Opens the circuit for a while, whatever it has seen; afterwards it probes.
     pub fn force_open_for(&self, pause: Duration) {
-        self.0.change(|machine, now| ((), Some(machine.force_open_for(pause, now))));
+        self.0.change(|machine, now| ((), machine.force_open_for(pause, now)));
     }
 
     /// Admits everything and records nothing from now on: [`Mode::Disabled`].

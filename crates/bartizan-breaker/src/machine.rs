@@ -337,7 +337,11 @@ impl Machine {
         let alarming =
             sign != Sign::Good && self.cusum.as_ref().is_some_and(|cusum| cusum.share() > 1.0 / 3.0);
         if let (true, Phase::Recovering(ramp)) = (alarming, &mut self.phase) {
-            ramp.cut(now);
+            if ramp.cut(now) {
+                // What was admitted before the cut says nothing of the load after it.
+                self.generation += 1;
+                self.cusum.iter_mut().for_each(Cusum::clear);
+            }
         }
     }
 
@@ -465,7 +469,7 @@ impl Machine {
     }
 
     /// Opens the circuit for a while, whatever it has seen; afterwards it probes.
-    pub(crate) fn force_open_for(&mut self, pause: Duration, now: u64) -> Change {
+    pub(crate) fn force_open_for(&mut self, pause: Duration, now: u64) -> Option<Change> {
         let change = self.change(|machine| {
             if machine.mode != Mode::Shadow {
                 machine.mode = Mode::Normal;
@@ -473,7 +477,7 @@ impl Machine {
             (machine.rule, machine.cause) = (None, Some(Cause::Forced));
             machine.phase = Phase::Open { until: now.saturating_add(nanos(pause)) };
         });
-        change.pausing(self.refusing_until(), now)
+        (change.from != change.to).then(|| change.pausing(self.refusing_until(), now))
     }
 
     /// Turns an open circuit half-open before its time.
