@@ -33,12 +33,14 @@ public_types() {
 
 # Each feature of each published crate, alone and none at all; what a manifest asks for must be used as well.
 each_feature_alone() {
-  local package feature count=0
+  local package feature features count=0
+  features=$(python3 .ci/house.py features)
   while read -r package feature; do
     echo "== $package, ${feature:-no feature}"
-    cargo clippy -p "$package" --lib --no-default-features ${feature:+--features "$feature"} -- -D warnings -D unused-crate-dependencies
+    cargo clippy -p "$package" --lib --no-default-features ${feature:+--features "$feature"} \
+      -- -D warnings -D unused-crate-dependencies
     count=$((count + 1))
-  done < <(python3 .ci/house.py features)
+  done <<<"$features"
   note "$count combinations"
 }
 
@@ -67,9 +69,9 @@ lowest_versions() {
 
 workspace_tests() { cargo test --workspace --no-fail-fast; }
 
-# The rows of the conformance list, read off the tests that just ran.
+# The rows of the conformance list, read off the tests that just ran, or that run now when this check is asked for alone.
 conformance_rows() {
-  [ -e "$logs/tests.log" ] || cargo test -p conformance --no-fail-fast >"$logs/tests.log" 2>&1 || true
+  [ -e "$logs/tests.log" ] || cargo test -p conformance --no-fail-fast 2>&1 | tee "$logs/tests.log" || true
   python3 .ci/conformance.py "$logs/tests.log" | tee "$log.note"
 }
 

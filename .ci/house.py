@@ -22,12 +22,16 @@ def published(told):
     return {package["name"]: package for package in sorted(own, key=lambda package: package["name"])}
 
 
+MODELS = "cfg(bartizan_loom)"
+"""Where loom's models are compiled, and nobody's program."""
+
+
 def normal(package):
     """Returns the dependencies that everyone who uses the package compiles."""
     return [
         dependency
         for dependency in package["dependencies"]
-        if dependency["kind"] is None and not dependency["optional"] and dependency["target"] != "cfg(bartizan_loom)"
+        if dependency["kind"] is None and not dependency["optional"] and dependency["target"] != MODELS
     ]
 
 

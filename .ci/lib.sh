@@ -5,6 +5,7 @@ wanted=("$@")
 ci=$PWD/target/ci
 logs=$ci/logs
 passed=0 failed=0
+rm -rf "$logs"
 mkdir -p "$logs"
 
 export CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=never
@@ -18,7 +19,6 @@ check() {
   shift
   [[ ${#wanted[@]} == 0 || " ${wanted[*]} " == *" $name "* ]] || return 0
   log=$logs/$name.log
-  rm -f "$log.note"
   # In the background, because bash ignores `set -e` in whatever a condition runs.
   (set -e && "$@") >"$log" 2>&1 &
   wait $! || verdict=FAIL

@@ -10,6 +10,8 @@ import re
 import shutil
 import sys
 
+import house
+
 
 def without(manifest, *tables):
     """Returns a manifest without the tables of these names, with their comments."""
@@ -22,6 +24,6 @@ if __name__ == "__main__":
     shutil.rmtree(copy / "crates", ignore_errors=True)
     shutil.copytree("crates", copy / "crates", ignore=shutil.ignore_patterns("tests", "benches", "examples"))
     for manifest in copy.glob("crates/*/Cargo.toml"):
-        manifest.write_text(without(manifest.read_text(), "[dev-dependencies", "[target.'cfg(bartizan_loom)'"))
+        manifest.write_text(without(manifest.read_text(), "[dev-dependencies", f"[target.'{house.MODELS}'"))
     root = pathlib.Path("Cargo.toml").read_text()
     (copy / "Cargo.toml").write_text(re.sub(r"(?m)^members = .*$", 'members = ["crates/*"]', root))

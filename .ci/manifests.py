@@ -23,7 +23,7 @@ def closure(told, package):
             continue
         seen.add(here)
         for edge in nodes[here]["deps"]:
-            if any(kind["kind"] != "dev" and kind["target"] != "cfg(bartizan_loom)" for kind in edge["dep_kinds"]):
+            if any(kind["kind"] != "dev" and kind["target"] != house.MODELS for kind in edge["dep_kinds"]):
                 todo.append(edge["pkg"])
     return [package for package in told["packages"] if package["id"] in seen]
 
