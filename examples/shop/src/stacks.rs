@@ -17,17 +17,17 @@ use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 use tower::ServiceBuilder;
 
-/// What stands before the routes of a service. A store is not asked for a while when it fails.
-///              service               total      breaker
+// Before the routes of a service: its deadline, and whether a breaker stands before its store.
 pub const GATEWAY: Routes = routes("gateway", ms(3000), false);
-pub const USER: Routes = routes("user", ms(1000), true);
+pub const USER: Routes = routes("user", ms(3000), true);
 pub const PRODUCT: Routes = routes("product", ms(500), true);
 pub const ORDER: Routes = routes("order", ms(2000), true);
 pub const PAYMENT: Routes = routes("payment", ms(800), true);
 
-/// What stands before a call to a service.
-///                  call                               to         attempt    total
-pub const GATEWAY_TO_USER: Call = call("gateway->user", "user", ms(1000), ms(1000));
+// Before a call: the deadline of an attempt, and the deadline of the whole. A breaker stands before each.
+pub const GATEWAY_TO_USER_REGISTER: Call = call("gateway->user register", "user", ms(2500), ms(2500));
+pub const GATEWAY_TO_USER_LOGIN: Call = call("gateway->user login", "user", ms(1000), ms(1000));
+pub const GATEWAY_TO_USER_GET: Call = call("gateway->user GET", "user", ms(300), ms(600));
 pub const GATEWAY_TO_PRODUCT: Call = call("gateway->product", "product", ms(150), ms(500));
 pub const GATEWAY_TO_ORDER_POST: Call = call("gateway->order POST", "order", ms(1500), ms(2000));
 pub const GATEWAY_TO_ORDER_GET: Call = call("gateway->order GET", "order", ms(300), ms(600));

@@ -21,6 +21,9 @@ const OPENAPI: &str = include_str!("openapi.json");
 
 #[derive(Clone)]
 struct Service {
+    register: Peer,
+    log_in: Peer,
+    /// For what reads users, and the keys of their tokens.
     users: Peer,
     products: Peer,
     /// For what changes an order.
@@ -43,10 +46,12 @@ impl FromRef<Service> for Gatekeeper {
 ///
 /// When the address of one is no URL.
 pub fn start(config: &Config) -> Result<Router, Failure> {
-    let users = stacks::GATEWAY_TO_USER.http(&config.url(Name::User))?;
-    let order = config.url(Name::Order);
+    let (user, order) = (config.url(Name::User), config.url(Name::Order));
+    let users = stacks::GATEWAY_TO_USER_GET.http(&user)?;
     let service = Service {
         gatekeeper: Gatekeeper::new(users.clone()),
+        register: stacks::GATEWAY_TO_USER_REGISTER.http(&user)?,
+        log_in: stacks::GATEWAY_TO_USER_LOGIN.http(&user)?,
         users,
         products: stacks::GATEWAY_TO_PRODUCT.http(&config.url(Name::Product))?,
         ordering: stacks::GATEWAY_TO_ORDER_POST.http(&order)?,

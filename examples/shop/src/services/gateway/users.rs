@@ -16,11 +16,11 @@ use serde::Serialize;
 const LAST: usize = 5;
 
 pub(super) async fn register(State(service): State<Service>, request: Request) -> Result<Response, Problem> {
-    relay(&service.users, request).await
+    relay(&service.register, request).await
 }
 
 pub(super) async fn log_in(State(service): State<Service>, request: Request) -> Result<Response, Problem> {
-    relay(&service.users, request).await
+    relay(&service.log_in, request).await
 }
 
 /// A user with the last orders; `null` when they cannot be had now.
