@@ -84,7 +84,7 @@ pub(crate) fn simulated<S>(inner: S, variant: Variant, seed: u64) -> (Typed<S>, 
     let value = Breaker::new().seed(seed);
     let value = match variant {
         Variant::ServiceWide => value,
-        Variant::Endpoint => value.evidence(Evidence::new().learning()),
+        Variant::Endpoint => value.evidence(Evidence::new().endpoint()),
         Variant::AtOnce => value.ramp(Duration::ZERO),
     };
     let layer = BreakerLayer::new(value).typed();

@@ -126,10 +126,11 @@ fn write(directory: &Path, outcomes: &[Outcome]) -> io::Result<()> {
         report += &format!("| {title} | {} |\n", if outcome.met { "met" } else { "missed" });
     }
     for outcome in outcomes {
-        for board in &outcome.boards {
+        for (number, board) in outcome.boards.iter().enumerate() {
             report += &format!("\n## {}\n\n{}\n", board.title, board.markdown());
             for (name, svg) in plot::plots(board) {
-                let file = format!("{}-{name}.svg", outcome.id);
+                let number = if number == 0 { String::new() } else { format!("-{}", number + 1) };
+                let file = format!("{}{number}-{name}.svg", outcome.id);
                 fs::write(directory.join(&file), svg)?;
                 report += &format!("![{name}]({file})\n");
             }

@@ -43,10 +43,10 @@ pub(crate) struct Options {
     /// Requests served after which the backend is warm; until then its capacity grows with each.
     #[arg(long, default_value_t = 8000)]
     warm_after: u64,
-    /// The same two of the harder neighbour.
+    /// The share in the neighbour that comes back colder.
     #[arg(long, default_value_t = 0.1)]
     neighbour_cold: f64,
-    /// See `--neighbour-cold`.
+    /// The requests in the neighbour that warms more slowly.
     #[arg(long, default_value_t = 16_000)]
     neighbour_warm_after: u64,
     /// Offered requests, as a share of the warm capacity.
@@ -78,8 +78,20 @@ struct Shape {
     length: Duration,
 }
 
+/// What is asked of ours in one shape.
+#[derive(Clone, Copy, Debug)]
+struct Targets {
+    failed: f64,
+    trips: f64,
+    served: f64,
+}
+
+const TARGETS: Targets = Targets { failed: 5.0, trips: 0.0, served: 95.0 };
+const NEIGHBOURS_TARGETS: Targets = Targets { failed: 400.0, trips: 1.0, served: 75.0 };
+
 impl Options {
-    fn shapes(&self) -> [Shape; 2] {
+    /// The shape itself, and its two neighbours: one starts colder, the other warms more slowly.
+    fn shapes(&self) -> [(Shape, Targets); 3] {
         let shape = |cold, warm_after| Shape {
             capacity: self.capacity,
             workers: self.workers,
@@ -90,7 +102,11 @@ impl Options {
             timeout: Duration::from_millis(self.timeout),
             length: Duration::from_secs(self.seconds),
         };
-        [shape(self.cold, self.warm_after), shape(self.neighbour_cold, self.neighbour_warm_after)]
+        [
+            (shape(self.cold, self.warm_after), TARGETS),
+            (shape(self.neighbour_cold, self.warm_after), NEIGHBOURS_TARGETS),
+            (shape(self.cold, self.neighbour_warm_after), NEIGHBOURS_TARGETS),
+        ]
     }
 }
 
@@ -107,91 +123,67 @@ const SUBJECTS: [Subject; 6] = [
 /// The subject of which something is asked.
 const OURS: Subject = Subject::Ours(Variant::ServiceWide);
 
-/// Runs the experiment.
+/// Runs the experiment: a table for each shape.
 pub(crate) fn run(options: &Options) -> Vec<Board> {
     let shapes = options.shapes();
-    let mut jobs = Vec::new();
-    for subject in SUBJECTS {
-        for (index, shape) in shapes.iter().enumerate() {
-            jobs.extend(options.common.seeds().map(|seed| (subject, index, *shape, seed)));
-        }
-    }
-    let bar = progress::bar(TITLE, jobs.len());
-    let logs = crew::each(&jobs, &bar, |(subject, _, shape, seed)| one(*subject, *shape, *seed));
-    bar.finish_and_clear();
-
-    let columns = shapes.iter().flat_map(|shape| {
-        let of = |what: &str| format!("{what}, cold {:.0} %", shape.cold * 100.0);
-        [
-            Column::new(of("failed"), Unit::Calls).plotted(),
-            Column::new(of("re-trips"), Unit::Calls),
-            Column::new(of("served"), Unit::Percent).plotted(),
-        ]
+    let bar = progress::bar(TITLE, shapes.len() * SUBJECTS.len() * options.common.runs() as usize);
+    let boards = shapes.iter().map(|(shape, targets)| {
+        let jobs: Vec<(Subject, u64)> =
+            SUBJECTS.iter().flat_map(|subject| options.common.seeds().map(|seed| (*subject, seed))).collect();
+        let logs = crew::each(&jobs, &bar, |(subject, seed)| one(*subject, *shape, *seed));
+        let by_subject = logs.chunks(options.common.runs() as usize);
+        board(options, shape, targets, &SUBJECTS.into_iter().zip(by_subject).collect::<Vec<_>>())
     });
-    let mut board = Board::new(TITLE, columns.collect());
-    for subject in SUBJECTS {
-        let logs_of = |index: usize| -> Vec<&Log> {
-            let named = jobs.iter().zip(&logs).filter(|(job, _)| (job.0, job.1) == (subject, index));
-            named.map(|(_, log)| log).collect()
-        };
-        let figures: Vec<f64> = (0..shapes.len()).flat_map(|index| summary(&logs_of(index))).collect();
-        board.row(
-            subject.role(),
-            subject.name(),
-            figures.iter().map(|figure| board::Cell::from(*figure)).collect(),
-        );
-        if subject == OURS {
-            board.judge(judgements(&figures));
+    let boards = boards.collect();
+    bar.finish_and_clear();
+    boards
+}
+
+fn board(options: &Options, shape: &Shape, targets: &Targets, runs: &[(Subject, &[Log])]) -> Board {
+    let title =
+        format!("{TITLE}, {:.0} % of its capacity until {} are served", shape.cold * 100.0, shape.warm_after);
+    let columns = [("failed", Unit::Calls), ("re-trips", Unit::Calls), ("served", Unit::Percent)];
+    let columns = columns.map(|(title, unit)| Column::new(title, unit).plotted());
+    let mut board = Board::new(title, columns.into());
+    for (subject, logs) in runs {
+        let [failed, trips, served] = summary(logs);
+        board.row(subject.role(), subject.name(), [failed, trips, served].map(board::Cell::from).into());
+        if *subject == OURS {
+            board.judge(vec![
+                Some(Judgement::at_most(targets.failed, failed, Unit::Calls)),
+                Some(Judgement::at_most(targets.trips, trips, Unit::Calls)),
+                Some(Judgement::at_least(targets.served, served, Unit::Percent)),
+            ]);
         }
-        if let Some(first) = logs_of(0).first() {
+        if let Some(first) = logs.first() {
             board.curves.push(Curve { name: subject.name().into(), points: first.served_per_second() });
         }
     }
     board.note(format!(
-        "Backend: {} requests/s warm, {} workers, FIFO, works on what its caller gave up; capacity grows with each request served. \
-         Load {}, {} client(s), time-out {} ms, {} s from the first probe; mean of {} runs, first seed {}.",
-        options.capacity,
-        options.workers,
-        options.load,
-        options.clients,
+        "Backend: {} requests/s warm, {} workers, FIFO, works on what its caller gave up; its capacity grows with each \
+         request served. Load {}, {} client(s), time-out {} ms, {} s from the first probe.",
+        shape.capacity,
+        shape.workers,
+        shape.load,
+        shape.clients,
         options.timeout,
         options.seconds,
+    ));
+    board.note(format!(
+        "Mean of {} runs, first seed {}. Served: of all that was offered; what was refused is neither served nor failed.",
         options.common.runs(),
         options.common.seed,
     ));
-    board.note(format!(
-        "Neighbour: {:.0} % cold until {} are served, beside {:.0} % until {}. Served: of all that was offered. Refused is neither served nor failed.",
-        options.neighbour_cold * 100.0,
-        options.neighbour_warm_after,
-        options.cold * 100.0,
-        options.warm_after,
-    ));
-    vec![board]
+    board
 }
 
-fn summary(logs: &[&Log]) -> [f64; 3] {
-    let mean =
-        |figure: &dyn Fn(&Log) -> f64| stats::mean(&logs.iter().map(|log| figure(log)).collect::<Vec<_>>());
+fn summary(logs: &[Log]) -> [f64; 3] {
+    let mean = |figure: fn(&Log) -> f64| stats::mean(&logs.iter().map(figure).collect::<Vec<_>>());
     [
-        mean(&|log| log.failed as f64),
-        mean(&|log| log.trips as f64),
-        mean(&|log| 100.0 * log.served as f64 / log.offered.max(1) as f64),
+        mean(|log| log.failed as f64),
+        mean(|log| log.trips as f64),
+        mean(|log| 100.0 * log.served as f64 / log.offered.max(1) as f64),
     ]
-}
-
-fn judgements(figures: &[f64]) -> Vec<Option<Judgement>> {
-    let targets = [5.0, 0.0, 95.0, 400.0, 1.0, 75.0];
-    let units = [Unit::Calls, Unit::Calls, Unit::Percent];
-    let judge = |(index, (figure, target)): (usize, (&f64, f64))| {
-        let unit = units[index % units.len()];
-        let at_least = unit == Unit::Percent;
-        Some(if at_least {
-            Judgement::at_least(target, *figure, unit)
-        } else {
-            Judgement::at_most(target, *figure, unit)
-        })
-    };
-    figures.iter().zip(targets).enumerate().map(judge).collect()
 }
 
 fn one(subject: Subject, shape: Shape, seed: u64) -> Log {
