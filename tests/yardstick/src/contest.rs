@@ -83,8 +83,14 @@ impl Contest {
         } else {
             vec![None; figures.len()]
         };
-        let mut board =
-            Results { cases: &self.cases, figures: &figures, counts: &counts, prices }.board(self.title);
+        let mut board = Results {
+            cases: &self.cases,
+            figures: &figures,
+            counts: &counts,
+            prices,
+            least_rounds: rounds / 10,
+        }
+        .board(self.title);
         board.notes.append(&mut self.notes);
         board.note(format!(
             "Medians of {rounds} alternating batches in thread CPU time, seed {}; judged: ours{} ≤ {LEEWAY} × floor, {}, ahead of every peer.",
@@ -96,9 +102,6 @@ impl Contest {
             let ours = figures.iter().filter(|figure| matches!(figure.place, Place::Ours(_)));
             let shared = ours.map(|figure| figure.rounds).min().unwrap_or_default();
             board.note(format!("The threads of ours ran side by side in {shared} of {rounds} rounds; the others are left out."));
-            if shared == 0 {
-                board.note("NOT SHARED: a busy machine let them take turns, and the figures are of that.");
-            }
         }
         if timing.instructions && counts.iter().all(Option::is_none) {
             board.note("No instruction counts: valgrind is not installed, or several threads run.");
@@ -113,6 +116,8 @@ struct Results<'a> {
     figures: &'a [Figure],
     counts: &'a [Option<f64>],
     prices: Prices,
+    /// Rounds without which a figure is none: threads that took turns have not shared anything.
+    least_rounds: usize,
 }
 
 impl Results<'_> {
@@ -186,10 +191,14 @@ impl Results<'_> {
     }
 
     fn judge_nanos(&self, case: usize) -> Option<Judgement> {
-        let ours = self.figure(Place::Ours(case))?.nanos;
+        let Figure { nanos: ours, rounds, .. } = *self.figure(Place::Ours(case))?;
         let limit = LEEWAY * self.cases[case].floor.at(&self.prices);
         let beyond_bare = self.beyond_bare(case, |figure| figure.nanos)?;
         let mut judgement = Judgement::at_most(limit, beyond_bare, Unit::Nanoseconds);
+        if rounds < self.least_rounds {
+            judgement.verdict = Err("the threads took turns on a busy machine".into());
+            return Some(judgement);
+        }
         let ahead = self.figures.iter().filter_map(|figure| match figure.place {
             Place::Peer(of, name) if of == case && figure.nanos <= ours => Some(name),
             _ => None,
@@ -232,8 +241,14 @@ mod tests {
         );
         let counts = vec![None; figures.len()];
         let prices = primitives::prices(&figures);
-        Results { cases: &[Case::new("closed", A + R)], figures: &figures, counts: &counts, prices }
-            .board("n0")
+        Results {
+            cases: &[Case::new("closed", A + R)],
+            figures: &figures,
+            counts: &counts,
+            prices,
+            least_rounds: 1,
+        }
+        .board("n0")
     }
 
     #[test]
@@ -247,6 +262,18 @@ mod tests {
         let behind = judged(30.0, 30.0, 0.0);
         assert!(behind.missed());
         assert!(behind.print().contains("missed: behind recloser"));
+    }
+
+    #[test]
+    fn threads_that_took_turns_are_no_result() {
+        let figure = |place, rounds| Figure { place, nanos: 1.0, allocations: 0.0, rounds };
+        let mut figures = vec![figure(Place::Bare(0), 100), figure(Place::Ours(0), 9)];
+        figures.extend(SYMBOLS.map(|symbol| figure(Place::Primitive(symbol), 100)));
+        let counts = vec![None; figures.len()];
+        let cases = [Case::new("closed", A + R)];
+        let results =
+            Results { cases: &cases, figures: &figures, counts: &counts, prices: PRICES, least_rounds: 10 };
+        assert!(results.board("n0").missed());
     }
 
     #[test]

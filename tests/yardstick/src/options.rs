@@ -15,7 +15,7 @@ pub(crate) struct Common {
     runs: u32,
     /// Three runs instead of twenty.
     #[arg(long, conflicts_with = "runs")]
-    quick: bool,
+    pub(crate) quick: bool,
     /// Prints the tables as JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -67,29 +67,32 @@ impl Options {
         Duration::from_secs_f64(1.0 / self.rate)
     }
 
-    /// Calls of one run of `subject` at a steady share.
-    fn steady_calls(&self, subject: Subject) -> u64 {
-        let all = match subject {
-            ENDPOINT if self.full => Self::FULL_CALLS,
-            ENDPOINT => self.calls,
-            _ => self.goodput_calls,
+    /// Calls of one run of `subject` at a steady `share`.
+    fn steady_calls(&self, subject: Subject, share: f64) -> u64 {
+        let counted = subject == ENDPOINT && COUNTED.contains(&share);
+        let all = match (counted, self.full) {
+            (true, true) => Self::FULL_CALLS,
+            (true, false) => self.calls,
+            (false, _) => self.goodput_calls,
         };
-        // Fewer runs than the default mean a quick look: they do not divide the whole among themselves.
-        all / u64::from(self.common.runs().max(Common::RUNS))
+        // A quick look does not divide the whole among its few runs.
+        all / u64::from(if self.common.quick { Common::RUNS } else { self.common.runs() })
     }
 }
 
 pub(crate) const TITLE: &str = "c1: calls until a breaker trips";
 
-/// Steady shares at which false trips are counted and goodput is measured.
-const STEADY: [f64; 4] = [0.05, 0.1, 0.2, 0.3];
+/// Steady shares at which false trips are counted.
+const COUNTED: [f64; 3] = [0.05, 0.1, 0.2];
+/// Steady shares at which goodput is measured.
+const GOODPUT: [f64; 3] = [0.1, 0.2, 0.3];
 
 /// The subjects of which something is asked.
 const SERVICE_WIDE: Subject = Subject::Ours(Variant::ServiceWide);
 const ENDPOINT: Subject = Subject::Ours(Variant::Endpoint);
 
 /// What is measured of a subject in one run.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 enum Measure {
     /// Calls until it trips, once this share fails.
     Trip(f64),
@@ -112,8 +115,16 @@ struct Tally {
 pub(crate) fn run(options: &Options) -> Vec<Board> {
     let peers = Peer::ALL.map(Subject::Peer);
     let subjects: Vec<Subject> = peers.into_iter().chain([SERVICE_WIDE, ENDPOINT]).collect();
-    let shifts = options.shares.iter().map(|share| Measure::Trip(*share));
-    let measures: Vec<Measure> = shifts.chain(STEADY.map(Measure::Steady)).collect();
+    let quantities: Vec<Quantity> = options
+        .shares
+        .iter()
+        .map(|share| Quantity::ToTrip(*share))
+        .chain(COUNTED.map(Quantity::Between))
+        .chain(GOODPUT.map(Quantity::Goodput))
+        .collect();
+    let mut measures: Vec<Measure> = quantities.iter().map(|quantity| quantity.measure()).collect();
+    measures.sort_by(|one, other| one.partial_cmp(other).expect("shares are numbers"));
+    measures.dedup();
     let mut jobs = Vec::new();
     for &subject in &subjects {
         for &measure in &measures {
@@ -128,13 +139,6 @@ pub(crate) fn run(options: &Options) -> Vec<Board> {
         let named = jobs.iter().zip(&tallies).filter(|(job, _)| (job.0, job.1) == (subject, measure));
         named.map(|(_, tally)| *tally).collect()
     };
-    let quantities: Vec<Quantity> = options
-        .shares
-        .iter()
-        .map(|share| Quantity::ToTrip(*share))
-        .chain([0.05, 0.1, 0.2].map(Quantity::Between))
-        .chain([0.1, 0.2, 0.3].map(Quantity::Goodput))
-        .collect();
     let figure = |subject, quantity: Quantity| quantity.read(&of(subject, quantity.measure()));
 
     let mut board = Board::new(TITLE, quantities.iter().map(|quantity| quantity.column()).collect());
@@ -156,8 +160,8 @@ pub(crate) fn run(options: &Options) -> Vec<Board> {
         options.shifts,
         options.common.seed,
     ));
-    let counted = options.steady_calls(ENDPOINT) * u64::from(options.common.runs());
-    let measured = options.steady_calls(SERVICE_WIDE) * u64::from(options.common.runs());
+    let counted = options.steady_calls(ENDPOINT, COUNTED[0]) * u64::from(options.common.runs());
+    let measured = options.steady_calls(SERVICE_WIDE, COUNTED[0]) * u64::from(options.common.runs());
     board.note(format!(
         "Between trips: the endpoint rule over {counted:.1e} calls at each share, the others over {measured:.1e}; `--full` counts over 10⁹.",
         counted = counted as f64,
@@ -312,7 +316,7 @@ impl<S: Service<bool, Response = (), Error = Fault>, F: Fn() -> u64> Caller<S, F
             }
             Measure::Steady(share) => {
                 self.settle(share, options.learn);
-                self.steady(share, options.steady_calls(subject))
+                self.steady(share, options.steady_calls(subject, share))
             }
         }
     }
