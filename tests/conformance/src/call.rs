@@ -109,8 +109,10 @@ impl Call {
     async fn run(self) -> Self {
         if self.held {
             let mut polled = false;
-            std::future::poll_fn(|_| if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending })
-                .await;
+            std::future::poll_fn(|_| {
+                if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
         }
         if !self.lasts.is_zero() {
             sleep(self.lasts).await;

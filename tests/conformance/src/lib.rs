@@ -7,12 +7,14 @@ mod call;
 mod events;
 mod mode;
 mod probe;
+mod reference;
 mod rig;
 
 pub use call::{Call, F, HttpAnswer, I, P, S, T, Throttle, Throttling, TypedAnswer, throttled};
 pub use events::{Change, Events};
 pub use mode::Mode;
 pub use probe::{Probe, Probing, Tally};
+pub use reference::{HALF, REFERENCE, RULELESS};
 pub use rig::{Flavour, HttpProbe, Rig, Started, TypedProbe, in_every_mode, in_every_mode_of};
 
 use std::time::Duration;

@@ -38,11 +38,14 @@ pub type TypedProbe = Probe<fn(Call) -> TypedAnswer>;
 /// What the inner service said, or a layer's no.
 type Heard = Result<String, Refused>;
 
+type Stack = BoxCloneService<Call, Heard, BoxError>;
+type Hearing = Pin<Box<dyn Future<Output = Heard> + Send>>;
+
 /// A layered service in one mode and one flavour, with the clock of its row.
 pub struct Rig {
     mode: Mode,
     flavour: Flavour,
-    service: BoxCloneService<Call, String, Refused>,
+    service: Stack,
     handle: Handle,
     tally: Arc<Tally>,
     events: Events,
@@ -103,7 +106,9 @@ impl Rig {
     {
         let probe: HttpProbe = Probe::new(Call::answer_http);
         let tally = probe.tally();
-        let service = stack(probe).map_request(|call| Request::new(call)).then(hear_http);
+        let service = stack(probe)
+            .map_request(Request::new)
+            .then(async |result| Ok::<_, BoxError>(hear_http(result).await));
         Self::new(Flavour::Http, handle, tally, BoxCloneService::new(service))
     }
 
@@ -114,18 +119,19 @@ impl Rig {
     {
         let probe: TypedProbe = Probe::new(Call::answer_typed);
         let tally = probe.tally();
-        let service = stack(probe).then(async |result| hear_typed(result));
+        let service = stack(probe).then(async |result| Ok::<_, BoxError>(hear_typed(result)));
         Self::new(Flavour::Typed, handle, tally, BoxCloneService::new(service))
     }
 
-    fn new(
-        flavour: Flavour,
-        handle: Handle,
-        tally: Arc<Tally>,
-        service: BoxCloneService<Call, String, Refused>,
-    ) -> Self {
+    fn new(flavour: Flavour, handle: Handle, tally: Arc<Tally>, service: Stack) -> Self {
         let (events, born, bystanders) = (Events::record(), Instant::now(), Bystanders::default());
         Self { mode: Mode::Direct, flavour, service, handle, tally, events, born, bystanders }
+    }
+
+    /// The mode.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// The flavour.
@@ -144,6 +150,12 @@ impl Rig {
         let then = self.born + time;
         assert!(then >= now, "{time:?} is past");
         advance(then - now).await;
+    }
+
+    /// The time since the rig was set up.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        Instant::now() - self.born
     }
 
     /// Makes a call and awaits its end. What the inner service says comes out unchanged.
@@ -188,7 +200,7 @@ impl Rig {
         Started { future, call }.poll_once()
     }
 
-    fn reach(&mut self, call: Call) -> Pin<Box<dyn Future<Output = Heard> + Send>> {
+    fn reach(&mut self, call: Call) -> Hearing {
         if self.mode == Mode::Bystander {
             let future = call_clone(&self.service, Call::HANGS);
             match (Started { future, call: Call::HANGS }).poll_once() {
@@ -277,7 +289,7 @@ impl fmt::Debug for Rig {
 /// A call under way. Dropped, its caller has left.
 #[must_use = "dropped, its caller has left"]
 pub struct Started {
-    future: Pin<Box<dyn Future<Output = Heard> + Send>>,
+    future: Hearing,
     call: Call,
 }
 
@@ -306,20 +318,15 @@ impl fmt::Debug for Started {
     }
 }
 
-fn call_clone(
-    service: &BoxCloneService<Call, String, Refused>,
-    call: Call,
-) -> Pin<Box<dyn Future<Output = Heard> + Send>> {
+fn call_clone(service: &Stack, call: Call) -> Hearing {
     call_ready(&mut service.clone(), call)
 }
 
 /// Every stack of a rig is ready at once, or it is not as ready as its inner service.
-fn call_ready(
-    service: &mut BoxCloneService<Call, String, Refused>,
-    call: Call,
-) -> Pin<Box<dyn Future<Output = Heard> + Send>> {
+fn call_ready(service: &mut Stack, call: Call) -> Hearing {
     at_once(poll_fn(|cx| service.poll_ready(cx))).expect("readiness does not fail");
-    service.call(call)
+    let heard = service.call(call);
+    Box::pin(async { heard.await.expect("what comes out is heard") })
 }
 
 async fn hear_http<B>(result: Result<Response<B>, Infallible>) -> Heard

@@ -1,0 +1,225 @@
+//! Row C01: each layer alone keeps tower's contract, whatever its callers do.
+
+use crate::policy::Limit;
+use bartizan_breaker::{BreakerLayer, State};
+use bartizan_deadline::{Deadline, DeadlineLayer, Upload};
+use bartizan_guard::GuardLayer;
+use bytes::Bytes;
+use conformance::{Call, F, HttpProbe, I, P, Probe, REFERENCE, S, T, Tally, TypedProbe, secs};
+use http::{Request, Response};
+use http_body_util::Full;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::time::advance;
+use tower::{BoxError, Layer, Service, ServiceExt};
+
+/// A service whose readiness changes, for all its clones at once.
+#[derive(Clone)]
+struct Moody<S> {
+    inner: S,
+    mood: Arc<AtomicU8>,
+}
+
+const READY: u8 = 0;
+const PENDING: u8 = 1;
+const BROKEN: u8 = 2;
+const MOODS: [u8; 6] = [READY, READY, READY, READY, PENDING, BROKEN];
+
+#[derive(Debug)]
+struct Broken;
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("broken")
+    }
+}
+
+impl std::error::Error for Broken {}
+
+impl<S, Req> Service<Req> for Moody<S>
+where
+    S: Service<Req, Error: Into<BoxError>, Future: Send + 'static>,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        match self.mood.load(SeqCst) {
+            PENDING => Poll::Pending,
+            BROKEN => Poll::Ready(Err(Broken.into())),
+            _ => self.inner.poll_ready(cx).map_err(Into::into),
+        }
+    }
+
+    fn call(&mut self, req: Req) -> Self::Future {
+        let called = self.inner.call(req);
+        Box::pin(async { called.await.map_err(Into::into) })
+    }
+}
+
+/// What surrounds a layered service: its innermost part, and whether its policy refuses everything now.
+struct Surroundings<R> {
+    tally: Arc<Tally>,
+    mood: Arc<AtomicU8>,
+    refusing: R,
+    /// Calls that come before readiness are refused. Where they are not, none are made: that is the caller's fault.
+    guarded: bool,
+}
+
+/// Steps at random on clones: ready, call, poll, drop, clone, time. The probe panics if an instance is called that is not ready.
+async fn keeps_the_contract<S, Req>(
+    service: S,
+    around: &Surroundings<impl Fn() -> bool>,
+    request: impl Fn(Call) -> Req,
+) where
+    S: Service<Req, Error = BoxError> + Clone,
+{
+    let mut dice = fastrand::Rng::with_seed(0xc01);
+    let cx = &mut Context::from_waker(Waker::noop());
+    let (mut instances, mut calls, mut answers) = (vec![(service, false)], Vec::new(), Vec::new());
+    for _ in 0..10_000 {
+        let at = dice.usize(0..instances.len());
+        match dice.u8(0..100) {
+            0..10 if instances.len() < 8 => instances.push((instances[at].0.clone(), false)),
+            10..18 if instances.len() > 1 => drop(instances.swap_remove(at)),
+            18..22 => around.mood.store(*dice.choice(&MOODS).unwrap(), SeqCst),
+            22..50 => {
+                let mood = around.mood.load(SeqCst);
+                let (instance, ready) = &mut instances[at];
+                *ready = match instance.poll_ready(cx) {
+                    Poll::Ready(Ok(())) => {
+                        assert!(
+                            mood == READY || (around.refusing)(),
+                            "it hides that the inner service is not ready"
+                        );
+                        true
+                    }
+                    Poll::Ready(Err(error)) => {
+                        assert!(mood == BROKEN && error.is::<Broken>(), "{error}");
+                        false
+                    }
+                    Poll::Pending => {
+                        assert_eq!(mood, PENDING);
+                        false
+                    }
+                };
+            }
+            50..66 => {
+                let ready = instances.iter().position(|(_, ready)| *ready).filter(|_| dice.u8(0..5) > 0);
+                let (instance, ready) = &mut instances[ready.unwrap_or(at)];
+                let was_ready = std::mem::take(ready);
+                if was_ready || around.guarded {
+                    let reached = around.tally.calls();
+                    let call = *dice.choice(&[S, S, S, F, I, T, P]).unwrap();
+                    let lasts = Duration::from_millis(dice.u64(0..2) * dice.u64(0..3000));
+                    calls.push(Box::pin(instance.call(request(call.lasting(lasts)))));
+                    assert!(was_ready || around.tally.calls() == reached, "called before it was ready");
+                }
+            }
+            66..86 if !calls.is_empty() => {
+                let at = dice.usize(0..calls.len());
+                match catch_unwind(AssertUnwindSafe(|| calls[at].as_mut().poll(cx))) {
+                    Ok(Poll::Pending) => {}
+                    Ok(Poll::Ready(answer)) => {
+                        drop(calls.swap_remove(at));
+                        answers.extend(answer.ok());
+                    }
+                    Err(_) => drop(calls.swap_remove(at)),
+                }
+            }
+            86..90 if !calls.is_empty() => drop(calls.swap_remove(dice.usize(0..calls.len()))),
+            90..97 if !answers.is_empty() => drop(answers.swap_remove(dice.usize(0..answers.len()))),
+            97.. => advance(Duration::from_millis(dice.u64(0..3000))).await,
+            _ => {}
+        }
+        if answers.len() > 3 {
+            answers.swap_remove(dice.usize(0..4));
+        }
+        assert!(around.tally.running() <= calls.len() as u64, "it keeps what its caller dropped");
+    }
+    let reached = around.tally.calls();
+    assert!(reached > 100, "only {reached} calls reached the probe");
+    drop((calls, answers));
+    assert_eq!(around.tally.running(), 0);
+
+    // Whatever happened, it recovers.
+    around.mood.store(READY, SeqCst);
+    for _ in 0..100 {
+        advance(secs(61.0)).await;
+        let _ = instances[0].0.clone().oneshot(request(S)).await;
+    }
+    assert!(around.tally.calls() > reached + 50, "it is wedged");
+}
+
+/// A probe that changes its mood, and what surrounds it.
+fn moody<F, R>(probe: Probe<F>, guarded: bool, refusing: R) -> (Moody<Probe<F>>, Surroundings<R>) {
+    let (tally, mood) = (probe.tally(), Arc::new(AtomicU8::new(READY)));
+    (Moody { inner: probe, mood: mood.clone() }, Surroundings { tally, mood, refusing, guarded })
+}
+
+async fn over_http<L, B, R>(layer: L, guarded: bool, refusing: R)
+where
+    L: Layer<Moody<HttpProbe>>,
+    L::Service: Service<Request<Call>, Response = Response<B>, Error = BoxError> + Clone,
+    R: Fn() -> bool,
+{
+    let (moody, around) = moody(Probe::new(Call::answer_http as _), guarded, refusing);
+    keeps_the_contract(layer.layer(moody), &around, Request::new).await;
+}
+
+async fn typed<L, R>(layer: L, guarded: bool, refusing: R)
+where
+    L: Layer<Moody<TypedProbe>>,
+    L::Service: Service<Call, Error = BoxError> + Clone,
+    R: Fn() -> bool,
+{
+    let (moody, around) = moody(Probe::new(Call::answer_typed as _), guarded, refusing);
+    keeps_the_contract(layer.layer(moody), &around, |call| call).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn c01_contract_of_the_breaker() {
+    let value = REFERENCE.open_for(secs(0.3)).max_open_for(secs(1.0)).probe_lease(secs(2.0)).ramp(secs(2.0));
+    let layer = BreakerLayer::new(value);
+    let handle = layer.handle();
+    over_http(layer, true, || handle.state() != State::Closed).await;
+    assert!(handle.snapshot().trips >= 5, "{:?}", handle.snapshot());
+
+    let layer = BreakerLayer::new(value).typed();
+    let handle = layer.handle();
+    typed(layer, true, || handle.state() != State::Closed).await;
+    assert!(handle.snapshot().trips >= 5, "{:?}", handle.snapshot());
+
+    over_http(BreakerLayer::new(value).key(|_| 7u8), true, || false).await;
+    typed(BreakerLayer::new(value).typed().key(|_: &Call| 7u8), true, || false).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn c01_contract_of_the_deadline() {
+    let value = Deadline::new(secs(2.0)).head_timeout(secs(1.0)).idle_timeout(secs(1.0)).learn(true);
+    over_http(DeadlineLayer::new(value), false, || false).await;
+    over_http(DeadlineLayer::new(value).outgoing(), false, || false).await;
+    typed(DeadlineLayer::new(value).typed(), false, || false).await;
+
+    // The request body is watched; the script rides in the extensions.
+    let answer = |request: Request<Upload<Full<Bytes>>>| {
+        Call::answer_http(Request::new(*request.extensions().get().expect("a script")))
+    };
+    let (moody, around) = moody(Probe::new(answer), false, || false);
+    let request = |call: Call| Request::builder().extension(call).body(Full::from("upload")).unwrap();
+    keeps_the_contract(DeadlineLayer::new(value).uploads().layer(moody), &around, request).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn c01_contract_of_the_guard() {
+    let limit = Limit::new(5);
+    over_http(GuardLayer::new(limit.clone()), true, || limit.is_full()).await;
+    assert_eq!(limit.held(), 0);
+    typed(GuardLayer::new(limit.clone()).typed(), true, || limit.is_full()).await;
+    assert_eq!(limit.held(), 0);
+}

@@ -1,0 +1,104 @@
+//! Row C02: what the layers, services, futures and bodies are, and what they do not ask of the inner service.
+
+use crate::policy::Limit;
+use bartizan_breaker::{BreakerLayer, Handle, KeyedHandle};
+use bartizan_core::Refused;
+use bartizan_deadline::DeadlineLayer;
+use bartizan_guard::GuardLayer;
+use bytes::Bytes;
+use conformance::{Call, Probe, REFERENCE, S, at_once, secs};
+use http::{Request, Response};
+use http_body::Body;
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::future::{Ready, poll_fn, ready};
+use std::rc::Rc;
+use tower::{Layer, Service, service_fn};
+
+fn shared<T: Clone + Debug + Send + Sync + 'static>(_: &T) {}
+fn sent<T: Debug + Send + 'static>(_: &T) {}
+
+/// Asks of a layer what axum, tonic and hyper ask of it, of its services, their futures and their bodies.
+fn over_http<L, B>(layer: L)
+where
+    L: Layer<Probe<fn(Request<Call>) -> Ready<Answer>>> + Clone + Debug + Send + Sync + 'static,
+    L::Service: Service<Request<Call>, Response = Response<B>, Error = Infallible, Future: Debug + Send + 'static>
+        + Clone
+        + Debug
+        + Send
+        + Sync
+        + 'static,
+    B: Body<Data = Bytes> + Debug + Default + Send + 'static,
+{
+    let answer: fn(_) -> _ = |_| ready(Ok(Response::new(http_body_util::Full::default())));
+    let mut service = layer.layer(Probe::new(answer));
+    shared(&layer);
+    shared(&service);
+    at_once(poll_fn(|cx| service.poll_ready(cx))).unwrap();
+    let future = service.call(Request::new(S));
+    sent(&future);
+    sent(at_once(future).unwrap().body());
+}
+
+type Answer = Result<Response<http_body_util::Full<Bytes>>, Infallible>;
+
+fn typed<L>(layer: L)
+where
+    L: Layer<Probe<fn(u8) -> Ready<Result<u8, Refused>>>> + Clone + Debug + Send + Sync + 'static,
+    L::Service: Service<u8, Response = u8, Error = Refused, Future: Debug + Send + 'static>
+        + Clone
+        + Debug
+        + Send
+        + Sync
+        + 'static,
+{
+    let answer: fn(_) -> _ = |n| ready(Ok(n));
+    let mut service = layer.layer(Probe::new(answer));
+    shared(&layer);
+    shared(&service);
+    at_once(poll_fn(|cx| service.poll_ready(cx))).unwrap();
+    let future = service.call(7);
+    sent(&future);
+    assert_eq!(at_once(future), Ok(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn c02_auto_traits() {
+    over_http(BreakerLayer::new(REFERENCE));
+    over_http(BreakerLayer::new(REFERENCE).key(|head| head.uri.host().map(String::from)));
+    over_http(DeadlineLayer::new(secs(1.0)));
+    over_http(DeadlineLayer::new(secs(1.0)).outgoing());
+    over_http(GuardLayer::new(Limit::new(1)));
+
+    typed(BreakerLayer::new(REFERENCE).typed());
+    typed(BreakerLayer::new(REFERENCE).typed().key(|n: &u8| *n));
+    typed(DeadlineLayer::new(secs(1.0)).typed());
+    typed(GuardLayer::new(Limit::new(1)).typed());
+
+    let handles: fn(&(Handle, KeyedHandle<String>, bartizan_deadline::Handle)) = shared;
+    let _ = handles;
+}
+
+/// An inner service that is not `Clone`, `Send`, `Sync` or `'static` will do.
+#[tokio::test(start_paused = true)]
+async fn c02_nothing_is_asked_of_the_inner_service() {
+    async fn calls<S: Service<u8, Error = Refused>>(mut service: S) -> Result<S::Response, Refused> {
+        poll_fn(|cx| service.poll_ready(cx)).await?;
+        service.call(7).await
+    }
+    let (called, rented) = (Rc::new(Cell::new(0)), Cell::new(0));
+    let inner = || {
+        let (called, rented) = (called.clone(), &rented);
+        service_fn(move |n: u8| {
+            called.set(called.get() + 1);
+            rented.set(n);
+            let called = called.clone();
+            async move { Ok::<_, Refused>(called) }
+        })
+    };
+    calls(BreakerLayer::new(REFERENCE).typed().layer(inner())).await.unwrap();
+    calls(DeadlineLayer::new(secs(1.0)).typed().layer(inner())).await.unwrap();
+    calls(GuardLayer::new(Limit::new(1)).typed().layer(inner())).await.unwrap();
+    assert_eq!((called.get(), rented.get()), (3, 7));
+}
