@@ -1,1 +1,20 @@
-//! Bartizan's stack tests
+//! What the tests of the layers in their places share: a handler that plays parts, a gRPC service that does, and a policy
+//! that counts.
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    reason = "a helper that panics is a test that fails"
+)]
+
+pub mod echo;
+mod gauge;
+mod patience;
+mod player;
+mod reach;
+mod refusal;
+
+pub use gauge::{Gauge, GaugeLayer, Place};
+pub use patience::{soon, until};
+pub use player::Player;
+pub use reach::{Reach, Reached, ask, listen, serve};
+pub use refusal::{Refusal, pushback};
