@@ -214,7 +214,8 @@ impl Breaker {
 
     /// Sets how long traffic takes to come back once the circuit has closed: the share that is admitted grows from nothing to all,
     /// but [`RAMP_FLOOR`](Self::RAMP_FLOOR) requests a second always pass. Evidence above a third of its threshold cuts the
-    /// share to 0.6 of itself and holds it for a second; a trip on the way doubles the next ramp. Zero admits all at once. Default: 10 s.
+    /// share to 0.6 of itself, unless a cut was seen to be in vain; a trip on the way doubles the next ramp. Zero admits all
+    /// at once. Default: 10 s.
     #[must_use]
     pub const fn ramp(mut self, ramp: Duration) -> Self {
         self.ramp = ramp;

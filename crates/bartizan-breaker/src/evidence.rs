@@ -1,6 +1,7 @@
 //! The evidence rule's sum: what failures add and successes take off.
 
 use crate::rule::Evidence;
+use std::num::NonZeroU16;
 
 /// What one call says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,16 +19,31 @@ pub(crate) struct Cusum {
     /// What a failure adds and what a success takes off.
     step_up: f32,
     step_down: f32,
-    /// Moving average of failures, where it is learnt.
-    average: Option<f32>,
+    /// The rule's shares: what is normal, up to where that is learnt, and what is an outage.
+    shares: [Share; 3],
+    /// Moving average of failures.
+    average: f32,
     /// Calls seen when the average was last brought up to date.
-    averaged: u64,
+    averaged: u32,
+    /// Calls over which the share of failures is averaged.
+    memory: NonZeroU16,
     /// When the sum left zero.
     left_zero: u64,
 }
 
-/// Calls over which the share of failures is averaged.
-const MEMORY: f32 = 4096.0;
+/// A share in two bytes.
+#[derive(Clone, Copy, Debug)]
+struct Share(u16);
+
+impl Share {
+    fn new(share: f64) -> Self {
+        Self((share * f64::from(u16::MAX)).round() as u16)
+    }
+
+    fn get(self) -> f32 {
+        f32::from(self.0) / f32::from(u16::MAX)
+    }
+}
 
 impl Cusum {
     pub(crate) fn new(rule: &Evidence) -> Self {
@@ -36,29 +52,23 @@ impl Cusum {
             threshold: rule.threshold as f32,
             step_up: 0.0,
             step_down: 0.0,
-            average: rule.learning.then_some(0.0),
+            shares: [rule.normal, rule.most_normal, rule.outage].map(Share::new),
+            average: 0.0,
+            memory: NonZeroU16::new(rule.memory).unwrap_or(NonZeroU16::MIN),
             averaged: 0,
             left_zero: 0,
         };
-        cusum.set_shares(rule.normal, rule.outage);
+        cusum.learn(0.0);
         cusum
     }
 
-    /// Takes over another rule and keeps the sum, and the average where both learn.
+    /// Takes over another rule and keeps the sum and the average.
     pub(crate) fn update(&mut self, rule: &Evidence) {
         let old = std::mem::replace(self, Self::new(rule));
         self.sum = old.sum.min(self.threshold);
         self.left_zero = old.left_zero;
-        if let (Some(_), Some(average)) = (self.average, old.average) {
-            (self.average, self.averaged) = (Some(average), old.averaged);
-            self.learn(average);
-        }
-    }
-
-    /// Log-likelihood ratios of a failure and of a success between the two shares.
-    fn set_shares(&mut self, normal: f64, outage: f64) {
-        self.step_up = (outage / normal).ln() as f32;
-        self.step_down = ((1.0 - normal) / (1.0 - outage)).ln() as f32;
+        self.averaged = old.averaged;
+        self.learn(old.average);
     }
 
     /// Adds what a call says, and returns whether that trips. `calls` counts the calls seen so far, `now` is in nanoseconds.
@@ -84,20 +94,25 @@ impl Cusum {
     /// Brings the average up to date at a failure: with all the successes since the last one, then with the failure. Frozen while
     /// an outage may be under way, or it would come to be normal.
     fn average_in(&mut self, calls: u64) {
-        let Some(average) = self.average else { return };
-        let since = calls.saturating_sub(std::mem::replace(&mut self.averaged, calls));
+        let since = calls.wrapping_sub(u64::from(std::mem::replace(&mut self.averaged, calls as u32))) as u32;
         if self.sum > self.threshold / 2.0 {
             return;
         }
-        let kept = (1.0 - 1.0 / MEMORY).powf(since.min(1 << 20) as f32);
-        let average = average * kept + (1.0 - average * kept) / MEMORY;
-        self.average = Some(average);
-        self.learn(average);
+        let memory = f32::from(self.memory.get());
+        let kept = (1.0 - 1.0 / memory).powf(since as f32);
+        let kept = self.average * kept;
+        self.learn(kept + (1.0 - kept) / memory);
     }
 
+    /// Takes an average of failures for normal, within bounds. The steps are the log-likelihood ratios of a failure and of a
+    /// success between what is normal and what is an outage.
     fn learn(&mut self, average: f32) {
-        let normal = (1.25 * f64::from(average)).clamp(0.05, 0.25);
-        self.set_shares(normal, (normal + 0.35).max(0.4));
+        let [least, most, outage] = self.shares.map(Share::get);
+        let normal = (1.25 * average).clamp(least, most);
+        let outage = if least < most { outage.max(normal + Evidence::LEAST_GAP as f32) } else { outage };
+        self.average = average;
+        self.step_up = (outage / normal).ln();
+        self.step_down = ((1.0 - normal) / (1.0 - outage)).ln();
     }
 
     pub(crate) fn clear(&mut self) {
@@ -131,7 +146,7 @@ mod tests {
     #[test]
     fn ten_failures_in_a_row_trip_the_default_and_six_an_endpoint() {
         assert_eq!(calls_to_trip(&mut Cusum::new(&Evidence::new()), || true, 100), Some(10));
-        assert_eq!(calls_to_trip(&mut Cusum::new(&Evidence::new().learning()), || true, 100), Some(6));
+        assert_eq!(calls_to_trip(&mut Cusum::new(&Evidence::new().endpoint()), || true, 100), Some(6));
     }
 
     #[test]
@@ -169,14 +184,15 @@ mod tests {
 
     #[test]
     fn a_learnt_share_of_failures_comes_to_be_normal() {
-        let mut cusum = Cusum::new(&Evidence::new().learning());
+        let mut cusum = Cusum::new(&Evidence::new().endpoint());
         let mut dice = fastrand::Rng::with_seed(3);
         for call in 0..40_000u64 {
             let sign = if dice.f64() < 0.1 { Sign::Bad } else { Sign::Good };
             cusum.add(sign, call * MS, call);
         }
-        let learnt = cusum.average.expect("it learns");
+        let learnt = cusum.average;
         assert!((learnt - 0.1).abs() < 0.03, "{learnt}");
+        cusum.averaged = 0;
         assert_eq!(calls_to_trip(&mut cusum, || dice.f64() < 0.1, 1_000_000), None);
     }
 }

@@ -236,11 +236,11 @@ impl Machine {
         match &mut self.phase {
             Phase::Closed => Admission::Admitted,
             Phase::Recovering(ramp) => {
-                if ramp.admits(now) {
-                    Admission::Admitted
-                } else {
-                    Admission::Recovering
+                if ramp.has_drained(now) {
+                    self.generation += 1;
+                    self.cusum.iter_mut().for_each(Cusum::clear);
                 }
+                if ramp.admits(now) { Admission::Admitted } else { Admission::Recovering }
             }
             Phase::Open { until } => Admission::Open(self.cause.unwrap_or(Cause::Forced), *until),
             Phase::HalfOpen(probes) => {
@@ -333,15 +333,16 @@ impl Machine {
         longest.map(|cause| self.trip(now, cause))
     }
 
+    /// Cuts the share of a recovering circuit when there is evidence of failure. What was admitted before a cut says nothing
+    /// of the load after it, so it is of another generation; so is what was admitted before the queues had drained.
     fn watch_recovery(&mut self, sign: Sign, now: u64) {
+        let Phase::Recovering(ramp) = &mut self.phase else { return };
+        ramp.hear(sign != Sign::Good, now);
         let alarming =
             sign != Sign::Good && self.cusum.as_ref().is_some_and(|cusum| cusum.share() > 1.0 / 3.0);
-        if let (true, Phase::Recovering(ramp)) = (alarming, &mut self.phase) {
-            if ramp.cut(now) {
-                // What was admitted before the cut says nothing of the load after it.
-                self.generation += 1;
-                self.cusum.iter_mut().for_each(Cusum::clear);
-            }
+        if alarming && ramp.cut(now) {
+            self.generation += 1;
+            self.cusum.iter_mut().for_each(Cusum::clear);
         }
     }
 

@@ -11,13 +11,20 @@ use std::time::Duration;
 /// never. Evidence never exceeds the threshold, and a trip needs [`MIN_SPAN`](Self::MIN_SPAN) since the evidence left
 /// zero, so that a hundred calls lost at one blow are one event.
 ///
+/// What is normal is learnt within bounds: `p0` is 1.25 × the moving average of failures over 512 calls, not below
+/// the normal share and not above [`MOST_NORMAL`](Self::MOST_NORMAL), and frozen while the evidence is above half of the
+/// threshold; `p1` stays at least [`LEAST_GAP`](Self::LEAST_GAP) above it. A service that has failed three calls in ten for a long
+/// time goes on serving the other seven.
+///
 /// The rule is Page's cumulative sum (E. S. Page, *Continuous inspection schemes*, Biometrika 41, 1954).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evidence {
     pub(crate) normal: f64,
+    /// Up to where the normal share is learnt.
+    pub(crate) most_normal: f64,
     pub(crate) outage: f64,
     pub(crate) threshold: f64,
-    pub(crate) learning: bool,
+    pub(crate) memory: u16,
     pub(crate) pause: Option<Pause>,
 }
 
@@ -28,8 +35,16 @@ impl Evidence {
     pub const DEFAULT_OUTAGE: f64 = 0.75;
     /// Evidence that trips, in nats: 10.
     pub const DEFAULT_THRESHOLD: f64 = 10.0;
-    /// Evidence that trips when the normal share is [learnt](Self::learning), in nats: 12.
-    pub const LEARNING_THRESHOLD: f64 = 12.0;
+    /// Up to where the share of failures that is normal is learnt: 45 %.
+    pub const MOST_NORMAL: f64 = 0.45;
+    /// Least distance of the normal share from the one that is an outage: 35 points.
+    pub const LEAST_GAP: f64 = 0.35;
+    /// Calls over which the share of failures is averaged: 512.
+    pub const DEFAULT_MEMORY: u16 = 512;
+    /// Calls over which the share of failures is averaged around [one endpoint](Self::endpoint): 4096.
+    pub const ENDPOINT_MEMORY: u16 = 4096;
+    /// Evidence that trips around [one endpoint](Self::endpoint), in nats: 12.
+    pub const ENDPOINT_THRESHOLD: f64 = 12.0;
     /// Least time from the first failure of a run to the trip: 50 ms.
     pub const MIN_SPAN: Duration = Duration::from_millis(50);
 
@@ -38,25 +53,25 @@ impl Evidence {
     pub const fn new() -> Self {
         Self {
             normal: Self::DEFAULT_NORMAL,
+            most_normal: Self::MOST_NORMAL,
             outage: Self::DEFAULT_OUTAGE,
             threshold: Self::DEFAULT_THRESHOLD,
-            learning: false,
+            memory: Self::DEFAULT_MEMORY,
             pause: None,
         }
     }
 
-    /// Learns what is normal, for a breaker around one endpoint of many, where a call can go elsewhere.
-    ///
-    /// `p0` is 1.25 × the moving average of failures over 4096 calls, within 5–25 %, and frozen while the evidence is above half
-    /// of the threshold; `p1` is the greater of 40 % and `p0` + 35 points; 12 nats trip. Replaces the shares and the threshold.
+    /// Fits the rule to one endpoint of many, where a call can go elsewhere: what is normal is learnt within 5–25 % over
+    /// 4096 calls, an outage is
+    /// 40 % or more, and 12 nats trip. Replaces the shares and the threshold.
     #[must_use]
-    pub const fn learning(mut self) -> Self {
-        (self.normal, self.outage, self.threshold, self.learning) =
-            (0.05, 0.4, Self::LEARNING_THRESHOLD, true);
+    pub const fn endpoint(mut self) -> Self {
+        (self.normal, self.most_normal, self.outage) = (0.05, 0.25, 0.4);
+        (self.threshold, self.memory) = (Self::ENDPOINT_THRESHOLD, Self::ENDPOINT_MEMORY);
         self
     }
 
-    /// Sets the share of failures that is normal and the one that is an outage; no longer learns.
+    /// Sets the share of failures that is normal and the one that is an outage; nothing is learnt then.
     /// Default: 0.25 and 0.75.
     ///
     /// # Panics
@@ -76,11 +91,11 @@ impl Evidence {
         if !(normal > 0.0 && normal < outage && outage < 1.0) {
             return Err(Invalid::new("shares", "shares must be such that 0 < normal < outage < 1"));
         }
-        (self.normal, self.outage, self.learning) = (normal, outage, false);
+        (self.normal, self.most_normal, self.outage) = (normal, normal, outage);
         Ok(self)
     }
 
-    /// Sets the evidence that trips, in nats. Default: 10, or 12 when learning.
+    /// Sets the evidence that trips, in nats. Default: 10, around an endpoint 12.
     ///
     /// # Panics
     ///
