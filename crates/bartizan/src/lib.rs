@@ -93,6 +93,15 @@ pub mod docs {
     pub mod context {}
 }
 
+/// Its own README, and the pages of the workspace.
 #[cfg(all(doctest, feature = "breaker", feature = "client", feature = "deadline"))]
-#[doc = include_str!("../README.md")]
-struct Readme;
+mod readme {
+    #[doc = include_str!("../README.md")]
+    struct Facade;
+
+    #[doc = include_str!("../../../README.md")]
+    struct Workspace;
+
+    #[doc = include_str!("../../../CHANGELOG.md")]
+    struct Changelog;
+}
