@@ -1,5 +1,7 @@
 //! The wiring, shown with a policy that only counts: what is taken comes back, and verdicts arrive once.
 
+#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+
 use bartizan_core::{Admit, Context, Kind, Permit, Priority, Reason, Refused, Refusing, Verdict};
 use bartizan_guard::{Guard, GuardLayer};
 use bytes::Bytes;

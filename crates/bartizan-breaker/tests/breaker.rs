@@ -1,0 +1,278 @@
+//! What the conformance rows do not ask: keys and their bounds, pauses asked for by the server, streaming probes, live settings.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+
+use bartizan_breaker::{
+    Breaker, BreakerLayer, Cause, Consecutive, Evidence, Mode, Pause, Ratio, State, Window,
+};
+use bartizan_core::{Instant, Refused, registry};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty, channel::Channel};
+use std::convert::Infallible;
+use std::future::ready;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+use tower::{BoxError, Layer, ServiceExt, service_fn};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Trips at the third failure in a row, pauses for exactly 5 s, recovers at once.
+const STRICT: Breaker = Breaker::new()
+    .without_evidence()
+    .consecutive(Consecutive::new(3))
+    .pause(Pause::new().jitter(0.0))
+    .ramp(Duration::ZERO);
+
+/// Calls a service that fails for negative numbers, through a breaker with a key of the number's absolute value.
+macro_rules! keyed {
+    ($value:expr) => {
+        BreakerLayer::new($value).typed().key(|n: &i32| n.abs())
+    };
+}
+
+async fn fails_below_zero(n: i32) -> Result<i32, BoxError> {
+    if n < 0 { Err("negative".into()) } else { Ok(n) }
+}
+
+fn is_refused<T>(out: Result<T, BoxError>) -> bool {
+    out.err().is_some_and(|error| error.is::<Refused>())
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_key_has_a_circuit_of_its_own() {
+    let layer = keyed!(STRICT).named("each key");
+    let handle = layer.handle();
+    let call = |n| layer.layer(service_fn(fails_below_zero)).oneshot(n);
+    for _ in 0..3 {
+        assert!(call(-7).await.is_err());
+    }
+    assert!(is_refused(call(7).await));
+    assert_eq!(call(8).await.unwrap(), 8);
+    assert_eq!(handle.get(&7).unwrap().state(), State::Open);
+    assert_eq!(handle.get(&7).unwrap().snapshot().refused, 1);
+    assert_eq!(handle.get(&8).unwrap().state(), State::Closed);
+    assert!(handle.get(&9).is_none());
+    let mut keys: Vec<i32> = handle.all().into_iter().map(|(key, _)| key).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, [7, 8]);
+
+    let observed = registry::handles().into_iter().find(|observed| observed.name() == "each key").unwrap();
+    assert_eq!((observed.layer(), observed.state()), ("breaker", "open"));
+    let mut numbers = Vec::new();
+    observed.numbers(&mut |name, number| numbers.push((name, number)));
+    assert_eq!(numbers, [("keys", 2.0), ("open", 1.0), ("refused", 1.0)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_bounded_and_an_open_circuit_is_never_forgotten_for_one() {
+    let layer = keyed!(STRICT).max_keys(NonZeroUsize::new(4).unwrap());
+    let handle = layer.handle();
+    let call = |n| layer.layer(service_fn(fails_below_zero)).oneshot(n);
+    for _ in 0..3 {
+        call(-1).await.unwrap_err();
+    }
+    for n in 2..10_000 {
+        call(n).await.unwrap();
+    }
+    assert_eq!(handle.all().len(), 4);
+    assert!(is_refused(call(1).await), "still open");
+    assert!(handle.get(&9_999).is_some(), "an idle one gave way");
+
+    // All four open: further keys share one more circuit.
+    for n in handle.all().into_iter().map(|(key, _)| key) {
+        for _ in 0..3 {
+            call(-n).await.unwrap_err();
+        }
+    }
+    for n in 20_000..20_003 {
+        assert!(!is_refused(call(-n).await));
+    }
+    assert_eq!((handle.overflow().state(), handle.all().len()), (State::Open, 4));
+    assert!(is_refused(call(30_000).await), "the overflow circuit is one for all of them");
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_change_for_all_keys_and_those_to_come() {
+    let layer = keyed!(STRICT);
+    let handle = layer.handle();
+    let call = |n| layer.layer(service_fn(fails_below_zero)).oneshot(n);
+    call(-1).await.unwrap_err();
+    handle.update(STRICT.consecutive(Consecutive::new(2)));
+    call(-1).await.unwrap_err();
+    assert!(is_refused(call(1).await), "the row so far counts");
+    for _ in 0..2 {
+        assert!(!is_refused(call(-2).await));
+    }
+    assert!(is_refused(call(2).await));
+}
+
+fn status(code: u16, retry_after: Option<&'static str>) -> Response<Empty<Bytes>> {
+    let mut response = Response::new(Empty::new());
+    *response.status_mut() = StatusCode::from_u16(code).unwrap();
+    if let Some(retry_after) = retry_after {
+        response.headers_mut().insert("retry-after", retry_after.parse().unwrap());
+    }
+    response
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_is_as_long_as_the_server_asked_for_but_at_most_five_minutes() {
+    for (asked, pause) in [("2", 5), ("60", 60), ("7200", 300)] {
+        let value = STRICT.failure_ratio(Ratio::new(1.0).window(Window::calls(2)));
+        let layer = BreakerLayer::new(value);
+        let throttle = service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(status(429, Some(asked)))));
+        for _ in 0..2 {
+            layer.layer(throttle).oneshot(Request::new(())).await.unwrap();
+        }
+        let snapshot = layer.handle().snapshot();
+        assert_eq!((snapshot.cause, snapshot.throttled), (Some(Cause::FailureRatio), 2));
+        assert_eq!(snapshot.retry_after, Some(Duration::from_secs(pause)), "asked for {asked}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttled_calls_neither_count_nor_break_a_row() {
+    let layer = BreakerLayer::new(STRICT);
+    let call = |code| {
+        let serve = service_fn(move |_: Request<()>| ready(Ok::<_, Infallible>(status(code, None))));
+        layer.layer(serve).oneshot(Request::new(()))
+    };
+    for code in [500, 500, 429, 429, 429] {
+        call(code).await.unwrap();
+    }
+    assert_eq!(layer.handle().state(), State::Closed);
+    call(500).await.unwrap();
+    assert_eq!(layer.handle().snapshot().cause, Some(Cause::Consecutive));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_streams_beyond_its_lease_was_good() {
+    let layer = BreakerLayer::new(STRICT.start_open(true).probe_lease(SECOND));
+    let handle = layer.handle();
+    tokio::time::advance(5 * SECOND).await;
+    let (mut sender, body) = Channel::<Bytes, Infallible>::new(4);
+    let mut body = Some(body);
+    let serve =
+        service_fn(move |_: Request<()>| ready(Ok::<_, Infallible>(Response::new(body.take().unwrap()))));
+    let mut stream = layer.layer(serve).oneshot(Request::new(())).await.unwrap().into_body();
+    sender.send_data(Bytes::from_static(b"first")).await.unwrap();
+    assert!(stream.frame().await.unwrap().is_ok());
+    assert_eq!(handle.state(), State::HalfOpen);
+    tokio::time::advance(SECOND).await;
+    assert_eq!(handle.state(), State::Closed);
+    drop(stream);
+    assert_eq!(handle.state(), State::Closed, "its own verdict is late");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_slowly_is_not_a_slow_call() {
+    let layer = BreakerLayer::new(STRICT.slow_after(SECOND));
+    let (mut sender, body) = Channel::<Bytes, Infallible>::new(4);
+    let mut body = Some(body);
+    let serve =
+        service_fn(move |_: Request<()>| ready(Ok::<_, Infallible>(Response::new(body.take().unwrap()))));
+    let stream = layer.layer(serve).oneshot(Request::new(())).await.unwrap().into_body();
+    tokio::time::advance(60 * SECOND).await;
+    sender.send_data(Bytes::from_static(b"all")).await.unwrap();
+    drop(sender);
+    stream.collect().await.unwrap();
+    let snapshot = layer.handle().snapshot();
+    assert_eq!((snapshot.successes, snapshot.slow), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn traffic_comes_back_along_a_ramp() {
+    let layer = BreakerLayer::new(STRICT.ramp(10 * SECOND)).typed();
+    let handle = layer.handle();
+    let served = Arc::new(AtomicUsize::new(0));
+    let serve = service_fn(|_: ()| {
+        served.fetch_add(1, SeqCst);
+        ready(Ok::<_, BoxError>(()))
+    });
+    handle.force_open_for(SECOND);
+    tokio::time::advance(SECOND).await;
+    layer.layer(serve).oneshot(()).await.unwrap();
+    assert_eq!(handle.snapshot().share, 0.0);
+    let mut each_second = Vec::new();
+    for _ in 0..11 {
+        let before = served.load(SeqCst);
+        for _ in 0..200 {
+            tokio::time::advance(SECOND / 200).await;
+            let _ = layer.layer(serve).oneshot(()).await;
+        }
+        each_second.push(served.load(SeqCst) - before);
+    }
+    assert!(each_second.is_sorted(), "{each_second:?}");
+    assert!(each_second[0] >= 10 && each_second[4].abs_diff(90) <= 5, "{each_second:?}");
+    assert_eq!(each_second[10], 200);
+    assert_eq!((handle.snapshot().share, handle.state()), (1.0, State::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_seed_gives_the_same_pauses() {
+    let pauses = |seed| {
+        let layer = BreakerLayer::new(Breaker::new().consecutive(Consecutive::new(1)).seed(seed)).typed();
+        async move {
+            let mut pauses = Vec::new();
+            for _ in 0..5 {
+                let _ = layer.layer(service_fn(fails_below_zero)).oneshot(-1).await;
+                pauses.push(layer.handle().snapshot().retry_after.unwrap());
+                tokio::time::advance(120 * SECOND).await;
+            }
+            pauses
+        }
+    };
+    let (first, again, other) = (pauses(1).await, pauses(1).await, pauses(2).await);
+    assert_eq!(first, again);
+    assert_ne!(first, other);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blow_at_one_instant_is_one_event_and_an_outage_trips() {
+    let layer = BreakerLayer::new(Breaker::new().evidence(Evidence::new().endpoint())).typed();
+    let fail = || layer.layer(service_fn(fails_below_zero)).oneshot(-1);
+    for _ in 0..100 {
+        fail().await.unwrap_err();
+    }
+    assert_eq!(layer.handle().state(), State::Closed);
+    assert!((layer.handle().snapshot().evidence - 1.0).abs() < 1e-6);
+    tokio::time::advance(Evidence::MIN_SPAN).await;
+    fail().await.unwrap_err();
+    assert_eq!(layer.handle().snapshot().cause, Some(Cause::Evidence));
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_duration_is_legal() {
+    for pause in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+        let value = STRICT.open_for(pause).ramp(pause).slow_after(pause);
+        let layer = BreakerLayer::new(value.probe_lease(pause.max(Duration::from_nanos(1)))).typed();
+        for n in [-1, -1, -1, 1, -1] {
+            let _ = layer.layer(service_fn(fails_below_zero)).oneshot(n).await;
+            tokio::time::advance(Duration::from_secs(1 << 20)).await;
+            let _ = layer.handle().snapshot();
+        }
+        layer.handle().force_open_for(pause);
+        let _ = layer.handle().snapshot();
+        layer.handle().reset();
+        assert_eq!(layer.handle().state(), State::Closed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switched_off_breaker_is_not_there() {
+    let layer = BreakerLayer::new(STRICT.enabled(false)).typed();
+    for _ in 0..100 {
+        assert!(!is_refused(layer.layer(service_fn(fails_below_zero)).oneshot(-1).await));
+    }
+    let snapshot = layer.handle().snapshot();
+    assert_eq!((snapshot.state, snapshot.mode, snapshot.failures), (State::Disabled, Mode::Disabled, 0));
+    layer.handle().resume();
+    let before = Instant::now();
+    for _ in 0..3 {
+        layer.layer(service_fn(fails_below_zero)).oneshot(-1).await.unwrap_err();
+    }
+    assert_eq!((layer.handle().state(), before), (State::Open, Instant::now()));
+}
