@@ -1,4 +1,7 @@
 //! The futures of a [`Guard`](crate::Guard). Dropped before they are done, they give back what the policy handed out.
+//!
+//! What a good call passes through is inlined by force, here and in the service: called out of line, a request and a future
+//! are moved through memory at every step, which costs more than all that the guard does.
 
 use bartizan_core::{Attempt, Permit, Refused, Step, Verdict};
 use bartizan_http::{AtEnd, GuardedBody, answer};
@@ -22,13 +25,13 @@ struct Running<P: Permit, T> {
 }
 
 impl<P: Permit, T> Running<P, T> {
-    #[inline]
+    #[inline(always)]
     const fn new(permit: P, attempt: T) -> Self {
         Self { held: Some((permit, attempt)), stepping: false }
     }
 
     /// Runs a step of the inner service.
-    #[inline]
+    #[inline(always)]
     fn step<R>(&mut self, step: impl FnOnce() -> R) -> R {
         self.stepping = true;
         let out = step();
@@ -37,7 +40,7 @@ impl<P: Permit, T> Running<P, T> {
     }
 
     /// Judges the answer. What is left of the permit is returned with what will find the verdict at the end of the body.
-    #[inline]
+    #[inline(always)]
     fn answered<Res, E>(&mut self, out: Result<&Res, &E>) -> (P, Option<T::AtEnd>)
     where
         T: Attempt<Res, E>,
@@ -55,7 +58,7 @@ impl<P: Permit, T> Running<P, T> {
 }
 
 impl<P: Permit, T> Drop for Running<P, T> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         if self.stepping {
             panicked(&mut self.held);
@@ -88,14 +91,14 @@ pin_project! {
 }
 
 impl<F, P: Permit, T> TypedFuture<F, P, T> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn admitted(permit: P, attempt: T, call: impl FnOnce() -> F) -> Self {
         let mut running = Running::new(permit, attempt);
         let future = running.step(call);
         Self { state: TypedState::Running { running, future } }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn refused(refused: Refused) -> Self {
         Self { state: TypedState::Refused { refused: Some(refused) } }
     }
@@ -141,14 +144,14 @@ pin_project! {
 }
 
 impl<F, P: Permit, T> HttpFuture<F, P, T> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn admitted(permit: P, attempt: T, call: impl FnOnce() -> F) -> Self {
         let mut running = Running::new(permit, attempt);
         let future = running.step(call);
         Self { state: HttpState::Running { running, future } }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn refused(refused: Refused, grpc: bool) -> Self {
         Self { state: HttpState::Refused { refused: Some(refused), grpc } }
     }
@@ -164,7 +167,7 @@ where
 {
     type Output = Result<Response<GuardedBody<B, P, T::AtEnd>>, E>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             HttpProj::Refused { refused, grpc } => {

@@ -142,12 +142,12 @@ where
     type Error = S::Error;
     type Future = HttpFuture<S::Future, A::Permit, C::Attempt>;
 
-    #[inline]
+    #[inline(always)]
     fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), S::Error>> {
         self.poll_either::<Request<B>>(cx)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, req: Request<B>) -> Self::Future {
         let entered = match req.extensions().get::<Context>() {
             Some(context) => context.enter(|| self.enter(&req)),
