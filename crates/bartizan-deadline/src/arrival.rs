@@ -19,7 +19,7 @@ pub(crate) struct Arrival {
 
 impl Arrival {
     /// Returns the earliest deadline, none if no end is in sight, or why the call need not begin.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn judge(&self) -> Result<Option<Instant>, Reason> {
         let Some(deadline) = self.earliest() else { return Ok(None) };
         if deadline <= self.now {
@@ -31,7 +31,7 @@ impl Arrival {
         Ok(Some(deadline))
     }
 
-    #[inline]
+    #[inline(always)]
     fn earliest(&self) -> Option<Instant> {
         let mut earliest = self.own.after(self.now);
         if let Some(context) = self.context {

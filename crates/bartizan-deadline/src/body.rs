@@ -36,28 +36,34 @@ pin_project! {
 }
 
 /// What bounds a body, and who hears of its end.
-struct Bounds {
+pub(crate) struct Bounds {
     context: Option<Context>,
     idle: Span,
     shared: Option<Arc<Shared>>,
     learning: Learning,
-    grpc: bool,
-    begun: bool,
+    marks: Marks,
+}
+
+/// What a body remembers, in a whole word: bytes that are written one by one and moved together stall the processor.
+#[derive(Clone, Copy)]
+struct Marks(usize);
+
+impl Marks {
+    const GRPC: usize = 1;
+    /// The first frame was yielded.
+    const BEGUN: usize = 1 << 1;
     /// The reader waits for the next frame, and the timer is set.
-    waiting: bool,
+    const WAITING: usize = 1 << 2;
+
+    #[inline]
+    const fn has(self, mark: usize) -> bool {
+        self.0 & mark != 0
+    }
 }
 
 impl<B: Body> DeadlineBody<B> {
-    #[inline]
-    pub(crate) fn new(
-        body: B,
-        context: Option<Context>,
-        idle: Span,
-        grpc: bool,
-        shared: Option<Arc<Shared>>,
-        learning: Learning,
-    ) -> Self {
-        let mut bounds = Bounds { context, idle, shared, learning, grpc, begun: false, waiting: false };
+    #[inline(always)]
+    pub(crate) fn new(body: B, mut bounds: Bounds) -> Self {
         if body.is_end_stream() {
             bounds.ended();
         }
@@ -77,14 +83,26 @@ impl<B> DeadlineBody<B> {
         let mut content = self.project().content;
         let ContentProj::Inner { bounds, .. } = content.as_mut().project() else { return None };
         let refused = end(bounds.shared.as_deref(), reason);
-        let grpc = bounds.grpc;
+        let grpc = bounds.marks.has(Marks::GRPC);
         content.set(Content::Full { data: None });
         Some(if grpc { Ok(Frame::trailers(refused_grpc_trailers(&refused))) } else { Err(refused.into()) })
     }
 }
 
 impl Bounds {
-    #[inline]
+    #[inline(always)]
+    pub(crate) const fn new(
+        context: Option<Context>,
+        idle: Span,
+        grpc: bool,
+        shared: Option<Arc<Shared>>,
+        learning: Learning,
+    ) -> Self {
+        let marks = Marks(if grpc { Marks::GRPC } else { 0 });
+        Self { context, idle, shared, learning, marks }
+    }
+
+    #[inline(always)]
     fn enter<R>(&self, step: impl FnOnce() -> R) -> R {
         match self.context {
             Some(context) => context.enter(step),
@@ -95,7 +113,7 @@ impl Bounds {
     /// Hears that the body ended as it should; for gRPC that takes trailers.
     #[inline]
     fn ended(&mut self) {
-        if !self.grpc {
+        if !self.marks.has(Marks::GRPC) {
             self.learn();
         }
     }
@@ -110,9 +128,9 @@ impl Bounds {
     /// Hears of a frame; says whether it comes too late. The first is never late, so that a short body costs no clock read.
     #[inline]
     fn late<B: Body>(&mut self, frame: &Frame<B::Data>, body: &B) -> bool {
-        self.waiting = false;
+        self.marks.0 &= !Marks::WAITING;
         if let Some(trailers) = frame.trailers_ref() {
-            if !self.grpc || grpc_status(trailers) == Some(0) {
+            if !self.marks.has(Marks::GRPC) || grpc_status(trailers) == Some(0) {
                 self.learn();
             }
             return false;
@@ -121,19 +139,20 @@ impl Bounds {
             self.ended();
             return false;
         }
-        let begun = std::mem::replace(&mut self.begun, true);
+        let begun = self.marks.has(Marks::BEGUN);
+        self.marks.0 |= Marks::BEGUN;
         begun && self.context.and_then(|context| context.deadline()).is_some_and(|at| Instant::now() > at)
     }
 
     /// Ready with the reason once the body has to end.
     fn poll_due(&mut self, timer: Pin<&mut Timer>, cx: &mut task::Context<'_>) -> Poll<Reason> {
         let deadline = self.context.and_then(|context| context.deadline());
-        let idle = match (self.waiting, self.idle) {
+        let idle = match (self.marks.has(Marks::WAITING), self.idle) {
             (_, Span::ENDLESS) => None,
             (true, _) => timer.at(),
             (false, idle) => idle.after(Instant::now()),
         };
-        self.waiting = true;
+        self.marks.0 |= Marks::WAITING;
         let (at, reason) = match (deadline, idle) {
             (Some(deadline), Some(idle)) if idle < deadline => (idle, Reason::Idle),
             (Some(deadline), _) => (deadline, Reason::Total),
@@ -153,7 +172,7 @@ where
     type Data = B::Data;
     type Error = BoxError;
 
-    #[inline]
+    #[inline(always)]
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut task::Context<'_>,
@@ -194,7 +213,7 @@ where
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Full { data } => SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64)),
-            Content::Inner { body, bounds, .. } if bounds.grpc && !body.is_end_stream() => {
+            Content::Inner { body, bounds, .. } if bounds.marks.has(Marks::GRPC) && !body.is_end_stream() => {
                 // It may end early, and well-formed.
                 let mut hint = SizeHint::new();
                 if let Some(upper) = body.size_hint().upper() {

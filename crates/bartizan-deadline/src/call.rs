@@ -1,5 +1,5 @@
 use crate::arrival::Arrival;
-use crate::body::DeadlineBody;
+use crate::body::Bounds;
 use crate::layer::Side;
 use crate::reason::Reason;
 use crate::said::{self, Said};
@@ -42,7 +42,7 @@ enum Head {
 
 impl Call {
     /// Admits a request, or refuses it; also tells whether it is gRPC.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin<B>(
         shared: &Arc<Shared>,
         side: Side,
@@ -78,7 +78,7 @@ impl Call {
             }
         }
         if side == Side::Outgoing {
-            said::write(req.headers_mut(), said.grpc, &context, now, settings.margin());
+            said.replace(req.headers_mut(), context, now, settings.margin());
         }
         Ok(Self {
             context: Some(context),
@@ -117,7 +117,7 @@ impl Call {
     }
 
     /// Runs a step of the inner service within the context.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter<R>(&self, step: impl FnOnce() -> R) -> R {
         if let Head::After(progress) = &self.head {
             progress.watched();
@@ -148,25 +148,25 @@ impl Call {
     /// Ends the call before its answer came.
     #[cold]
     pub(crate) fn end(&mut self, reason: Reason) -> Refused {
-        end(self.watch.answered().0.as_deref(), reason)
+        end(self.watch.release().0.as_deref(), reason)
     }
 
     /// Hears that the inner service failed.
     pub(crate) fn failed(&mut self) {
-        self.watch.answered();
+        self.watch.release();
     }
 
-    /// Hands the call on to the body of its answer.
-    #[inline]
-    pub(crate) fn answered<B: Body>(&mut self, response: Response<B>) -> Response<DeadlineBody<B>> {
-        let exempt = self.exempt || may_never_end(&response, self.connect);
+    /// Hands on to the body of its answer what bounds it.
+    #[inline(always)]
+    pub(crate) fn answered<B>(&mut self, response: &Response<B>) -> Bounds {
+        let exempt = self.exempt || may_never_end(response, self.connect);
         let context = match self.context {
             Some(context) if exempt => Some(without_deadline(context)),
             context => context,
         };
-        let (shared, began) = self.watch.answered();
-        let learning = if exempt || !good(&response, self.grpc) { Span::ENDLESS } else { began };
-        response.map(|body| DeadlineBody::new(body, context, self.idle, self.grpc, shared, learning))
+        let (shared, began) = self.watch.release();
+        let learning = if exempt || !good(response, self.grpc) { Span::ENDLESS } else { began };
+        Bounds::new(context, self.idle, self.grpc, shared, learning)
     }
 }
 
@@ -187,14 +187,16 @@ const fn without_deadline(context: Context) -> Context {
     Context::new().with_priority(context.priority()).with_attempt(context.attempt())
 }
 
+#[inline]
 fn may_never_end<B>(response: &Response<B>, connect: bool) -> bool {
     const EVENTS: &[u8] = b"text/event-stream";
     let status = response.status();
     status == StatusCode::SWITCHING_PROTOCOLS
         || connect && status.is_success()
-        || response.headers().get(CONTENT_TYPE).is_some_and(|value| {
-            value.as_bytes().get(..EVENTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENTS))
-        })
+        || !response.headers().is_empty()
+            && response.headers().get(CONTENT_TYPE).is_some_and(|value| {
+                value.as_bytes().get(..EVENTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENTS))
+            })
 }
 
 /// Whether the head lets the call be a success, from which may be learnt.

@@ -1,9 +1,13 @@
 //! The futures of a [`DeadlineService`](crate::DeadlineService). Dropped before they are done, they drop the inner future and its timer.
+//!
+//! What is on the way of an answer is inlined come what may: an answer that crosses a call through memory, written in parts
+//! and read as a whole, costs more than all that is done to it here.
 
 use crate::body::DeadlineBody;
 use crate::call::Call;
 use crate::limit::Limit;
 use crate::reason::Reason;
+use crate::span::Span;
 use crate::timer::Timer;
 use crate::watch::{Watch, end};
 use bartizan_core::Refused;
@@ -53,23 +57,37 @@ where
 {
     type Output = Result<T, E>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (inner, timer, limit, watch) = match self.as_mut().project().state.project() {
-            TypedProj::Refused { refused } => return Poll::Ready(Err(refused.take().expect(DONE).into())),
-            TypedProj::Running { inner, timer, limit, watch } => (inner, timer, limit, watch),
-        };
-        if let Poll::Ready(out) = limit.enter(|| inner.poll(cx)) {
-            if let ((Some(shared), began), true) = (watch.answered(), out.is_ok()) {
-                shared.learn(began);
+        if let TypedProj::Running { inner, limit, watch, .. } = self.as_mut().project().state.project() {
+            if let Poll::Ready(out) = limit.enter(|| inner.poll(cx)) {
+                watch.answered(out.is_ok());
+                return Poll::Ready(out);
             }
-            return Poll::Ready(out);
         }
-        let Some(deadline) = limit.deadline() else { return Poll::Pending };
-        ready!(timer.poll(deadline, cx));
-        let refused = end(watch.answered().0.as_deref(), Reason::Total);
+        self.poll_end(cx).map(|refused| Err(refused.into()))
+    }
+}
+
+impl<F> TypedFuture<F> {
+    /// Ready with the refusal once the call has to end, or was refused from the start. Kept out of the way of an answer.
+    #[inline(always)]
+    fn poll_end(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Refused> {
+        let (timer, limit, watch) = match self.as_mut().project().state.project() {
+            TypedProj::Refused { refused } => return Poll::Ready(refused.take().expect(DONE)),
+            TypedProj::Running { timer, limit, watch, .. } => (timer, limit, watch),
+        };
+        match *limit {
+            Limit::Never | Limit::Own(Span::ENDLESS) => return Poll::Pending,
+            Limit::Own(own) => ready!(timer.poll_after(own, cx)),
+            Limit::Within(context) => match context.deadline() {
+                Some(deadline) => ready!(timer.poll(deadline, cx)),
+                None => return Poll::Pending,
+            },
+        }
+        let refused = end(watch.release().0.as_deref(), Reason::Total);
         self.project().state.set(TypedState::Refused { refused: None });
-        Poll::Ready(Err(refused.into()))
+        Poll::Ready(refused)
     }
 }
 
@@ -109,32 +127,39 @@ where
 {
     type Output = Result<Response<DeadlineBody<B>>, E>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (inner, timer, call) = match self.as_mut().project().state.project() {
-            HttpProj::Refused { refused, grpc } => {
-                return Poll::Ready(Ok(refusal(refused.take().expect(DONE), *grpc)));
+        if let HttpProj::Running { inner, call, .. } = self.as_mut().project().state.project() {
+            match call.enter(|| inner.poll(cx)) {
+                Poll::Ready(Ok(response)) => {
+                    let bounds = call.answered(&response);
+                    return Poll::Ready(Ok(response.map(|body| DeadlineBody::new(body, bounds))));
+                }
+                Poll::Ready(Err(error)) => {
+                    call.failed();
+                    return Poll::Ready(Err(error));
+                }
+                Poll::Pending => {}
             }
-            HttpProj::Running { inner, timer, call } => (inner, timer, call),
-        };
-        match call.enter(|| inner.poll(cx)) {
-            Poll::Ready(Ok(response)) => return Poll::Ready(Ok(call.answered(response))),
-            Poll::Ready(Err(error)) => {
-                call.failed();
-                return Poll::Ready(Err(error));
-            }
-            Poll::Pending => {}
         }
-        let reason = ready!(call.poll_due(timer, cx));
-        let (refused, grpc) = (call.end(reason), call.grpc);
-        self.project().state.set(HttpState::Refused { refused: None, grpc });
-        Poll::Ready(Ok(refusal(refused, grpc)))
+        self.poll_end(cx)
+            .map(|(refused, grpc)| Ok(answer(refused, grpc).map(|data| DeadlineBody::full(data.into()))))
     }
 }
 
-#[cold]
-fn refusal<B>(refused: Refused, grpc: bool) -> Response<DeadlineBody<B>> {
-    answer(refused, grpc).map(|data| DeadlineBody::full(data.into()))
+impl<F> HttpFuture<F> {
+    /// Ready with the refusal once the call has to end, or was refused from the start. Kept out of the way of an answer.
+    #[inline(never)]
+    fn poll_end(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Refused, bool)> {
+        let (timer, call) = match self.as_mut().project().state.project() {
+            HttpProj::Refused { refused, grpc } => return Poll::Ready((refused.take().expect(DONE), *grpc)),
+            HttpProj::Running { timer, call, .. } => (timer, call),
+        };
+        let reason = ready!(call.poll_due(timer, cx));
+        let (refused, grpc) = (call.end(reason), call.grpc);
+        self.project().state.set(HttpState::Refused { refused: None, grpc });
+        Poll::Ready((refused, grpc))
+    }
 }
 
 impl<F> fmt::Debug for TypedFuture<F> {

@@ -11,8 +11,6 @@ use std::sync::Arc;
 pub(crate) enum Limit {
     /// The own total, which starts when the inner service is first found pending.
     Own(Span),
-    /// The own total, started.
-    At(Instant),
     /// The deadline of a context, which is entered wherever foreign code runs.
     Within(Context),
     /// None.
@@ -28,6 +26,7 @@ impl Limit {
     }
 
     /// Admits a call under the ambient context, or refuses it.
+    #[inline(always)]
     pub(crate) fn begin(shared: &Arc<Shared>) -> Result<(Self, Watch), Refused> {
         let flags = shared.settings.flags();
         if !flags.has(Flags::ENABLED) {
@@ -54,20 +53,7 @@ impl Limit {
     pub(crate) fn enter<R>(&self, step: impl FnOnce() -> R) -> R {
         match self {
             Self::Within(context) => context.enter(step),
-            Self::Own(_) | Self::At(_) | Self::Never => step(),
-        }
-    }
-
-    /// When the call ends, which an own total decides when it is first asked.
-    #[inline]
-    pub(crate) fn deadline(&mut self) -> Option<Instant> {
-        if let Self::Own(own) = *self {
-            *self = own.after(Instant::now()).map_or(Self::Never, Self::At);
-        }
-        match self {
-            Self::At(deadline) => Some(*deadline),
-            Self::Within(context) => context.deadline(),
-            Self::Own(_) | Self::Never => None,
+            Self::Own(_) | Self::Never => step(),
         }
     }
 }

@@ -1,18 +1,23 @@
 use crate::span::Span;
 use bartizan_core::{Context, Instant, Priority};
 use bartizan_http::{is_grpc, wire};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use std::time::Duration;
 
 /// What the headers of a request say of its context. What is malformed is not said, and counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Said {
     pub(crate) grpc: bool,
+    /// One of our headers is there.
+    any: bool,
     pub(crate) timeout: Option<Duration>,
     priority: Option<Priority>,
     attempt: Option<u32>,
     pub(crate) malformed: u64,
 }
+
+const OURS: [HeaderName; 4] =
+    [wire::GRPC_TIMEOUT, wire::REQUEST_TIMEOUT, wire::REQUEST_PRIORITY, wire::REQUEST_ATTEMPT];
 
 impl Said {
     #[inline]
@@ -20,18 +25,38 @@ impl Said {
         if headers.is_empty() { Self::default() } else { Self::read(headers) }
     }
 
+    #[inline(never)]
     fn read(headers: &HeaderMap) -> Self {
         let grpc = is_grpc(headers);
-        let mut said = Self { grpc, ..Self::default() };
-        said.timeout = said.heed(wire::read_timeout(headers, grpc));
-        said.priority = said.heed(wire::read_priority(headers));
-        said.attempt = said.heed(wire::read_attempt(headers));
+        // Looking all names over costs less than to hash three of ours.
+        let any = headers.keys().any(|name| OURS.contains(name));
+        let mut said = Self { grpc, any, ..Self::default() };
+        if any {
+            said.timeout = said.heed(wire::read_timeout(headers, grpc));
+            said.priority = said.heed(wire::read_priority(headers));
+            said.attempt = said.heed(wire::read_attempt(headers));
+        }
         said
     }
 
     fn heed<T>(&mut self, read: wire::Wire<T>) -> Option<T> {
         self.malformed += u64::from(matches!(read, wire::Wire::Malformed));
         read.value()
+    }
+
+    /// Writes the context of an outgoing request, with so much less time than is left, in place of what was said.
+    #[inline(never)]
+    pub(crate) fn replace(&self, headers: &mut HeaderMap, context: Context, now: Instant, margin: Span) {
+        if let Some(left) = context.remaining(now) {
+            wire::write_timeout(headers, self.grpc, left.saturating_sub(margin.duration()));
+        }
+        if self.any || context.attempt() > 0 {
+            wire::write_attempt(headers, context.attempt());
+        }
+        if context.priority() != Priority::NORMAL || self.any && headers.contains_key(wire::REQUEST_PRIORITY)
+        {
+            wire::write_priority(headers, context.priority());
+        }
     }
 
     /// Joins what was said with the context that the request came with. What is said may lower a priority, and raise it only
@@ -54,23 +79,12 @@ pub(crate) const fn finest(grpc: bool) -> Span {
     Span::from_nanos(if grpc { 1 } else { 1_000_000 })
 }
 
-/// Writes the context of an outgoing request, with so much less time than is left.
-pub(crate) fn write(headers: &mut HeaderMap, grpc: bool, context: &Context, now: Instant, margin: Span) {
-    if let Some(left) = context.remaining(now) {
-        wire::write_timeout(headers, grpc, left.saturating_sub(margin.duration()));
-    }
-    wire::write_attempt(headers, context.attempt());
-    if context.priority() != Priority::NORMAL || headers.contains_key(wire::REQUEST_PRIORITY) {
-        wire::write_priority(headers, context.priority());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn said(headers: &[(http::HeaderName, &'static str)]) -> Said {
+    fn said(headers: &[(HeaderName, &'static str)]) -> Said {
         let value = HeaderValue::from_static;
         Said::of(&headers.iter().map(|(name, text)| (name.clone(), value(text))).collect())
     }

@@ -75,7 +75,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, req: Req) -> Self::Future {
         if let Some(own) = Limit::own(&self.shared.settings) {
             return TypedFuture::running(self.inner.call(req), Limit::Own(own), Watch::NONE);
@@ -103,7 +103,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, mut req: Request<B>) -> Self::Future {
         match Call::begin(&self.shared, self.side, &mut req) {
             Ok(call) => HttpFuture::running(call.enter(|| self.inner.call(req)), call),

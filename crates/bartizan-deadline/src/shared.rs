@@ -58,9 +58,22 @@ impl Shared {
     }
 
     /// Returns the deadline of a call that may begin, none if it may take for ever.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn admit(&self, flags: Flags, arrival: &Arrival) -> Result<Option<Instant>, Refused> {
-        let mut judged = arrival.judge();
+        match arrival.judge() {
+            Ok(deadline) if !flags.has(Flags::LEARN | Flags::BOUNDED) => Ok(deadline),
+            judged => self.reconsider(flags, arrival, judged),
+        }
+    }
+
+    /// What has the last word where more than the clock decides. Kept out of the way of a call that may begin.
+    #[inline(never)]
+    fn reconsider(
+        &self,
+        flags: Flags,
+        arrival: &Arrival,
+        mut judged: Result<Option<Instant>, Reason>,
+    ) -> Result<Option<Instant>, Refused> {
         if let (true, Ok(Some(deadline))) = (flags.has(Flags::LEARN), judged) {
             if lock(&self.estimate).refuses(Span::between(arrival.now, deadline)) {
                 judged = Err(Reason::Hopeless);

@@ -33,11 +33,25 @@ impl Watch {
         Self { shared: watched.then(|| shared.clone()), learning }
     }
 
-    /// Hears that the call was answered, and hands on the state.
+    /// Hears that the call was answered, and how.
     #[inline]
-    pub(crate) fn answered(&mut self) -> (Option<Arc<Shared>>, Learning) {
+    pub(crate) fn answered(&mut self, good: bool) {
+        if let Some(shared) = self.shared.take() {
+            settle(&shared, if good { self.learning } else { Span::ENDLESS });
+        }
+    }
+
+    /// Hears that the call was answered, and hands on what it held.
+    #[inline]
+    pub(crate) fn release(&mut self) -> (Option<Arc<Shared>>, Learning) {
         (self.shared.take(), self.learning)
     }
+}
+
+/// Kept out of the way of a call that nobody watches.
+#[inline(never)]
+fn settle(shared: &Shared, learning: Learning) {
+    shared.learn(learning);
 }
 
 impl Drop for Watch {

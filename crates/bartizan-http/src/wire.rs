@@ -66,7 +66,7 @@ pub fn write_timeout(headers: &mut HeaderMap, grpc: bool, left: Duration) {
         headers.insert(GRPC_TIMEOUT, grpc_timeout(left));
     } else {
         let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-        headers.insert(REQUEST_TIMEOUT, millis.into());
+        headers.insert(REQUEST_TIMEOUT, decimal(millis, None));
     }
 }
 
@@ -165,14 +165,25 @@ fn grpc_timeout(left: Duration) -> HeaderValue {
     let nanos = left.as_nanos();
     let fits = UNITS.iter().find(|(_, size)| nanos / size <= MOST);
     let (unit, number) = fits.map_or((b'H', MOST), |&(unit, size)| (unit, nanos / size));
+    decimal(number as u64, Some(unit))
+}
 
-    let mut text = [0; 9];
-    text[8] = unit;
-    let (mut at, mut rest) = (8, number);
-    while at == 8 || rest > 0 {
+/// A number, with a unit behind it, in a header's value: one allocation, where `HeaderValue::from(u64)` takes two.
+fn decimal(number: u64, unit: Option<u8>) -> HeaderValue {
+    let mut text = [0; 21];
+    let mut at = text.len();
+    let mut put = |byte| {
         at -= 1;
-        text[at] = b'0' + (rest % 10) as u8;
+        text[at] = byte;
+    };
+    unit.into_iter().for_each(&mut put);
+    let mut rest = number;
+    loop {
+        put(b'0' + (rest % 10) as u8);
         rest /= 10;
+        if rest == 0 {
+            break;
+        }
     }
     HeaderValue::from_bytes(&text[at..]).expect("digits and a unit are a header value")
 }
