@@ -118,6 +118,16 @@ impl Refused {
         self
     }
 
+    /// Takes the refusal out of its place, where one without a name is left.
+    ///
+    /// Word by word, for a future that answers with it: moved as a whole right after it was made, the processor would wait
+    /// until what was written in words can be read in one.
+    #[inline]
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        Self { reason: self.reason, name: self.name.take(), retry_after: self.retry_after }
+    }
+
     /// The layer that refused, such as `breaker`.
     #[must_use]
     pub const fn layer(&self) -> &'static str {

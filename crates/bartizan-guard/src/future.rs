@@ -85,7 +85,7 @@ pin_project! {
 pin_project! {
     #[project = TypedProj]
     enum TypedState<F, P: Permit, T> {
-        Refused { refused: Option<Refused> },
+        Refused { refused: Refused },
         Running { running: Running<P, T>, #[pin] future: F },
     }
 }
@@ -100,7 +100,7 @@ impl<F, P: Permit, T> TypedFuture<F, P, T> {
 
     #[inline(always)]
     pub(crate) const fn refused(refused: Refused) -> Self {
-        Self { state: TypedState::Refused { refused: Some(refused) } }
+        Self { state: TypedState::Refused { refused } }
     }
 }
 
@@ -116,7 +116,7 @@ where
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            TypedProj::Refused { refused } => Poll::Ready(Err(refused.take().expect(DONE).into())),
+            TypedProj::Refused { refused } => Poll::Ready(Err(refused.take().into())),
             TypedProj::Running { running, future } => {
                 let out = ready!(running.step(|| future.poll(cx)));
                 drop(running.answered(out.as_ref()));
@@ -138,7 +138,7 @@ pin_project! {
 pin_project! {
     #[project = HttpProj]
     enum HttpState<F, P: Permit, T> {
-        Refused { refused: Option<Refused>, grpc: bool },
+        Refused { refused: Refused, grpc: bool },
         Running { running: Running<P, T>, #[pin] future: F },
     }
 }
@@ -153,7 +153,7 @@ impl<F, P: Permit, T> HttpFuture<F, P, T> {
 
     #[inline(always)]
     pub(crate) const fn refused(refused: Refused, grpc: bool) -> Self {
-        Self { state: HttpState::Refused { refused: Some(refused), grpc } }
+        Self { state: HttpState::Refused { refused, grpc } }
     }
 }
 
@@ -171,8 +171,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             HttpProj::Refused { refused, grpc } => {
-                let refused = refused.take().expect(DONE);
-                Poll::Ready(Ok(answer(refused, *grpc).map(GuardedBody::full)))
+                Poll::Ready(Ok(answer(refused.take(), *grpc).map(GuardedBody::full)))
             }
             HttpProj::Running { running, future } => {
                 let out = ready!(running.step(|| future.poll(cx)));
