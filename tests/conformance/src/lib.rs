@@ -2,6 +2,9 @@
 //!
 //! A row is one test, named by its id, and runs in every [`Mode`] over a [`Probe`]. Those about the breaker are plays of
 //! scripted [`Call`]s on a [`Rig`], which [`in_every_mode`] sets up in both flavours.
+//!
+//! Rows about threads run on real ones, for a scheduler such as shuttle's would have to stand in for the locks and atomics inside
+//! the crates. The breaker's own loom models look at every order there.
 
 mod call;
 mod events;

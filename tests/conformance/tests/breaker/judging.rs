@@ -73,16 +73,17 @@ async fn b41_response_can_be_a_failure() {
     }
 }
 
-/// Counts how often it is asked, and looks at the breaker meanwhile.
+/// Counts how often it is asked about a request and about an answer, and looks at the breaker meanwhile.
 #[derive(Clone)]
 struct Counting {
-    asked: Arc<AtomicU64>,
+    asked: Arc<[AtomicU64; 2]>,
     handle: Handle,
 }
 
 impl<Req> Classify<Req> for Counting {
     type Attempt = Self;
     fn start(&self, _: &Req) -> Self {
+        self.asked[0].fetch_add(1, SeqCst);
         let _ = self.handle.snapshot();
         self.clone()
     }
@@ -91,7 +92,7 @@ impl<Req> Classify<Req> for Counting {
 impl<T, E> Attempt<T, E> for Counting {
     type AtEnd = Infallible;
     fn classify(self, _: Result<&T, &E>) -> Step<Infallible> {
-        self.asked.fetch_add(1, SeqCst);
+        self.asked[1].fetch_add(1, SeqCst);
         let seen = (self.handle.state(), self.handle.snapshot().state);
         assert_eq!(seen.0, seen.1);
         Step::Done(Verdict::Success)
@@ -100,7 +101,7 @@ impl<T, E> Attempt<T, E> for Counting {
 
 #[tokio::test(start_paused = true)]
 async fn b42_classified_once() {
-    let asked = Arc::new(AtomicU64::new(0));
+    let asked = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
     let build = |flavour| {
         let layer = BreakerLayer::new(REFERENCE);
         let classify = Counting { asked: asked.clone(), handle: layer.handle() };
@@ -112,12 +113,13 @@ async fn b42_classified_once() {
         }
     };
     in_every_mode_of(build, async |rig| {
-        asked.store(0, SeqCst);
+        asked.iter().for_each(|count| count.store(0, SeqCst));
         for _ in 0..25 {
             rig.play(&[S, F, I]).await;
             rig.start(S).unwrap().end();
         }
-        assert_eq!((asked.load(SeqCst), rig.snapshot().successes), (100, 100));
+        assert_eq!(asked[0].load(SeqCst), rig.tally().calls(), "once for every call, a bystander's included");
+        assert_eq!((asked[1].load(SeqCst), rig.snapshot().successes), (100, 100));
     })
     .await;
 }

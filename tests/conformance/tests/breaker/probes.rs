@@ -31,7 +31,7 @@ async fn b20_exactly_n_probes() {
 
 #[test]
 fn b20_exactly_n_probes_for_threads() {
-    for round in 0..200 {
+    for round in 0..500 {
         let layer = BreakerLayer::new(RULELESS.start_open(true).open_for(Duration::ZERO)).typed();
         let service = layer.layer(Probe::new(|()| pending::<Result<(), Refused>>()));
         let all_have_called = Barrier::new(8);

@@ -4,7 +4,9 @@ use bartizan_breaker::{BreakerLayer, Consecutive, State};
 use bartizan_core::{Refused, registry};
 use conformance::{Events, Probe, REFERENCE, RULELESS, at_once};
 use std::future::ready;
-use std::sync::Barrier;
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
 use tower::{BoxError, Layer, ServiceExt};
 
 /// Runs something in threads that begin together, and collects what each returns.
@@ -50,19 +52,58 @@ fn b44_named_registry() {
     assert_eq!(states, ought, "they do not share their state");
 }
 
-/// Those of one layer with a key are one for each, also when it is first used by many.
+/// A key that waits in its first look-up until all who look have found nothing.
+#[derive(Clone, Debug)]
+struct Shop {
+    name: &'static str,
+    meet: Arc<Barrier>,
+    met: Arc<AtomicBool>,
+}
+
+impl Shop {
+    fn new(name: &'static str, meet: &Arc<Barrier>) -> Self {
+        Self { name, meet: meet.clone(), met: Arc::default() }
+    }
+}
+
+impl PartialEq for Shop {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Shop {}
+
+impl Hash for Shop {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if !self.met.swap(true, SeqCst) {
+            self.meet.wait();
+        }
+        self.name.hash(state);
+    }
+}
+
+/// The circuits of one layer with a key are one for each, also when a key is first used by many at once.
 #[test]
 fn b44_keyed_circuits() {
-    for round in 0..100 {
+    for round in 0..20 {
         let value = RULELESS.consecutive(Consecutive::new(7));
-        let layer = BreakerLayer::new(value).typed().key(|shop: &&'static str| *shop);
-        let service = layer.layer(failing::<&'static str>());
-        in_threads(8, |n| at_once(service.clone().oneshot(if n == 0 { "ship" } else { "pay" })).is_err());
+        let layer = BreakerLayer::new(value).typed().key(Shop::clone);
+        let service = layer.layer(failing::<Shop>());
+        let alone = Arc::new(Barrier::new(1));
+        // A map that is empty does not ask for the hash.
+        assert!(at_once(service.clone().oneshot(Shop::new("first", &alone))).is_err());
+        let meet = Arc::new(Barrier::new(8));
+        in_threads(8, |n| {
+            let shop = Shop::new(if n == 0 { "ship" } else { "pay" }, &meet);
+            at_once(service.clone().oneshot(shop)).is_err()
+        });
+        let all = layer.handle().all();
         let mut seen: Vec<_> =
-            layer.handle().all().into_iter().map(|(key, handle)| (key, handle.snapshot().failures)).collect();
+            all.iter().map(|(key, handle)| (key.name, handle.snapshot().failures)).collect();
         seen.sort_unstable();
-        assert_eq!(seen, [("pay", 7), ("ship", 1)], "round {round}");
-        let state = |key| layer.handle().get(&key).map(|handle| handle.state());
+        assert_eq!(seen, [("first", 1), ("pay", 7), ("ship", 1)], "round {round}");
+        let state = |name| layer.handle().get(&Shop::new(name, &alone)).map(|handle| handle.state());
         assert_eq!((state("pay"), state("ship")), (Some(State::Open), Some(State::Closed)));
     }
 }

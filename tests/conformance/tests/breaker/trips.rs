@@ -165,9 +165,9 @@ async fn b12_exact_window_edge_is_outside() {
 #[tokio::test(start_paused = true)]
 async fn b13_consecutive_rule() {
     in_every_mode(RULELESS.consecutive(Consecutive::new(5)), async |rig| {
-        rig.play(&[F, F, F, F, S, F, F, F, F]).await;
-        rig.play(&[T; 5]).await;
-        assert_eq!(rig.state(), State::Closed, "throttled calls do not count as consecutive");
+        rig.play(&[F, F, F, F, S, F, F, F]).await;
+        rig.play(&[T, T, T, F, T, T, T]).await;
+        assert_eq!(rig.state(), State::Closed, "throttled calls neither count nor break the row");
         rig.play(&[F]).await;
         assert_eq!((rig.state(), rig.snapshot().cause), (State::Open, Some(Cause::Consecutive)));
         assert_eq!(rig.events(), ["closed > open: failures in a row"]);

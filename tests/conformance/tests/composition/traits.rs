@@ -1,7 +1,7 @@
 //! Row C02: what the layers, services, futures and bodies are, and what they do not ask of the inner service.
 
 use crate::policy::Limit;
-use bartizan_breaker::{BreakerLayer, Handle, KeyedHandle};
+use bartizan_breaker::BreakerLayer;
 use bartizan_core::Refused;
 use bartizan_deadline::DeadlineLayer;
 use bartizan_guard::GuardLayer;
@@ -76,8 +76,9 @@ async fn c02_auto_traits() {
     typed(DeadlineLayer::new(secs(1.0)).typed());
     typed(GuardLayer::new(Limit::new(1)).typed());
 
-    let handles: fn(&(Handle, KeyedHandle<String>, bartizan_deadline::Handle)) = shared;
-    let _ = handles;
+    shared(&BreakerLayer::new(REFERENCE).handle());
+    shared(&BreakerLayer::new(REFERENCE).key(|head| head.uri.host().map(String::from)).handle());
+    shared(&DeadlineLayer::new(secs(1.0)).handle());
 }
 
 /// An inner service that is not `Clone`, `Send`, `Sync` or `'static` will do.
