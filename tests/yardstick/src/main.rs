@@ -28,6 +28,7 @@ use crate::{
     experiment::{Experiment, Kind},
     nano::{n1, n2, n7, n11, n12, n14},
     options::Timing,
+    progress::say,
     report::Outcome,
     sim::{c1, c2},
 };
@@ -110,7 +111,7 @@ fn list() {
             Kind::Timed => "timed",
             Kind::Simulated => "simulated",
         };
-        println!("{id:<4}  {kind:<9}  {title}");
+        say(format_args!("{id:<4}  {kind:<9}  {title}"));
     }
 }
 
@@ -131,9 +132,9 @@ fn inside<T>(work: impl FnOnce() -> T) -> T {
 fn show(id: &str, json: bool, boards: Vec<Board>) -> bool {
     let outcome = Outcome::new(id, boards);
     if json {
-        println!("{}", serde_json::to_string(&outcome).expect("an outcome is plain data"));
+        say(serde_json::to_string(&outcome).expect("an outcome is plain data"));
     } else {
-        outcome.boards.iter().for_each(|board| println!("{}", board.print()));
+        outcome.boards.iter().for_each(|board| say(board.print()));
     }
     outcome.met
 }

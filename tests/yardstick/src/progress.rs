@@ -1,10 +1,20 @@
-//! A progress bar on a terminal, and nothing elsewhere.
+//! What a person at a terminal sees.
+
+use std::{
+    fmt::Display,
+    io::{Write, stdout},
+};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar on the terminal's error stream that counts to `steps`.
+/// A bar on the error stream that counts to `steps`; nothing where that is no terminal.
 pub(crate) fn bar(message: impl Into<String>, steps: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg}  {wide_bar} {pos}/{len} {eta}")
         .expect("the template is well formed");
     ProgressBar::new(steps as u64).with_style(style).with_message(message.into())
+}
+
+/// Prints to the standard output. A reader who has left is no error.
+pub(crate) fn say(text: impl Display) {
+    _ = writeln!(stdout(), "{text}");
 }

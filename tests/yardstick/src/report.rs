@@ -70,7 +70,7 @@ pub(crate) fn run(options: &Options) -> io::Result<bool> {
     for experiment in chosen {
         bar.set_message(experiment.title);
         let outcome = options.run_alone(experiment)?;
-        bar.suspend(|| outcome.boards.iter().for_each(|board| println!("{}", board.print())));
+        bar.suspend(|| outcome.boards.iter().for_each(|board| progress::say(board.print())));
         outcomes.push(outcome);
         bar.inc(1);
     }
@@ -78,10 +78,10 @@ pub(crate) fn run(options: &Options) -> io::Result<bool> {
 
     if let Some(directory) = &options.report {
         write(directory, &outcomes)?;
-        println!("report: {}", directory.join(REPORT).display());
+        progress::say(format_args!("report: {}", directory.join(REPORT).display()));
     }
     let met = outcomes.iter().filter(|outcome| outcome.met).count();
-    println!("{met} of {} experiments meet their targets", outcomes.len());
+    progress::say(format_args!("{met} of {} experiments meet their targets", outcomes.len()));
     Ok(met == outcomes.len())
 }
 
