@@ -105,13 +105,7 @@ impl Circuit {
     #[inline]
     pub(crate) fn admit(&self) -> Result<Pass, Denial> {
         let word = self.word();
-        if word.is_free() { Ok(Pass::new(word.generation())) } else { self.decide_in(word) }
-    }
-
-    /// The time, where it matters how long a call takes.
-    #[inline]
-    pub(crate) fn clock(&self) -> u64 {
-        if self.slow_after.load(Ordering::Relaxed) == NEVER { NEVER } else { self.now() }
+        if word.is_free() { Ok(Pass::of(word)) } else { self.decide_in(word) }
     }
 
     #[cold]
@@ -128,8 +122,8 @@ impl Circuit {
         let now = self.now();
         let (admission, word) = self.decide(now);
         let denial = match admission {
-            Admission::Admitted => return Ok(Pass::new(word.generation())),
-            Admission::Probe(probe) => return Ok(Pass::new(word.generation()).of_probe(probe)),
+            Admission::Admitted => return Ok(Pass::of(word)),
+            Admission::Probe(probe) => return Ok(Pass::of(word).of_probe(probe)),
             Admission::Disabled => return Ok(Pass::UNCOUNTED),
             Admission::ForcedOpen => Denial::FORCED,
             Admission::Open(cause, until) => Denial::open(cause, until.saturating_sub(now)),
@@ -167,7 +161,7 @@ impl Circuit {
     /// Shows a call that has ended to the machine.
     pub(crate) fn record(&self, mut outcome: Outcome, now: u64) {
         let mut machine = self.lock();
-        if outcome.verdict == Verdict::Success && outcome.generation == machine.generation() {
+        if outcome.verdict == Verdict::Success && machine.hears(&outcome) {
             self.successes.fetch_add(1, Ordering::Relaxed);
         }
         outcome.successes = self.successes.load(Ordering::Relaxed);

@@ -36,8 +36,12 @@ pub(crate) struct Cusum {
 struct Share(u16);
 
 impl Share {
+    /// The least distance of two shares.
+    const GRAIN: f32 = 1.0 / u16::MAX as f32;
+
+    /// Neither nothing nor all, of which there are no likelihoods.
     fn new(share: f64) -> Self {
-        Self((share * f64::from(u16::MAX)).round() as u16)
+        Self(((share * f64::from(u16::MAX)).round() as u16).clamp(1, u16::MAX - 2))
     }
 
     fn get(self) -> f32 {
@@ -49,7 +53,7 @@ impl Cusum {
     pub(crate) fn new(rule: &Evidence) -> Self {
         let mut cusum = Self {
             sum: 0.0,
-            threshold: rule.threshold as f32,
+            threshold: (rule.threshold as f32).max(f32::MIN_POSITIVE),
             step_up: 0.0,
             step_down: 0.0,
             shares: [rule.normal, rule.most_normal, rule.outage].map(Share::new),
@@ -109,7 +113,8 @@ impl Cusum {
     fn learn(&mut self, average: f32) {
         let [least, most, outage] = self.shares.map(Share::get);
         let normal = (1.25 * average).clamp(least, most);
-        let outage = if least < most { outage.max(normal + Evidence::LEAST_GAP as f32) } else { outage };
+        let gap = if least < most { Evidence::LEAST_GAP as f32 } else { Share::GRAIN };
+        let outage = outage.max(normal + gap);
         self.average = average;
         self.step_up = (outage / normal).ln();
         self.step_down = ((1.0 - normal) / (1.0 - outage)).ln();
@@ -180,6 +185,24 @@ mod tests {
         assert!((cusum.share() - 2.0 * half).abs() < 1e-6);
         cusum.add(Sign::Good, 0, 0);
         assert!(cusum.is_zero());
+    }
+
+    #[test]
+    fn shares_at_the_edges_and_close_together_still_weigh() {
+        for (normal, outage, threshold, some, enough) in [
+            (1e-9, 0.5, 1000.0, 10, 100),
+            (1e-9, 2e-9, 1.0, 1, 1_000),
+            (0.5, 0.500_001, 1.0, 1_000, 1_000_000),
+            (0.999_999, 0.999_999_9, 1.0, 1_000, 1_000_000),
+            (0.25, 0.75, 1e-300, 1, 10),
+        ] {
+            let mut cusum = Cusum::new(&Evidence::new().shares(normal, outage).threshold(threshold));
+            let calls = (1..=enough).find(|call| cusum.add(Sign::Bad, call * 100 * MS, *call));
+            assert!(calls.is_some_and(|calls| calls >= some), "{normal} {outage}: {calls:?}");
+            assert!((cusum.share() - 1.0).abs() < 1e-6);
+            cusum.add(Sign::Good, 0, 0);
+            assert!(cusum.share() < 1.0 && cusum.step_down.is_finite());
+        }
     }
 
     #[test]

@@ -42,12 +42,11 @@ struct Slot<K> {
 const SEARCH: usize = 64;
 
 impl<K: Eq + Hash + Clone + Debug> Circuits<K> {
-    pub(crate) fn new(value: Breaker, overflow: Arc<Circuit>, cap: usize) -> Self {
+    pub(crate) fn new(value: Breaker, name: Option<Name>, cap: usize) -> Self {
         let table = Table { index: HashMap::new(), slots: Vec::new(), hand: 0 };
-        let name = match overflow.label().and_then(|label| label.name.clone()) {
-            Some(name) => OnceLock::from(name),
-            None => OnceLock::new(),
-        };
+        let label = name.clone().map(|name| Label { name: Some(name), key: None });
+        let overflow = Arc::new(Circuit::new(&value, label));
+        let name = name.map_or_else(OnceLock::new, OnceLock::from);
         Self { table: RwLock::new(table), value: Mutex::new(value), overflow, name, cap }
     }
 
@@ -89,14 +88,28 @@ impl<K: Eq + Hash + Clone + Debug> Circuits<K> {
 }
 
 impl<K> Circuits<K> {
-    fn each(&self, mut visit: impl FnMut(&K, &Arc<Circuit>)) {
+    /// What `take` takes of every key and its circuit. To ask a circuit may make it tell of a change, and who hears of that may
+    /// come back for a circuit: it is not to be done under the lock.
+    fn all<T>(&self, take: impl Fn(&K, &Arc<Circuit>) -> T) -> Vec<T> {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.slots.iter().for_each(|slot| visit(&slot.key, &slot.circuit));
+        table.slots.iter().map(|slot| take(&slot.key, &slot.circuit)).collect()
     }
 
-    pub(crate) fn set_name(&self, name: Name) {
-        self.overflow.set_label(Label { name: Some(name.clone()), key: None });
-        let _ = self.name.set(name);
+    fn circuits(&self) -> Vec<Arc<Circuit>> {
+        self.all(|_, circuit| circuit.clone())
+    }
+
+    pub(crate) fn named(&self) -> Option<&Name> {
+        self.name.get()
+    }
+
+    /// Names the circuits, and says whether they had no name.
+    pub(crate) fn set_name(&self, name: Name) -> bool {
+        let is_first = self.name.set(name.clone()).is_ok();
+        if is_first {
+            self.overflow.set_label(Label { name: Some(name), key: None });
+        }
+        is_first
     }
 }
 
@@ -171,16 +184,14 @@ impl<K> KeyedHandle<K> {
     where
         K: Clone,
     {
-        let mut all = Vec::new();
-        self.0.each(|key, circuit| all.push((key.clone(), Handle(circuit.clone()))));
-        all
+        self.0.all(|key, circuit| (key.clone(), Handle(circuit.clone())))
     }
 
     /// Takes over new settings for every circuit and those to come. Windows, evidence and states stay.
     pub fn update(&self, value: Breaker) {
         *self.0.value.lock().unwrap_or_else(PoisonError::into_inner) = value;
         self.0.overflow.update(&value);
-        self.0.each(|_, circuit| circuit.update(&value));
+        self.0.circuits().iter().for_each(|circuit| circuit.update(&value));
     }
 }
 
@@ -208,28 +219,28 @@ impl<K: Send + Sync> Observed for Circuits<K> {
     /// The worst state of any circuit.
     fn state(&self) -> &'static str {
         let mut worst = self.overflow.state();
-        self.each(|_, circuit| {
+        for circuit in self.circuits() {
             let state = circuit.state();
             let is_worse = match worst {
                 State::Closed | State::Disabled => true,
-                State::HalfOpen => state == State::Open,
+                State::HalfOpen => matches!(state, State::Open | State::ForcedOpen),
                 State::Open | State::ForcedOpen => false,
             };
             if is_worse && state != State::Closed {
                 worst = state;
             }
-        });
+        }
         worst.as_str()
     }
 
     #[allow(clippy::cast_precision_loss, reason = "shown to people")]
     fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
         let (mut keys, mut open, mut refused) = (0u64, 0u64, self.overflow.refused());
-        self.each(|_, circuit| {
+        for circuit in self.circuits() {
             keys += 1;
             open += u64::from(!matches!(circuit.state(), State::Closed | State::Disabled));
             refused += circuit.refused();
-        });
+        }
         for (name, number) in [("keys", keys), ("open", open), ("refused", refused)] {
             show(name, number as f64);
         }

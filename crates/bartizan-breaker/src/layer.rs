@@ -61,15 +61,31 @@ impl<C, M> BreakerLayer<Single, C, M> {
 
     fn keyed<K, F>(self, key: F) -> BreakerLayer<Keyed<K, F, M>, C, M>
     where
-        K: Eq + Hash + Clone + Debug,
+        K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
     {
         let value = self.value;
         let guard = self.guard.map_admit(|Single(circuit)| {
-            let circuits = Arc::new(Circuits::new(value, circuit, DEFAULT_MAX_KEYS));
+            let name = circuit.label().and_then(|label| label.name.clone());
+            // It leaves the registry, where the circuits have its name from here on.
+            drop(circuit);
+            let circuits = circuits(value, name, DEFAULT_MAX_KEYS);
             Keyed { circuits, key, flavour: PhantomData }
         });
         BreakerLayer { guard, value }
     }
+}
+
+/// Creates circuits, and registers them if they have a name.
+fn circuits<K>(value: Breaker, name: Option<Name>, cap: usize) -> Arc<Circuits<K>>
+where
+    K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
+{
+    let circuits = Arc::new(Circuits::new(value, name, cap));
+    if circuits.named().is_some() {
+        let observed: Arc<dyn Observed> = circuits.clone();
+        register(&observed);
+    }
+    circuits
 }
 
 impl<C> BreakerLayer<Single, C, Http> {
@@ -80,7 +96,7 @@ impl<C> BreakerLayer<Single, C, Http> {
     #[must_use]
     pub fn key<K, F>(self, key: F) -> BreakerLayer<Keyed<K, F, Http>, C, Http>
     where
-        K: Eq + Hash + Clone + Debug,
+        K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
         F: Fn(&Head<'_>) -> K,
     {
         self.keyed(key)
@@ -92,7 +108,7 @@ impl<C> BreakerLayer<Single, C, Typed> {
     #[must_use]
     pub fn key<Req, K, F>(self, key: F) -> BreakerLayer<Keyed<K, F, Typed>, C, Typed>
     where
-        K: Eq + Hash + Clone + Debug,
+        K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
         F: Fn(&Req) -> K,
     {
         self.keyed(key)
@@ -107,9 +123,10 @@ where
     #[must_use]
     pub fn named(self, name: impl Into<Name>) -> Self {
         let circuits = &self.guard.admit().circuits;
-        circuits.set_name(name.into());
-        let observed: Arc<dyn Observed> = circuits.clone();
-        register(&observed);
+        if circuits.set_name(name.into()) {
+            let observed: Arc<dyn Observed> = circuits.clone();
+            register(&observed);
+        }
         self
     }
 
@@ -117,10 +134,10 @@ where
     #[must_use]
     pub fn max_keys(self, max_keys: std::num::NonZeroUsize) -> Self {
         let value = self.value;
-        let guard = self.guard.map_admit(|keyed| {
-            let overflow = KeyedHandle(keyed.circuits).overflow().0;
-            let circuits = Arc::new(Circuits::new(value, overflow, max_keys.get()));
-            Keyed { circuits, ..keyed }
+        let guard = self.guard.map_admit(|Keyed { circuits: old, key, flavour }| {
+            let name = old.named().cloned();
+            drop(old);
+            Keyed { circuits: circuits(value, name, max_keys.get()), key, flavour }
         });
         Self { guard, value }
     }

@@ -16,7 +16,9 @@ use std::time::Duration;
 pub(crate) struct Machine {
     phase: Phase,
     mode: Mode,
-    strict_probes: bool,
+    /// One failed probe opens the circuit again, and there is a threshold for slow calls: [`STRICT`] and [`TIMED`] in one byte,
+    /// as a circuit must stay small.
+    switches: u8,
     probes: u16,
     /// The rule of the last trip, whose pauses hold until the circuit has recovered, and why it is open.
     rule: Option<Cause>,
@@ -86,12 +88,15 @@ pub(crate) struct Outcome {
     pub(crate) successes: u64,
 }
 
+const STRICT: u8 = 1;
+const TIMED: u8 = 1 << 1;
+
 impl Machine {
     pub(crate) fn new(value: &Breaker) -> Self {
         let mut machine = Self {
             phase: Phase::Closed,
             mode: value.mode,
-            strict_probes: false,
+            switches: 0,
             probes: 1,
             rule: None,
             cause: None,
@@ -121,7 +126,8 @@ impl Machine {
 
     /// Takes over new settings. What the rules have seen stays, and so does the state.
     pub(crate) fn update(&mut self, value: &Breaker, now: u64) {
-        self.strict_probes = value.strict_probes;
+        let switch = |switch: u8, is: bool| if is { switch } else { 0 };
+        self.switches = switch(STRICT, value.strict_probes) | switch(TIMED, value.slow_after.is_some());
         self.probes = value.probes as u16;
         self.lease = nanos(value.probe_lease);
         self.ramp = nanos(value.ramp);
@@ -161,6 +167,19 @@ impl Machine {
 
     pub(crate) fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Whether the verdict of a call still counts.
+    pub(crate) fn hears(&self, outcome: &Outcome) -> bool {
+        let in_time = match &self.phase {
+            Phase::HalfOpen(probes) => outcome.probe.is_some_and(|probe| probes.has(probe)),
+            _ => true,
+        };
+        in_time && outcome.generation == self.generation
+    }
+
+    pub(crate) fn is_timed(&self) -> bool {
+        self.switches & TIMED != 0
     }
 
     pub(crate) fn mode(&self) -> Mode {
@@ -371,7 +390,7 @@ impl Machine {
     /// Judges a round of probes once all have ended, or at the first bad one where that is asked for.
     fn judge(&mut self, now: u64) -> Option<Change> {
         let Phase::HalfOpen(probes) = &self.phase else { return None };
-        let strict = self.strict_probes && probes.bad + probes.slow > 0;
+        let strict = self.switches & STRICT != 0 && probes.bad + probes.slow > 0;
         if !strict && probes.ended() < self.probes() {
             return None;
         }
@@ -465,7 +484,12 @@ impl Machine {
         if self.mode == mode {
             return None;
         }
-        let change = self.change(|machine| machine.mode = mode);
+        let change = self.change(|machine| {
+            machine.mode = mode;
+            if let Phase::HalfOpen(probes) = &mut machine.phase {
+                probes.recall();
+            }
+        });
         (change.from != change.to).then_some(change)
     }
 

@@ -1,26 +1,30 @@
 use crate::circuit::{Circuit, NEVER};
 use crate::machine::Outcome;
+use crate::word::Word;
 use bartizan_core::{Permit, Verdict};
 use std::fmt;
 use std::sync::Arc;
 
-/// The generation in which a call was admitted and which probe it is, in one word.
+/// The generation in which a call was admitted, which probe it is, and whether it is timed, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pass(u64);
 
 impl Pass {
     /// Probes are numbered below this, which stands for no probe.
-    pub(crate) const PROBES: u16 = u16::MAX;
+    pub(crate) const PROBES: u16 = 0x7fff;
+    const TIMED: u64 = 0x8000;
     /// Of a call that counts nowhere.
-    pub(crate) const UNCOUNTED: Self = Self(u64::MAX);
+    pub(crate) const UNCOUNTED: Self = Self(!Self::TIMED);
 
+    /// The pass of a call that the circuit admits while its word is this.
     #[inline]
-    pub(crate) const fn new(generation: u64) -> Self {
-        Self(generation << 16 | Self::PROBES as u64)
+    pub(crate) fn of(word: Word) -> Self {
+        let timed = if word.is_timed() { Self::TIMED } else { 0 };
+        Self(word.generation() << 16 | timed | u64::from(Self::PROBES))
     }
 
     pub(crate) const fn of_probe(self, probe: u16) -> Self {
-        Self(self.0 & !0xffff | probe as u64)
+        Self(self.0 & !(Self::PROBES as u64) | probe as u64)
     }
 
     #[inline]
@@ -30,8 +34,19 @@ impl Pass {
 
     #[inline]
     pub(crate) fn probe(self) -> Option<u16> {
-        let probe = self.0 as u16;
+        let probe = self.0 as u16 & Self::PROBES;
         (probe != Self::PROBES).then_some(probe)
+    }
+
+    #[inline]
+    const fn is_timed(self) -> bool {
+        self.0 & Self::TIMED != 0
+    }
+
+    /// Neither a probe nor timed: nobody needs to hear of the head of its answer.
+    #[inline]
+    const fn is_plain(self) -> bool {
+        self.0 as u16 == Self::PROBES
     }
 }
 
@@ -48,7 +63,7 @@ const SLOW: u64 = NEVER - 1;
 impl Ticket {
     #[inline]
     pub(crate) fn new(circuit: Arc<Circuit>, pass: Pass) -> Self {
-        let started = circuit.clock();
+        let started = if pass.is_timed() { circuit.now() } else { NEVER };
         Self { circuit, pass, started }
     }
 }
@@ -75,7 +90,7 @@ fn record_aloud(circuit: &Circuit, pass: Pass, slow: bool, verdict: Verdict) {
 impl Permit for Ticket {
     #[inline]
     fn answered(&mut self) {
-        if self.started != NEVER || self.pass.probe().is_some() {
+        if !self.pass.is_plain() {
             self.started = head_came(&self.circuit, self.pass, self.started);
         }
     }

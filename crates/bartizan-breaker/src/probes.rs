@@ -38,6 +38,16 @@ impl Probes {
         }
     }
 
+    /// Whether a probe is under way.
+    pub(crate) fn has(&self, probe: u16) -> bool {
+        self.leases.iter().any(|lease| lease.probe == probe)
+    }
+
+    /// Takes all places back, as those who have them will not be heard any more.
+    pub(crate) fn recall(&mut self) {
+        self.leases.clear();
+    }
+
     /// Takes a probe's place back; false where its lease was over.
     pub(crate) fn give_back(&mut self, probe: u16) -> bool {
         let before = self.leases.len();

@@ -47,6 +47,8 @@ const SECOND: u64 = 1_000_000_000;
 const FLOOR_GAP: u64 = SECOND / Breaker::RAMP_FLOOR as u64;
 /// What a cut leaves of the share.
 const CUT: f64 = 0.6;
+/// What a cut leaves at least: out of nothing, nothing would grow.
+const LEAST: f64 = 0.001;
 /// How much of itself the share grows by in a second after a cut.
 const RATE: f64 = 0.1;
 /// Calls that are watched after a cut, and how many bad ones among them show that it was in vain.
@@ -117,7 +119,7 @@ impl Ramp {
     pub(crate) fn cut(&mut self, now: u64) -> bool {
         let cuts = now >= self.from && !matches!(self.cut, Cut::InVain);
         if cuts {
-            (self.base, self.from) = (CUT * self.share(now), now.saturating_add(SECOND));
+            (self.base, self.from) = ((CUT * self.share(now)).max(LEAST), now.saturating_add(SECOND));
             (self.growth, self.cut) = (Growth::Proportional, Cut::Draining);
         }
         cuts
@@ -158,6 +160,14 @@ mod tests {
         assert!(!ramp.cut(5 * SECOND + 1));
         assert!((ramp.share(6 * SECOND) - 0.3).abs() < 1e-9);
         assert!((ramp.share(7 * SECOND) - 0.3 * 1.105).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_share_that_is_cut_at_once_grows_all_the_same() {
+        let mut ramp = Ramp::new(0, 10 * SECOND);
+        assert!(ramp.cut(0));
+        assert!(ramp.share(71 * SECOND) >= 1.0);
+        assert!(ramp.share(u64::MAX) >= 1.0);
     }
 
     #[test]

@@ -20,6 +20,8 @@ impl Word {
     const FORCED: u64 = 1 << 4;
     const DISABLED: u64 = 1 << 5;
     const SHADOW: u64 = 1 << 6;
+    /// It matters how long a call takes.
+    const TIMED: u64 = 1 << 7;
     const CAUSE: u32 = 8;
     const GENERATION: u32 = 16;
 
@@ -35,6 +37,7 @@ impl Word {
                 | flag(Self::FORCED, state == State::ForcedOpen)
                 | flag(Self::DISABLED, state == State::Disabled)
                 | flag(Self::SHADOW, machine.mode() == Mode::Shadow)
+                | flag(Self::TIMED, machine.is_timed())
                 | cause << Self::CAUSE
                 | machine.generation() << Self::GENERATION,
         )
@@ -74,6 +77,11 @@ impl Word {
     #[inline]
     pub(crate) fn is_shadow(self) -> bool {
         self.0 & Self::SHADOW != 0
+    }
+
+    #[inline]
+    pub(crate) fn is_timed(self) -> bool {
+        self.0 & Self::TIMED != 0
     }
 
     #[inline]

@@ -10,10 +10,12 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, channel::Channel};
 use std::convert::Infallible;
-use std::future::ready;
+use std::future::{pending, ready};
 use std::num::NonZeroUsize;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 
@@ -275,4 +277,139 @@ async fn a_switched_off_breaker_is_not_there() {
         layer.layer(service_fn(fails_below_zero)).oneshot(-1).await.unwrap_err();
     }
     assert_eq!((layer.handle().state(), before), (State::Open, Instant::now()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_a_change_of_mode_makes_void_blocks_nobody() {
+    let layer = BreakerLayer::new(STRICT).typed();
+    let handle = layer.handle();
+    let call = |n| layer.layer(service_fn(fails_below_zero)).oneshot(n);
+    for _ in 0..3 {
+        call(-1).await.unwrap_err();
+    }
+    tokio::time::advance(5 * SECOND).await;
+    let probe = layer.layer(service_fn(|_: i32| pending::<Result<i32, BoxError>>()));
+    let mut probe = Box::pin(probe.oneshot(0));
+    assert!(poll_once(probe.as_mut()).is_none());
+    assert!(is_refused(call(1).await), "one probe at a time");
+    handle.force_open();
+    handle.resume();
+    drop(probe);
+    assert_eq!((handle.state(), call(1).await.unwrap()), (State::HalfOpen, 1));
+    assert_eq!(handle.state(), State::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_whose_lease_is_over_counts_nowhere() {
+    let layer = BreakerLayer::new(STRICT).typed();
+    let handle = layer.handle();
+    let call = |n| layer.layer(service_fn(fails_below_zero)).oneshot(n);
+    for _ in 0..3 {
+        call(-1).await.unwrap_err();
+    }
+    tokio::time::advance(5 * SECOND).await;
+    let sleepy = layer.layer(service_fn(|n: i32| async move {
+        tokio::time::sleep(11 * SECOND).await;
+        fails_below_zero(n).await
+    }));
+    let mut late = Box::pin(sleepy.clone().oneshot(1));
+    assert!(poll_once(late.as_mut()).is_none());
+    tokio::time::advance(10 * SECOND).await;
+    let mut probe = Box::pin(sleepy.oneshot(1));
+    assert!(poll_once(probe.as_mut()).is_none());
+    assert_eq!(late.await.unwrap(), 1);
+    assert_eq!((handle.state(), handle.snapshot().successes), (State::HalfOpen, 0));
+    assert_eq!(probe.await.unwrap(), 1);
+    assert_eq!((handle.state(), handle.snapshot().successes), (State::Closed, 1));
+}
+
+#[test]
+fn circuits_are_registered_once_in_whatever_order_they_are_named() {
+    let four = NonZeroUsize::new(4).unwrap();
+    let states = |name| {
+        let handles = registry::handles();
+        handles.iter().filter(|known| known.name() == name).map(|known| known.state()).collect::<Vec<_>>()
+    };
+    let same: fn(&i32) -> i32 = |n| *n;
+    let layers = [
+        ("named, key", BreakerLayer::new(STRICT).typed().named("named, key").key(same)),
+        ("key, named", BreakerLayer::new(STRICT).typed().key(same).named("key, named")),
+    ];
+    for (name, layer) in layers.map(|(name, layer)| (name, layer.named("too late"))) {
+        assert_eq!(states(name), ["closed"], "{name}");
+        let layer = layer.max_keys(four);
+        assert_eq!(states(name), ["closed"], "{name}");
+        let _ = poll_once(pin!(layer.layer(service_fn(fails_below_zero)).oneshot(7)));
+        layer.handle().get(&7).unwrap().force_open();
+        assert_eq!(states(name), ["forced open"], "{name}");
+    }
+    assert!(states("too late").is_empty());
+}
+
+/// A subscriber that does something at every event.
+struct OnEvent<F>(F);
+
+impl<F: Fn() + 'static> tracing::Subscriber for OnEvent<F> {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0();
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// A subscriber that sends its events through the breaker asks for a new circuit amid a change of another one.
+#[test]
+fn who_hears_of_a_change_may_use_the_breaker() {
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let layer = keyed!(STRICT.open_for(Duration::ZERO)).named("heard");
+        let handle = layer.handle();
+        let next = Arc::new(AtomicUsize::new(100));
+        let call = {
+            let layer = layer.clone();
+            move |n: i32| {
+                let service = layer.layer(service_fn(fails_below_zero));
+                let _ = poll_once(pin!(service.oneshot(n)));
+            }
+        };
+        let heard = next.clone();
+        let on_event = OnEvent({
+            let (call, handle) = (call.clone(), handle.clone());
+            move || {
+                call(next.fetch_add(1, SeqCst) as i32);
+                let _ = handle.get(&1);
+            }
+        });
+        let observed = registry::handles().into_iter().find(|known| known.name() == "heard").unwrap();
+        tracing::subscriber::with_default(on_event, || {
+            let trip = || (0..3).for_each(|_| call(-1));
+            let uses: [&dyn Fn(); 3] =
+                [&|| handle.update(STRICT), &|| _ = observed.state(), &|| observed.numbers(&mut |_, _| {})];
+            for look in uses {
+                handle.get(&1).into_iter().for_each(|circuit| circuit.reset());
+                trip();
+                let before = heard.load(SeqCst);
+                look();
+                assert!(heard.load(SeqCst) > before, "the open circuit turned half-open");
+                handle.update(STRICT.open_for(Duration::ZERO));
+            }
+        });
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(20 * SECOND).expect("neither stuck nor failed");
+}
+
+fn poll_once<F: Future>(future: Pin<&mut F>) -> Option<F::Output> {
+    match future.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(out) => Some(out),
+        Poll::Pending => None,
+    }
 }
