@@ -51,7 +51,7 @@ pub(crate) fn lanes(shared: &Shared) -> Vec<Lane> {
 }
 
 /// A number as a header value, in the one allocation that it takes.
-fn timeout_value(mut number: u64) -> HeaderValue {
+pub(crate) fn timeout_value(mut number: u64) -> HeaderValue {
     let mut digits = [0; 20];
     let mut first = digits.len();
     while first == digits.len() || number > 0 {
