@@ -17,7 +17,7 @@ pub enum Error {
     Refused(Refused),
     /// The request could not be built, and was not sent.
     Invalid {
-        /// What of it: `url`, `query`, `header name`, `value of header x-a`, `json`, `form`.
+        /// What of it: `url`, `query`, `header name`, `value of header x-a`, `headers`, `json`, `form`.
         part: Cow<'static, str>,
         /// What is wrong with it.
         source: BoxError,
@@ -71,9 +71,12 @@ impl fmt::Display for Error {
             Self::Body(_) => f.write_str("the body broke off"),
             Self::TooLarge { max_body } => write!(f, "the body is larger than {max_body} bytes"),
             Self::Malformed(_) => f.write_str("malformed body"),
-            // The query stays out of logs: it may hold a secret.
+            // The query stays out of logs, and so does a user with a password: they may be secret.
             Self::Status { status, uri } => match (uri.scheme_str(), uri.authority()) {
-                (Some(scheme), Some(host)) => write!(f, "{status} from {scheme}://{host}{}", uri.path()),
+                (Some(scheme), Some(authority)) => {
+                    let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+                    write!(f, "{status} from {scheme}://{host}{}", uri.path())
+                }
                 _ => write!(f, "{status} from {}", uri.path()),
             },
         }
@@ -109,7 +112,7 @@ mod tests {
     #[test]
     fn chains_read_once() {
         let refused = Refused::new(const { &Reason::new("breaker", Kind::Unavailable, "open") });
-        let uri = Uri::from_static("http://host/path?token=secret");
+        let uri = Uri::from_static("http://user:secret@host:81/path?token=secret");
         for (error, ought) in [
             (Error::from(refused), "not served: refused by breaker: open"),
             (Error::invalid("url", "empty host"), "invalid url: empty host"),
@@ -117,7 +120,7 @@ mod tests {
             (Error::Body("torn".into()), "the body broke off: torn"),
             (Error::TooLarge { max_body: 7 }, "the body is larger than 7 bytes"),
             (Error::Malformed("expected value".into()), "malformed body: expected value"),
-            (Error::Status { status: StatusCode::NOT_FOUND, uri }, "404 Not Found from http://host/path"),
+            (Error::Status { status: StatusCode::NOT_FOUND, uri }, "404 Not Found from http://host:81/path"),
         ] {
             assert_eq!(chain(&error), ought);
         }

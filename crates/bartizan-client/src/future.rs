@@ -59,7 +59,16 @@ fn elsewhere(sent: &Uri, answered: &Url) -> Option<Uri> {
         && port == answered.port_or_known_default()
         && sent.path_and_query().map(http::uri::PathAndQuery::as_str)
             == Some(&answered[Position::BeforePath..Position::AfterQuery]);
-    if same { None } else { answered[..Position::AfterQuery].parse().ok() }
+    if same || is_written_as(sent, answered) { None } else { answered[..Position::AfterQuery].parse().ok() }
+}
+
+/// Whether reqwest wrote the one as the other: it lowers the case of a host, and takes dots and spaces out of a path.
+#[cold]
+fn is_written_as(sent: &Uri, answered: &Url) -> bool {
+    let from_host = Position::BeforeHost..Position::AfterQuery;
+    Url::parse(&sent.to_string()).is_ok_and(|sent| {
+        sent.scheme() == answered.scheme() && sent[from_host.clone()] == answered[from_host]
+    })
 }
 
 impl fmt::Debug for ReqwestFuture {

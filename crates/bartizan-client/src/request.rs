@@ -55,7 +55,7 @@ impl<S> RequestBuilder<S> {
         self.edit(|draft| {
             let name = name.try_into().map_err(|error| Error::invalid("header name", error.into()))?;
             let value = value.try_into().map_err(|error| invalid_value(&name, error))?;
-            draft.headers.append(name, value);
+            draft.headers.try_append(name, value).map_err(|error| Error::invalid("headers", error))?;
             Ok(())
         })
     }

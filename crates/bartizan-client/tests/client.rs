@@ -118,6 +118,10 @@ async fn what_is_wrong_is_told_by_send_and_precisely() {
         (ok().header("a b", "1"), ("header name", "invalid HTTP header name")),
         (ok().header("x-a", "a\r\nx-evil: 1"), ("value of header x-a", "failed to parse header value")),
         (ok().bearer_auth("a\nb"), ("value of header authorization", "failed to parse header value")),
+        (
+            (0..40_000).fold(ok(), |builder, n| builder.header(format!("x-{n}"), "")),
+            ("headers", "max size reached"),
+        ),
         (ok().query(&1), ("query", "top-level serializer supports only maps and structs")),
         (ok().form(&[1]), ("form", "unsupported pair")),
         (ok().json(&Unserializable), ("json", "not today")),

@@ -224,7 +224,8 @@ async fn redirects_are_followed_as_reqwest_does() {
         .route("/303", post(to(StatusCode::SEE_OTHER)))
         .route("/307", post(to(StatusCode::TEMPORARY_REDIRECT)))
         .route("/end", any(end));
-    let client = Client::new(reqwest_service()).base_url(serve(app).await.parse().unwrap());
+    let base = serve(app).await;
+    let client = Client::new(reqwest_service()).base_url(base.parse().unwrap());
 
     let answer = client.post("303").body("lost").send().await.unwrap();
     assert_eq!((answer.uri().path(), answer.uri().query()), ("/end", Some("x=1")));
@@ -233,6 +234,13 @@ async fn redirects_are_followed_as_reqwest_does() {
     let answer = client.post("307").body(Body::new(Full::new(Bytes::from("kept")))).send().await.unwrap();
     assert_eq!(answer.extensions().get::<Redirected>().unwrap().0, *answer.uri());
     assert_eq!(answer.text().await.unwrap(), r#"POST b"kept""#);
+
+    // A url that is only written otherwise leads nowhere else.
+    let odd =
+        format!("{}/./a/../end?x='", base.replace("http://", "HTTP://")).replace("127.0.0.1", "LOCALHOST");
+    let answer = client.execute(Request::get(odd).body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.extensions().get::<Redirected>(), None);
 
     // What was streamed is gone and cannot be sent again.
     let (upload, body) = channel();

@@ -102,7 +102,9 @@ impl<B, E: 'static> Attempt<Response<B>, E> for HttpAttempt {
 fn may_never_end<B>(response: &Response<B>) -> bool {
     const EVENTS: &[u8] = b"text/event-stream";
     response.status() == StatusCode::SWITCHING_PROTOCOLS
-        || response.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(EVENTS))
+        || response.headers().get(CONTENT_TYPE).is_some_and(|value| {
+            value.as_bytes().get(..EVENTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENTS))
+        })
 }
 
 impl AtEnd for HttpAtEnd {
@@ -147,6 +149,11 @@ mod tests {
         throttled.headers_mut().insert("retry-after", 7.into());
         assert_eq!(judge(false, &throttled), Step::Done(Verdict::Throttled(Some(Duration::from_secs(7)))));
         assert_eq!(judge(false, &status(101)), Step::Done(Verdict::Success));
+        for kind in ["text/event-stream", "Text/Event-Stream;charset=utf-8"] {
+            let mut events = status(200);
+            events.headers_mut().insert(CONTENT_TYPE, kind.parse().expect("a value"));
+            assert_eq!(judge(false, &events), Step::Done(Verdict::Success), "{kind}");
+        }
     }
 
     #[test]
