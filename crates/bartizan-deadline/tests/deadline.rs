@@ -5,18 +5,26 @@ use bartizan_core::{Context, Instant, Kind, Priority, Refused, registry};
 use bartizan_deadline::{Deadline, DeadlineLayer, DeadlineService};
 use bartizan_http::wire::{GRPC_TIMEOUT, REQUEST_ATTEMPT, REQUEST_PRIORITY, REQUEST_TIMEOUT};
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, Request, Response};
-use http_body_util::Full;
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Full};
 use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
 use std::future::{Pending, Ready, pending, ready};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
 use std::time::Duration;
-use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
+use tokio_test::task::spawn;
+use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_test::mock;
 
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 #[derive(Debug, PartialEq)]
 enum Fault {
@@ -29,6 +37,14 @@ impl From<Refused> for Fault {
         Self::Refused(refused)
     }
 }
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl Error for Fault {}
 
 impl From<tower::BoxError> for Fault {
     fn from(_: tower::BoxError) -> Self {
@@ -85,14 +101,14 @@ async fn layering_again_keeps_the_state() {
 async fn it_is_as_ready_as_the_inner_service_and_calls_the_instance_that_is() {
     let layer = DeadlineLayer::new(S).typed();
     let (mock, mut handle) = mock::pair::<u8, u8>();
-    let mut service = task::spawn(layer.layer(mock.map_err(Fault::from)));
+    let mut service = spawn(layer.layer(mock.map_err(Fault::from)));
 
     handle.allow(0);
     assert_pending!(service.enter(|cx, mut service| service.poll_ready(cx)));
     handle.allow(1);
     assert!(service.is_woken());
     assert_ready_ok!(service.enter(|cx, mut service| service.poll_ready(cx)));
-    let mut call = task::spawn(service.call(7));
+    let mut call = spawn(service.call(7));
     assert_pending!(call.poll());
     let (seen, answer) = handle.next_request().await.unwrap();
     answer.send_response(seen * 2);
@@ -103,19 +119,18 @@ async fn it_is_as_ready_as_the_inner_service_and_calls_the_instance_that_is() {
 async fn a_refusal_does_not_spend_readiness() {
     let layer = DeadlineLayer::new(S).typed();
     let (mock, mut handle) = mock::pair::<u8, u8>();
-    let mut service = task::spawn(layer.layer(mock.map_err(Fault::from)));
+    let mut service = spawn(layer.layer(mock.map_err(Fault::from)));
 
     handle.allow(1);
     assert_ready_ok!(service.enter(|cx, mut service| service.poll_ready(cx)));
     let passed = Context::new().with_deadline(Instant::now());
-    let Fault::Refused(refused) = passed.enter(|| assert_ready_err!(task::spawn(service.call(7)).poll()))
-    else {
+    let Fault::Refused(refused) = passed.enter(|| assert_ready_err!(spawn(service.call(7)).poll())) else {
         panic!("the deadline had passed");
     };
     assert_eq!((refused.kind(), refused.reached()), (Kind::DeadlineExceeded, false));
 
     assert_ready_ok!(service.enter(|cx, mut service| service.poll_ready(cx)));
-    let mut call = task::spawn(service.call(8));
+    let mut call = spawn(service.call(8));
     assert_pending!(call.poll());
     assert_eq!(handle.next_request().await.unwrap().0, 8);
 }
@@ -131,7 +146,7 @@ async fn a_dropped_future_drops_the_inner_one() {
     let layer = DeadlineLayer::new(S).typed();
     let handle = layer.handle();
     let mut service = layer.layer(service_fn(inner));
-    let mut call = task::spawn(service.call(held.clone()));
+    let mut call = spawn(service.call(held.clone()));
     assert_pending!(call.poll());
     assert_eq!(Arc::strong_count(&held), 2);
     drop(call);
@@ -163,7 +178,7 @@ fn auto_traits() {
     future(typed.call(request(&[])));
 
     struct NotClone;
-    fn only_debug<T: std::fmt::Debug>(_: &T) {}
+    fn only_debug<T: fmt::Debug>(_: &T) {}
     only_debug(&layer);
     let _: DeadlineService<NotClone> = layer.layer(NotClone);
 }
@@ -221,9 +236,14 @@ async fn outgoing_writes_what_is_left() {
     assert_eq!(headers[REQUEST_ATTEMPT], "2");
     assert_eq!(headers[REQUEST_PRIORITY], "255");
 
-    let headers = sent(&client, request(&[(REQUEST_TIMEOUT, "100"), (REQUEST_PRIORITY, "odd")])).await;
+    let headers = sent(
+        &client,
+        request(&[(REQUEST_TIMEOUT, "100"), (REQUEST_PRIORITY, "odd"), (REQUEST_ATTEMPT, "0")]),
+    )
+    .await;
     assert_eq!(headers[REQUEST_TIMEOUT], "50");
     assert_eq!(headers[REQUEST_PRIORITY], "128");
+    assert!(!headers.contains_key(REQUEST_ATTEMPT), "a first attempt carries none");
     assert_eq!(client.handle().snapshot().malformed, 1);
 
     let endless = DeadlineLayer::new(Duration::MAX).outgoing();
@@ -317,6 +337,54 @@ async fn work_without_hope_is_refused_once_that_is_known() {
         Some("cannot finish in the time left")
     );
     assert_eq!((handle.snapshot().hopeless, handle.snapshot().timed_out), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_successes_teach() {
+    let layer = DeadlineLayer::new(Deadline::new(S).learn(true));
+    let failing = |code: u16, trailers: &'static str| {
+        service_fn(move |_: Request<()>| {
+            let trailers =
+                async move { Some(Ok([(GRPC_STATUS, trailers.parse().unwrap())].into_iter().collect())) };
+            let body = Full::<Bytes>::default().with_trailers(trailers);
+            ready(Ok::<_, Infallible>(Response::builder().status(code).body(body).unwrap()))
+        })
+    };
+    let broken = service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(Broken(false)))));
+    let refuses = service_fn(|()| ready(Err::<(), _>(Fault::Theirs)));
+    let typed = layer.clone().typed().layer(refuses);
+    for _ in 0..2 * Deadline::LEARN_WARM_UP {
+        let failed = layer.layer(failing(500, "0")).oneshot(request(&[])).await.unwrap();
+        failed.into_body().collect().await.unwrap();
+        let grpc = request(&[(CONTENT_TYPE, "application/grpc")]);
+        let failed = layer.layer(failing(200, "14")).oneshot(grpc).await.unwrap();
+        failed.into_body().collect().await.unwrap();
+        let mut failed = Box::pin(layer.layer(broken).oneshot(request(&[])).await.unwrap().into_body());
+        assert!(failed.frame().await.unwrap().is_err() && failed.frame().await.is_none());
+        assert!(typed.clone().oneshot(()).await.is_err());
+    }
+    assert_eq!(layer.handle().learnt(), None);
+    for _ in 0..Deadline::LEARN_WARM_UP {
+        let grpc = request(&[(CONTENT_TYPE, "application/grpc")]);
+        let good = layer.layer(failing(200, "0")).oneshot(grpc).await.unwrap();
+        good.into_body().collect().await.unwrap();
+    }
+    assert!(layer.handle().learnt().is_some());
+}
+
+/// A body that fails, and then ends.
+struct Broken(bool);
+
+impl Body for Broken {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        Poll::Ready((!std::mem::replace(&mut self.0, true)).then_some(Err(Fault::Theirs)))
+    }
 }
 
 #[tokio::test(start_paused = true)]

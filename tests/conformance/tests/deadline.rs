@@ -562,6 +562,22 @@ async fn d17_guard_against_bad_clocks() {
     }
 }
 
+/// A share of late requests that is below the bound is refused to the last one: the others fund it.
+#[tokio::test(start_paused = true)]
+async fn d17_guard_lets_the_ordinary_be_refused() {
+    for mode in Mode::ALL {
+        let layer = DeadlineLayer::new(Deadline::new(2 * S).max_refused_share(0.2));
+        let mut web = layer.layer(Probe::new(|_: Request<()>| ready(answer())));
+        for turn in 0..1_000 {
+            advance(10 * MS).await;
+            let late = turn % 10 == 9;
+            let response = mode.call(&mut web, || get(false, if late { "0" } else { "500" })).await.unwrap();
+            assert_eq!(reason(&response), EXPIRED.filter(|_| late), "{mode:?} {turn}");
+        }
+        assert_eq!(layer.handle().snapshot().withheld, 0);
+    }
+}
+
 #[tokio::test]
 async fn d18_timers_do_not_pile_up() {
     /// Is held once by every timer that would wake the task.
@@ -654,9 +670,11 @@ async fn d21_extreme_limits() {
         assert_eq!((Some(refused.reason()), refused.reached(), tally.calls()), (EXPIRED, false, 0));
 
         let max = Duration::MAX;
-        let mut end_of_time = Instant::now() + (S - Duration::from_nanos(1));
-        for bit in (0..64).rev() {
-            end_of_time = end_of_time.checked_add(Duration::from_secs(1 << bit)).unwrap_or(end_of_time);
+        let mut end_of_time = Instant::now();
+        for bit in (0..128).rev() {
+            let (secs, nanos) = if bit < 64 { (0, 1 << bit) } else { (1 << (bit - 64), 0) };
+            let step = Duration::from_secs(secs) + Duration::from_nanos(nanos);
+            end_of_time = end_of_time.checked_add(step).unwrap_or(end_of_time);
         }
         let far = Context::new().with_deadline(end_of_time);
         let year = 365 * 24 * 3600 * S;
