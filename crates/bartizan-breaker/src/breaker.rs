@@ -143,18 +143,29 @@ impl Breaker {
         self
     }
 
-    /// Sets the longest pause. Default: 60 s.
+    /// Sets the longest pause. Say [`open_for`](Self::open_for) before it, as this is held against it. Default: 60 s.
     ///
     /// # Panics
     ///
-    /// If it is shorter than [`open_for`](Self::open_for).
+    /// If it is shorter than [`open_for`](Self::open_for), which is 5 s where it was not set yet.
     #[must_use]
-    pub const fn max_open_for(mut self, max_open_for: Duration) -> Self {
+    pub const fn max_open_for(self, max_open_for: Duration) -> Self {
+        expect(self.try_max_open_for(max_open_for))
+    }
+
+    /// As [`max_open_for`](Self::max_open_for), for a value from outside.
+    ///
+    /// # Errors
+    ///
+    /// If it is shorter than [`open_for`](Self::open_for), which is 5 s where it was not set yet.
+    pub const fn try_max_open_for(mut self, max_open_for: Duration) -> Result<Self, Invalid> {
         self.pause = match self.pause.try_max(max_open_for) {
             Ok(pause) => pause,
-            Err(_) => panic!("max_open_for must not be shorter than open_for"),
+            Err(_) => {
+                return Err(Invalid::new("max_open_for", "max_open_for must not be shorter than open_for"));
+            }
         };
-        self
+        Ok(self)
     }
 
     /// Sets how many probes are let through at a time and judged together: the circuit closes when fewer than the ratio of

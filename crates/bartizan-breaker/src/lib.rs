@@ -26,6 +26,20 @@
 //! - Every recorded outcome evaluates the rules, also a success: the state depends on what was seen alone.
 //! - An open circuit is ready at once and never polls the service behind it.
 //!
+//! # What it refuses
+//!
+//! A [`Refused`](bartizan_core::Refused) of kind `Unavailable`: 503 in HTTP, code 14 in gRPC. It never reached the service, and its reason is
+//! one of these.
+//!
+//! | reason | when | `retry_after` |
+//! |---|---|---|
+//! | `open: evidence of failure`, `open: failure ratio`, `open: slow ratio`, `open: failures in a row` | that rule has tripped | what is left of the pause |
+//! | `open: probe failed` | the probes have failed | what is left of the pause |
+//! | `open from the start`, `open: forced` | [`start_open`](Breaker::start_open), [`force_open_for`](Handle::force_open_for) | what is left of the pause |
+//! | `forced open` | [`Mode::ForcedOpen`] | unknown |
+//! | `half-open: probing` | all probes are under way | unknown |
+//! | `recovering` | not in the share that the ramp admits | 1 s |
+//!
 //! # What is shared
 //!
 //! Everything: a layer, its clones and all services made by it have one circuit, born in [`BreakerLayer::new`].

@@ -56,6 +56,8 @@
 //! Around a client the breaker is outside and the deadline inside: there a time-out is a failure, which the breaker counts. A
 //! time-out outside of the breaker looks to it like a caller that left.
 //!
+//! The first `layer` of a `ServiceBuilder` and of a tonic server is the outermost; of an axum router or route, it is the last.
+//!
 //! # Features
 //!
 //! | feature | gives | default |

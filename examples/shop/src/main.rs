@@ -18,8 +18,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    log();
-    match open(args) {
+    match log().and_then(|()| open(args)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("shop: {failure}");
@@ -37,8 +36,13 @@ fn open(args: Args) -> Result<(), Failure> {
 }
 
 /// Logs go to standard error, from the level of `SHOP_LOG` on; `warn` when it is unset.
-fn log() {
-    let level = std::env::var("SHOP_LOG").ok().and_then(|level| level.parse().ok());
-    let level = level.unwrap_or(tracing::Level::WARN);
+fn log() -> Result<(), Failure> {
+    let level = match std::env::var("SHOP_LOG").as_deref() {
+        Err(_) | Ok("") => tracing::Level::WARN,
+        Ok(level) => level
+            .parse()
+            .map_err(|_| Failure::new("SHOP_LOG must be one of error, warn, info, debug and trace."))?,
+    };
     tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false).init();
+    Ok(())
 }

@@ -50,6 +50,8 @@ async fn what_is_not_built_yet_is_not_silently_replaced() {
 async fn a_bad_setting_is_a_sentence() {
     let said = refusal(&[], free_base(), &[("SHOP_SESSION_SECONDS", "soon")]).await;
     assert!(said.contains("SHOP_SESSION_SECONDS"), "{said}");
+    let said = refusal(&[], free_base(), &[("SHOP_LOG", "loud")]).await;
+    assert!(said.contains("SHOP_LOG"), "{said}");
     let mut process = program(&["run", "warehouse"], "/nowhere".as_ref(), free_base()).spawn().unwrap();
     assert!(stderr(&mut process).await.contains("warehouse"));
     let mut process = program(&[], "/dev/null/shop".as_ref(), free_base()).spawn().unwrap();

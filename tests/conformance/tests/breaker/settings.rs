@@ -50,6 +50,7 @@ fn b46_bad_configuration() {
     assert_eq!(field(Ratio::new(0.5).try_min_requests(0)), Some("min_requests"));
     assert_eq!(field(Consecutive::try_new(0)), Some("failures"));
     assert_eq!(field(Pause::new().try_max(Duration::from_secs(4))), Some("max"));
+    assert_eq!(field(Breaker::new().try_max_open_for(Duration::from_secs(4))), Some("max_open_for"));
     assert_eq!(field(Pause::new().try_list(&[])), Some("list"));
     assert_eq!(field(Pause::new().try_list(&[Duration::ZERO; Pause::MAX_LIST + 1])), Some("list"));
 }
