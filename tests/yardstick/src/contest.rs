@@ -43,6 +43,8 @@ pub(crate) struct Contest {
     pub(crate) notes: Vec<String>,
 }
 
+/// Rounds without which the figure of threads that should have shared says nothing.
+const LEAST_ROUNDS: usize = 10;
 /// How many rounds of batches one run has.
 const ROUNDS_PER_RUN: usize = 25;
 

@@ -103,7 +103,7 @@ fn undisturbed(samples: &[Sample]) -> bool {
 /// Long beside the two clock reads around a batch, short beside the moments in which a machine changes its mind.
 const BATCH_NANOS: f64 = 200_000.0;
 /// The same for threads that must overlap, beside the time that a barrier takes to let them go.
-const SHARED_BATCH_FACTOR: u64 = 5;
+const SHARED_BATCH_FACTOR: u64 = 3;
 
 /// What a lane costs per call.
 #[derive(Clone, Copy, Debug)]
