@@ -9,9 +9,9 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 use crate::word::Word;
 use crate::{event, nanos};
 use bartizan_core::{Instant, Name, Verdict};
+use std::fmt;
 use std::sync::OnceLock;
 
-#[derive(Debug)]
 pub(crate) struct Circuit {
     word: AtomicU64,
     /// Until when a refusing word refuses. Written before the word.
@@ -29,6 +29,15 @@ pub(crate) struct Circuit {
 pub(crate) struct Label {
     pub(crate) name: Option<Name>,
     pub(crate) key: Option<Box<str>>,
+}
+
+impl fmt::Debug for Circuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Circuit")
+            .field("name", &self.name())
+            .field("word", &self.word())
+            .finish_non_exhaustive()
+    }
 }
 
 /// No time at all, and for a slow threshold: never.
@@ -56,6 +65,10 @@ impl Circuit {
 
     pub(crate) fn label(&self) -> Option<&Label> {
         self.label.get().map(|label| &**label)
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.label()?.name.as_ref().map(Name::as_str)
     }
 
     pub(crate) fn now(&self) -> u64 {

@@ -2,7 +2,6 @@ use crate::breaker::{Breaker, Mode};
 use crate::circuit::Circuit;
 use crate::state::{Cause, State};
 use crate::window::Counts;
-use bartizan_core::Name;
 use bartizan_core::registry::Observed;
 use std::error::Error;
 use std::fmt;
@@ -10,8 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Watches and steers one circuit. Cheap to clone; reading it turns an open circuit half-open when its pause is over.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Handle(pub(crate) Arc<Circuit>);
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("name", &self.name()).field("snapshot", &self.snapshot()).finish()
+    }
+}
 
 /// Plain numbers of one circuit at one instant.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,10 +86,10 @@ impl fmt::Display for ImpossibleChange {
 impl Error for ImpossibleChange {}
 
 impl Handle {
-    /// The name given with [`BreakerLayer::named`](crate::BreakerLayer::named), empty without one.
+    /// The name given with [`BreakerLayer::named`](crate::BreakerLayer::named).
     #[must_use]
-    pub fn name(&self) -> &str {
-        self.0.label().and_then(|label| label.name.as_ref()).map(Name::as_str).unwrap_or_default()
+    pub fn name(&self) -> Option<&str> {
+        self.0.name()
     }
 
     /// Where the circuit is now.
@@ -193,7 +198,7 @@ impl Observed for Circuit {
     }
 
     fn name(&self) -> &str {
-        self.label().and_then(|label| label.name.as_ref()).map(Name::as_str).unwrap_or_default()
+        Self::name(self).unwrap_or_default()
     }
 
     fn state(&self) -> &'static str {

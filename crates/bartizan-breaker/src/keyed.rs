@@ -166,10 +166,10 @@ impl<K: Eq + Hash + Clone + Debug> KeyedHandle<K> {
 }
 
 impl<K> KeyedHandle<K> {
-    /// The name given with [`BreakerLayer::named`](crate::BreakerLayer::named), empty without one.
+    /// The name given with [`BreakerLayer::named`](crate::BreakerLayer::named).
     #[must_use]
-    pub fn name(&self) -> &str {
-        self.0.name.get().map_or("", Name::as_str)
+    pub fn name(&self) -> Option<&str> {
+        self.0.named().map(Name::as_str)
     }
 
     /// The circuit that serves the keys which find no room.

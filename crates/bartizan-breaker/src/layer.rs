@@ -89,7 +89,8 @@ where
 }
 
 impl<C> BreakerLayer<Single, C, Http> {
-    /// Gives each key a circuit of its own: one per host, route or tenant, say.
+    /// Gives each key a circuit of its own: one per host, route or tenant, say. The key owns what it keeps of the request, as
+    /// in `|head| head.uri.path().to_owned()`.
     ///
     /// At most [`DEFAULT_MAX_KEYS`] keys have one. Beyond, a new key takes the place of one that is closed, idle and longest
     /// unused; where there is none, an open circuit is not forgotten for it, and all further keys share one more circuit.

@@ -6,6 +6,10 @@ use std::error::Error;
 /// Judges requests in up to three stages; this is the first, which sees the request.
 ///
 /// It runs once for every admitted request, outside all locks. A panic inside it hurts that request alone.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot judge a request of type `{Req}`",
+    note = "the HTTP flavour of a layer judges `http::Request<B>` for any `B`; for other requests take `.typed()`"
+)]
 pub trait Classify<Req>: Clone + Send + Sync + 'static {
     /// What is kept of the request until its answer comes.
     type Attempt: Send + 'static;
@@ -15,6 +19,10 @@ pub trait Classify<Req>: Clone + Send + Sync + 'static {
 }
 
 /// The second stage of a [`Classify`]: it sees the head of the answer, or the error.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot judge an answer of type `{Res}` with errors of type `{Err}`",
+    note = "the HTTP flavour of a layer judges `http::Response<B>` for any `B`; for other answers take `.typed()`"
+)]
 pub trait Attempt<Res, Err>: Send + 'static {
     /// What finds the verdict at the end of the body. [`Infallible`] where the head always decides, as the
     /// typed flavour of a layer asks; the HTTP flavour asks for `bartizan_http::AtEnd`.

@@ -9,11 +9,11 @@ use crate::watch::Learning;
 use crate::{Deadline, events};
 use bartizan_core::registry::{self, Observed};
 use bartizan_core::{Instant, Refused};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// What all services of one layer share.
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) counts: Counts,
@@ -21,6 +21,13 @@ pub(crate) struct Shared {
     name: OnceLock<bartizan_core::Name>,
     estimate: Mutex<Estimate>,
     share: Mutex<Share>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = self.counts.snapshot();
+        f.debug_struct("Shared").field("name", &self.name()).field("counts", &counts).finish_non_exhaustive()
+    }
 }
 
 impl Shared {
@@ -163,6 +170,8 @@ impl Observed for Shared {
             show(name, count as f64);
         }
         show("total_seconds", self.settings.total().duration().as_secs_f64());
-        show("learnt_seconds", self.learnt().unwrap_or_default().as_secs_f64());
+        if let Some(learnt) = self.learnt() {
+            show("learnt_seconds", learnt.as_secs_f64());
+        }
     }
 }
