@@ -90,7 +90,7 @@ impl Contest {
             figures: &figures,
             counts: &counts,
             prices,
-            least_rounds: rounds / 10,
+            least_rounds: LEAST_ROUNDS,
         }
         .board(self.title);
         board.notes.append(&mut self.notes);
