@@ -34,15 +34,24 @@ struct Stage {
 type Turn = oneshot::Sender<StatusCode>;
 
 impl Stage {
-    async fn new(breaker: Breaker) -> Self {
+    /// Probes have an hour, so that no lease that ends makes up for a place that is not given back.
+    async fn new() -> Self {
+        Self::with_lease(HOUR).await
+    }
+
+    async fn with_lease(lease: Duration) -> Self {
         let (sender, requests) = mpsc::unbounded_channel();
         let handler = move || {
             let (turn, told) = oneshot::channel();
             sender.send(turn).unwrap();
             async { told.await.expect("played") }
         };
-        let breaker =
-            breaker.without_evidence().consecutive(Consecutive::new(2)).open_for(HOUR).ramp(Duration::ZERO);
+        let breaker = Breaker::new()
+            .without_evidence()
+            .consecutive(Consecutive::new(2))
+            .open_for(HOUR)
+            .probe_lease(lease)
+            .ramp(Duration::ZERO);
         let (layer, gauge) = (BreakerLayer::new(breaker), Gauge::new(usize::MAX));
         let handle = layer.handle();
         let layers = ServiceBuilder::new().layer(layer).layer(gauge.layer());
@@ -110,7 +119,7 @@ impl Stage {
 
 #[tokio::test]
 async fn a_probe_whose_caller_leaves_gives_its_place_to_another() {
-    let mut stage = Stage::new(Breaker::new()).await;
+    let mut stage = Stage::new().await;
     stage.trip().await;
     let (answer, turn) = stage.begin().await;
     stage.refuses("half-open: probing").await;
@@ -122,7 +131,7 @@ async fn a_probe_whose_caller_leaves_gives_its_place_to_another() {
 
 #[tokio::test]
 async fn a_probe_that_hangs_is_followed_by_another_and_counts_no_more() {
-    let mut stage = Stage::new(Breaker::new().probe_lease(Duration::from_millis(50))).await;
+    let mut stage = Stage::with_lease(Duration::from_millis(50)).await;
     stage.trip().await;
     let (hung, turn) = stage.begin().await;
     // More than one more, where this machine is slower than the lease.
@@ -141,7 +150,7 @@ async fn a_probe_that_hangs_is_followed_by_another_and_counts_no_more() {
 
 #[tokio::test]
 async fn a_probe_that_panics_opens_again() {
-    let mut stage = Stage::new(Breaker::new()).await;
+    let mut stage = Stage::new().await;
     stage.trip().await;
     let (answer, turn) = stage.begin().await;
     drop(turn);
@@ -153,7 +162,7 @@ async fn a_probe_that_panics_opens_again() {
 
 #[tokio::test]
 async fn a_probe_that_fails_opens_again() {
-    let mut stage = Stage::new(Breaker::new()).await;
+    let mut stage = Stage::new().await;
     stage.trip().await;
     stage.end(StatusCode::INTERNAL_SERVER_ERROR).await;
     stage.refuses("open: probe failed").await;
@@ -163,7 +172,7 @@ async fn a_probe_that_fails_opens_again() {
 
 #[tokio::test]
 async fn handlers_that_panic_open_the_circuit_and_give_back() {
-    let mut stage = Stage::new(Breaker::new()).await;
+    let mut stage = Stage::new().await;
     for _ in 0..2 {
         let (answer, turn) = stage.begin().await;
         drop(turn);
@@ -178,7 +187,7 @@ async fn handlers_that_panic_open_the_circuit_and_give_back() {
 
 #[tokio::test]
 async fn a_late_verdict_changes_nothing() {
-    let mut stage = Stage::new(Breaker::new()).await;
+    let mut stage = Stage::new().await;
     // Three that were let through while the circuit was closed.
     let (first, late_success) = stage.begin().await;
     let (second, late_failure) = stage.begin().await;
@@ -211,7 +220,7 @@ async fn a_late_verdict_changes_nothing() {
 
 #[tokio::test]
 async fn a_verdict_from_before_a_reset_changes_nothing() {
-    let mut stage = Stage::new(Breaker::new()).await;
+    let mut stage = Stage::new().await;
     let mut late = Vec::new();
     for _ in 0..5 {
         late.push(stage.begin().await);
@@ -227,7 +236,7 @@ async fn a_verdict_from_before_a_reset_changes_nothing() {
 
 #[tokio::test]
 async fn callers_that_leave_are_no_failures() {
-    let mut stage = Stage::new(Breaker::new()).await;
+    let mut stage = Stage::new().await;
     for _ in 0..5 {
         let (answer, turn) = stage.begin().await;
         answer.abort();
@@ -241,8 +250,12 @@ async fn callers_that_leave_are_no_failures() {
 #[tokio::test]
 async fn a_circuit_finds_its_own_way_back() {
     let pause = Duration::from_millis(20);
-    let breaker =
-        Breaker::new().without_evidence().consecutive(Consecutive::new(2)).open_for(pause).ramp(pause);
+    let breaker = Breaker::new()
+        .without_evidence()
+        .consecutive(Consecutive::new(2))
+        .open_for(pause)
+        .probe_lease(HOUR)
+        .ramp(pause);
     let (layer, player) = (BreakerLayer::new(breaker), Player::new());
     let handle = layer.handle();
     let url = serve(Router::new().route("/", get(player)).layer(layer)).await;
@@ -277,7 +290,7 @@ async fn a_probe_on_a_channel_that_is_dropped_in_mid_stream_gives_its_place_back
         let echo = EchoServer::new(stack::echo::Player);
         tonic::transport::Server::builder().add_service(echo).serve_with_incoming(incoming)
     });
-    let layer = BreakerLayer::new(Breaker::new());
+    let layer = BreakerLayer::new(Breaker::new().probe_lease(HOUR));
     let handle = layer.handle();
     let mut client = EchoClient::new(layer.layer(bare.await));
     handle.force_open_for(HOUR);
