@@ -50,6 +50,7 @@ mod circuit;
 mod denial;
 mod event;
 mod evidence;
+mod extra;
 mod handle;
 mod keyed;
 mod layer;

@@ -1,14 +1,16 @@
 //! The state machine of one circuit: no clock, no lock, no atomics. Time is nanoseconds since the circuit was born.
 
+mod steer;
+
 use crate::breaker::{Breaker, Mode};
 use crate::evidence::{Cusum, Sign};
+use crate::extra::Extra;
+use crate::nanos;
 use crate::pause::{Pause, Steps};
 use crate::probes::Probes;
 use crate::ramp::Ramp;
-use crate::rule::{Consecutive, Ratio};
 use crate::state::{Cause, Change, State};
-use crate::window::{Counts, Sliding};
-use crate::{ImpossibleChange, nanos};
+use crate::window::Counts;
 use bartizan_core::Verdict;
 use std::time::Duration;
 
@@ -49,18 +51,6 @@ enum Phase {
     Recovering(Box<Ramp>),
     Open { until: u64 },
     HalfOpen(Box<Probes>),
-}
-
-/// What only some breakers have.
-#[derive(Debug, Default)]
-struct Extra {
-    failure_ratio: Option<(Ratio, Sliding)>,
-    slow_ratio: Option<(Ratio, Sliding)>,
-    consecutive: Option<Consecutive>,
-    row: u32,
-    /// The breaker's own pause where it is a list, and the evidence rule's.
-    pause: Option<Pause>,
-    evidence_pause: Option<Pause>,
 }
 
 /// What the machine says to a request.
@@ -138,30 +128,10 @@ impl Machine {
             }
             None => Cusum::new(&rule),
         });
-        let old = self.extra.take().map(|extra| *extra).unwrap_or_default();
-        let sliding = |ratio: Option<Ratio>, old: Option<(Ratio, Sliding)>| {
-            ratio.map(|ratio| match old {
-                Some((_, mut seen)) => (ratio, seen.resized(ratio.window, now)),
-                None => (ratio, Sliding::new(ratio.window)),
-            })
-        };
-        self.pause = (0, 0);
+        self.extra = Extra::new(value, self.extra.take().map(|extra| *extra), now).map(Box::new);
         self.jitter = value.pause.jitter as f32;
-        let mut list = None;
-        match value.pause.steps {
-            Steps::Doubling { min, max } => self.pause = (nanos(min), nanos(max)),
-            Steps::List { .. } => list = Some(value.pause),
-        }
-        let extra = Extra {
-            failure_ratio: sliding(value.failure_ratio, old.failure_ratio),
-            slow_ratio: sliding(value.slow_ratio, old.slow_ratio),
-            consecutive: value.consecutive,
-            row: old.row,
-            pause: list,
-            evidence_pause: value.evidence.and_then(|rule| rule.pause),
-        };
-        if extra.is_used() {
-            self.extra = Some(Box::new(extra));
+        if let Steps::Doubling { min, max } = value.pause.steps {
+            self.pause = (nanos(min), nanos(max));
         }
     }
 
@@ -309,7 +279,7 @@ impl Machine {
         }
         match self.phase {
             Phase::HalfOpen(_) => self.judge(now),
-            Phase::Closed | Phase::Recovering(_) => self.weigh(&outcome, bad, now),
+            Phase::Closed | Phase::Recovering(_) => self.weigh(&outcome, now),
             Phase::Open { .. } => None,
         }
     }
@@ -321,31 +291,21 @@ impl Machine {
     }
 
     /// Shows a call to every rule, and trips on those that fire; the one with the longest pause names the cause.
-    fn weigh(&mut self, outcome: &Outcome, bad: bool, now: u64) -> Option<Change> {
-        let failed = outcome.verdict == Verdict::Failure;
+    fn weigh(&mut self, outcome: &Outcome, now: u64) -> Option<Change> {
         let sign = match outcome.verdict {
             Verdict::Failure => Sign::Bad,
             Verdict::Success if !outcome.slow => Sign::Good,
             _ => Sign::Doubtful,
         };
         let calls = outcome.successes + self.failures + self.throttled;
-        let mut fired = [None; 4];
-        if let Some(cusum) = &mut self.cusum {
-            fired[0] = cusum.add(sign, now, calls).then_some(Cause::Evidence);
-        }
+        let evidence = self.cusum.as_mut().is_some_and(|cusum| cusum.add(sign, now, calls));
+        let mut fired = [None; 3];
         if let Some(extra) = &mut self.extra {
-            fired[1] = reached(&mut extra.failure_ratio, now, bad).then_some(Cause::FailureRatio);
-            fired[2] = reached(&mut extra.slow_ratio, now, outcome.slow).then_some(Cause::SlowRatio);
-            extra.row = match outcome.verdict {
-                Verdict::Success => 0,
-                _ => extra.row.saturating_add(u32::from(failed)),
-            };
-            let row = extra.consecutive.is_some_and(|rule| failed && extra.row >= rule.failures);
-            fired[3] = row.then_some(Cause::Consecutive);
+            fired = extra.fired(outcome.verdict, outcome.slow, now);
         }
+        let fired = evidence.then_some(Cause::Evidence).into_iter().chain(fired.into_iter().flatten());
         let level = self.next_level();
-        let longest =
-            fired.into_iter().flatten().rev().max_by_key(|cause| self.pause_of(*cause).at(level.into(), 0.5));
+        let longest = fired.rev().max_by_key(|cause| self.pause_of(*cause).at(level.into(), 0.5));
         if longest.is_none() {
             self.watch_recovery(sign, now);
         }
@@ -394,11 +354,10 @@ impl Machine {
         if !strict && probes.ended() < self.probes() {
             return None;
         }
-        let extra = self.extra.as_deref();
-        let limit = |rule: Option<&(Ratio, Sliding)>| rule.map_or(0.5, |(ratio, _)| ratio.ratio);
-        let share = |count: u32| f64::from(count) / f64::from(probes.ended().max(1));
-        let bad = share(probes.bad) >= limit(extra.and_then(|extra| extra.failure_ratio.as_ref()));
-        let slow = share(probes.slow) >= limit(extra.and_then(|extra| extra.slow_ratio.as_ref()));
+        let ratios = self.extra.as_deref().map_or([None; 2], Extra::ratios);
+        let [bad, slow] = [(probes.bad, ratios[0]), (probes.slow, ratios[1])].map(|(count, ratio)| {
+            f64::from(count) / f64::from(probes.ended().max(1)) >= ratio.unwrap_or(0.5)
+        });
         if !(strict || bad || slow) {
             return Some(self.change(|machine| machine.close(now)));
         }
@@ -427,15 +386,7 @@ impl Machine {
         let (min, max) = self.pause;
         let steps = Steps::Doubling { min: Duration::from_nanos(min), max: Duration::from_nanos(max) };
         let own = Pause { steps, jitter: f64::from(self.jitter) };
-        let Some(extra) = self.extra.as_deref() else { return own };
-        let of_rule = match cause {
-            Cause::Evidence => extra.evidence_pause,
-            Cause::FailureRatio => extra.failure_ratio.as_ref().and_then(|(rule, _)| rule.pause),
-            Cause::SlowRatio => extra.slow_ratio.as_ref().and_then(|(rule, _)| rule.pause),
-            Cause::Consecutive => extra.consecutive.and_then(|rule| rule.pause),
-            Cause::Start | Cause::Probe | Cause::Forced => None,
-        };
-        of_rule.or(extra.pause).unwrap_or(own)
+        self.extra.as_deref().and_then(|extra| extra.pause_of(cause)).unwrap_or(own)
     }
 
     fn close(&mut self, now: u64) {
@@ -459,10 +410,7 @@ impl Machine {
             cusum.clear();
         }
         if let Some(extra) = &mut self.extra {
-            extra.row = 0;
-            for (_, seen) in extra.failure_ratio.iter_mut().chain(&mut extra.slow_ratio) {
-                seen.clear();
-            }
+            extra.clear();
         }
     }
 
@@ -478,53 +426,6 @@ impl Machine {
             _ => None,
         };
         Change { from, to, cause, pause: None, generation: self.generation }
-    }
-
-    pub(crate) fn set_mode(&mut self, mode: Mode) -> Option<Change> {
-        if self.mode == mode {
-            return None;
-        }
-        let change = self.change(|machine| {
-            machine.mode = mode;
-            if let Phase::HalfOpen(probes) = &mut machine.phase {
-                probes.recall();
-            }
-        });
-        (change.from != change.to).then_some(change)
-    }
-
-    /// Opens the circuit for a while, whatever it has seen; afterwards it probes.
-    pub(crate) fn force_open_for(&mut self, pause: Duration, now: u64) -> Option<Change> {
-        let change = self.change(|machine| {
-            if machine.mode != Mode::Shadow {
-                machine.mode = Mode::Normal;
-            }
-            (machine.rule, machine.cause) = (None, Some(Cause::Forced));
-            machine.phase = Phase::Open { until: now.saturating_add(nanos(pause)) };
-        });
-        (change.from != change.to).then(|| change.pausing(self.refusing_until(), now))
-    }
-
-    /// Turns an open circuit half-open before its time.
-    pub(crate) fn half_open(&mut self) -> Result<Option<Change>, ImpossibleChange> {
-        match self.state() {
-            State::HalfOpen => Ok(None),
-            State::Open => Ok(Some(self.change(|machine| machine.phase = Phase::HalfOpen(Box::default())))),
-            from => Err(ImpossibleChange { from, to: State::HalfOpen }),
-        }
-    }
-
-    /// Closes the circuit and forgets all that was seen, escalation included.
-    pub(crate) fn reset(&mut self) -> Option<Change> {
-        let change = self.change(|machine| {
-            if machine.mode == Mode::ForcedOpen {
-                machine.mode = Mode::Normal;
-            }
-            machine.forget();
-            machine.recovered();
-            machine.cause = None;
-        });
-        (change.from != change.to).then_some(change)
     }
 
     /// The evidence as a share of its threshold; zero where the rule is off.
@@ -543,23 +444,7 @@ impl Machine {
 
     /// What the windows of the failure and the slow ratio hold, each with whether that is enough for a verdict.
     pub(crate) fn windows(&mut self, now: u64) -> [Option<(Counts, bool)>; 2] {
-        let Some(extra) = &mut self.extra else { return [None; 2] };
-        [&mut extra.failure_ratio, &mut extra.slow_ratio].map(|rule| {
-            rule.as_mut().map(|(ratio, seen)| {
-                let counts = seen.counts(now);
-                (counts, counts.requests >= u64::from(ratio.min_requests))
-            })
-        })
-    }
-}
-
-impl Extra {
-    fn has_rules(&self) -> bool {
-        self.failure_ratio.is_some() || self.slow_ratio.is_some() || self.consecutive.is_some()
-    }
-
-    fn is_used(&self) -> bool {
-        self.has_rules() || self.pause.is_some() || self.evidence_pause.is_some()
+        self.extra.as_deref_mut().map_or([None; 2], |extra| extra.windows(now))
     }
 }
 
@@ -576,12 +461,4 @@ impl Change {
 )]
 fn dice(seed: Option<u64>) -> fastrand::Rng {
     seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed)
-}
-
-/// Adds a call to the window of a rule, and says whether the rule fires.
-fn reached(rule: &mut Option<(Ratio, Sliding)>, now: u64, bad: bool) -> bool {
-    let Some((rule, seen)) = rule else { return false };
-    seen.add(now, bad);
-    let counts = seen.counts(now);
-    counts.requests >= u64::from(rule.min_requests) && counts.ratio().is_some_and(|ratio| ratio >= rule.ratio)
 }
