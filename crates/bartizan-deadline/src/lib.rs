@@ -49,6 +49,9 @@
 //! is an error of the body in HTTP, and trailers with code 4 in gRPC. `text/event-stream`, upgrades and layers marked
 //! [`stream`](Deadline::stream) have bodies that are exempt from the total, and from the ambient deadline, but not from the idle time-out.
 //!
+//! A body is ended when it is next polled after its deadline: one that nobody polls, as behind a client that has stopped reading, stays until
+//! then. A reader that lets the deadline pass is cut off like a body that was late, which a breaker outside takes for a failure.
+//!
 //! # Cancel safety
 //!
 //! Dropping the future or the body drops the inner one and the timer. Nothing else is held.
