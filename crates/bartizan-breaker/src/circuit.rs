@@ -12,16 +12,18 @@ use bartizan_core::{Instant, Name, Verdict};
 use std::fmt;
 use std::sync::OnceLock;
 
+/// What every call writes stands first, beside the counts of the `Arc`; what every call reads, last, in another cache line.
+#[repr(C)]
 pub(crate) struct Circuit {
-    word: AtomicU64,
-    /// Until when a refusing word refuses. Written before the word.
-    until: AtomicU64,
     successes: AtomicU64,
     refused: AtomicU64,
-    slow_after: AtomicU64,
-    born: Instant,
-    machine: Mutex<Machine>,
     label: OnceLock<Box<Label>>,
+    machine: Mutex<Machine>,
+    born: Instant,
+    slow_after: AtomicU64,
+    /// Until when a refusing word refuses. Written before the word.
+    until: AtomicU64,
+    word: AtomicU64,
 }
 
 /// What the user calls it.
