@@ -67,12 +67,26 @@ impl ErrorsFail {
     pub fn judge<E: 'static>(error: &E) -> Verdict {
         judge_error(error)
     }
+
+    /// Finds the refusal that an error of any type is, by the rule of this classifier.
+    #[cold]
+    #[must_use]
+    pub fn refusal<E: 'static>(error: &E) -> Option<&Refused> {
+        find_refused(error)
+    }
 }
 
 #[cold]
 fn judge_error(error: &dyn Any) -> Verdict {
+    match find_refused(error) {
+        Some(refused) if !refused.is_verdict() => Verdict::Ignored,
+        _ => Verdict::Failure,
+    }
+}
+
+fn find_refused(error: &dyn Any) -> Option<&Refused> {
     type Shared = Box<dyn Error + Send + Sync>;
-    let refused = if let Some(refused) = error.downcast_ref::<Refused>() {
+    if let Some(refused) = error.downcast_ref::<Refused>() {
         Some(refused)
     } else if let Some(boxed) = error.downcast_ref::<Shared>() {
         find_cause::<Refused>(&**boxed)
@@ -80,10 +94,6 @@ fn judge_error(error: &dyn Any) -> Verdict {
         find_cause::<Refused>(&**boxed)
     } else {
         None
-    };
-    match refused {
-        Some(refused) if !refused.reached() => Verdict::Ignored,
-        _ => Verdict::Failure,
     }
 }
 
@@ -94,6 +104,7 @@ mod tests {
 
     const BEFORE: Reason = Reason::new("test", Kind::Unavailable, "no");
     const AFTER: Reason = BEFORE.reached();
+    const LATE: Reason = AFTER.by_caller();
 
     fn judge<E: 'static>(error: &E) -> Verdict {
         match ErrorsFail.classify(Err::<&(), _>(error)) {
@@ -107,7 +118,8 @@ mod tests {
         let (refused, reached) = (Refused::new(&BEFORE), Refused::new(&AFTER));
         let boxed = |refused: &Refused| Box::<dyn Error + Send + Sync>::from(refused.clone());
         let io: std::io::Error = std::io::Error::other(refused.clone());
-        let table: [(Verdict, Verdict); 6] = [
+        let table: [(Verdict, Verdict); 7] = [
+            (judge(&boxed(&Refused::new(&LATE))), Verdict::Ignored),
             (judge(&"plain"), Verdict::Failure),
             (judge(&refused), Verdict::Ignored),
             (judge(&reached), Verdict::Failure),

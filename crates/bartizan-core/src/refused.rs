@@ -33,19 +33,27 @@ pub struct Reason {
     text: &'static str,
     kind: Kind,
     reached: bool,
+    by_caller: bool,
 }
 
 impl Reason {
     /// Creates the reason of a refusal by `layer` before the inner service was called.
     #[must_use]
     pub const fn new(layer: &'static str, kind: Kind, text: &'static str) -> Self {
-        Self { layer, text, kind, reached: false }
+        Self { layer, text, kind, reached: false, by_caller: false }
     }
 
     /// Says that the inner service was called before the layer refused.
     #[must_use]
     pub const fn reached(mut self) -> Self {
         self.reached = true;
+        self
+    }
+
+    /// Says that the caller brought it on itself, by reading too slowly, say.
+    #[must_use]
+    pub const fn by_caller(mut self) -> Self {
+        self.by_caller = true;
         self
     }
 }
@@ -158,11 +166,17 @@ impl Refused {
         (self.retry_after != UNKNOWN).then_some(Duration::from_nanos(self.retry_after))
     }
 
-    /// Whether the request had reached the inner service: then it may have had its effect, and counts as a
-    /// failure. A refusal that did not reach is no verdict on the service, and is ignored by every layer outside.
+    /// Whether the request had reached the inner service: then it may have had its effect.
     #[must_use]
     pub const fn reached(&self) -> bool {
         self.reason.reached
+    }
+
+    /// Whether it is a verdict on the inner service, and counts as its failure. A refusal that did not reach the service, or that
+    /// the caller brought on itself, is none, and is ignored by every layer outside.
+    #[must_use]
+    pub const fn is_verdict(&self) -> bool {
+        self.reason.reached && !self.reason.by_caller
     }
 }
 

@@ -125,29 +125,37 @@ impl Bounds {
         }
     }
 
-    /// Hears of a frame; says whether it comes too late. The first is never late, so that a short body costs no clock read.
+    /// Hears of a frame; says why it comes too late, if it does. The first is never late, so that a short body costs no clock read.
     #[inline]
-    fn late<B: Body>(&mut self, frame: &Frame<B::Data>, body: &B) -> bool {
+    fn late<B: Body>(&mut self, frame: &Frame<B::Data>, body: &B) -> Option<Reason> {
+        let waited = self.marks.has(Marks::WAITING);
         self.marks.0 &= !Marks::WAITING;
         if let Some(trailers) = frame.trailers_ref() {
             if !self.marks.has(Marks::GRPC) || grpc_status(trailers) == Some(0) {
                 self.learn();
             }
-            return false;
+            return None;
         }
         if body.is_end_stream() {
             self.ended();
-            return false;
+            return None;
         }
         let begun = self.marks.has(Marks::BEGUN);
         self.marks.0 |= Marks::BEGUN;
-        begun && self.context.and_then(|context| context.deadline()).is_some_and(|at| Instant::now() > at)
+        let deadline = self.context.and_then(|context| context.deadline()).filter(|_| begun)?;
+        (Instant::now() > deadline).then(|| Self::passed(waited))
+    }
+
+    /// Who let the deadline pass: the service for which the reader waited, or the reader.
+    const fn passed(waited: bool) -> Reason {
+        if waited { Reason::Total } else { Reason::Late }
     }
 
     /// Ready with the reason once the body has to end.
     fn poll_due(&mut self, timer: Pin<&mut Timer>, cx: &mut task::Context<'_>) -> Poll<Reason> {
         let deadline = self.context.and_then(|context| context.deadline());
-        let idle = match (self.marks.has(Marks::WAITING), self.idle) {
+        let waited = self.marks.has(Marks::WAITING);
+        let idle = match (waited, self.idle) {
             (_, Span::ENDLESS) => None,
             (true, _) => timer.at(),
             (false, idle) => idle.after(Instant::now()),
@@ -155,7 +163,8 @@ impl Bounds {
         self.marks.0 |= Marks::WAITING;
         let (at, reason) = match (deadline, idle) {
             (Some(deadline), Some(idle)) if idle < deadline => (idle, Reason::Idle),
-            (Some(deadline), _) => (deadline, Reason::Total),
+            // A deadline that has passed when the reader comes is due at once.
+            (Some(deadline), _) => (deadline, Self::passed(waited)),
             (None, Some(idle)) => (idle, Reason::Idle),
             (None, None) => return Poll::Pending,
         };
@@ -185,10 +194,10 @@ where
         };
         let reason = match bounds.enter(|| body.as_mut().poll_frame(cx)) {
             Poll::Ready(Some(Ok(frame))) => {
-                if !bounds.late(&frame, &*body) {
+                let Some(reason) = bounds.late(&frame, &*body) else {
                     return Poll::Ready(Some(Ok(frame)));
-                }
-                Reason::Total
+                };
+                reason
             }
             Poll::Ready(Some(Err(error))) => {
                 bounds.learning = Span::ENDLESS;

@@ -37,6 +37,7 @@ impl Counts {
             timed_out_head: reason(Reason::Head),
             timed_out_idle: reason(Reason::Idle),
             timed_out_upload: reason(Reason::Upload),
+            read_late: reason(Reason::Late),
             withheld: self.withheld.load(Relaxed),
             malformed: self.malformed.load(Relaxed),
             abandoned: self.abandoned.load(Relaxed),
@@ -65,6 +66,8 @@ pub struct Snapshot {
     pub timed_out_idle: u64,
     /// Ended, as the request body stood still.
     pub timed_out_upload: u64,
+    /// Ended, as the reader asked for the rest of the response body after the deadline.
+    pub read_late: u64,
     /// Served, as [`max_refused_share`](crate::Deadline::max_refused_share) did not let them be refused.
     pub withheld: u64,
     /// Headers that could not be read, and were taken as absent.

@@ -43,6 +43,7 @@
 //! | `deadline passed` | before the head, or within the body | yes |
 //! | `no head in time` | [`head_timeout`](Deadline::head_timeout) | yes |
 //! | `body stood still` | [`idle_timeout`](Deadline::idle_timeout), response | yes |
+//! | `read too late` | the rest of the body was there, and was asked for after the deadline: no verdict on the service | yes |
 //! | `upload stood still` | [`idle_timeout`](Deadline::idle_timeout), request, with [`uploads`](DeadlineLayer::uploads) | yes |
 //!
 //! An answer that is ready when the deadline comes wins. The timer is set only once the inner service was found pending. Within a body the end
@@ -50,7 +51,7 @@
 //! [`stream`](Deadline::stream) have bodies that are exempt from the total, and from the ambient deadline, but not from the idle time-out.
 //!
 //! A body is ended when it is next polled after its deadline: one that nobody polls, as behind a client that has stopped reading, stays until
-//! then. A reader that lets the deadline pass is cut off like a body that was late, which a breaker outside takes for a failure.
+//! then. A reader that lets the deadline pass is cut off, and not the service's failure.
 //!
 //! # Cancel safety
 //!

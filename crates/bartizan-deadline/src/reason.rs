@@ -17,11 +17,13 @@ pub(crate) enum Reason {
     Idle,
     /// The request body stood still.
     Upload,
+    /// The reader of the body let the deadline pass before it asked for a frame that was there.
+    Late,
 }
 
 impl Reason {
     /// How many there are.
-    pub(crate) const COUNT: usize = Self::Upload as usize + 1;
+    pub(crate) const COUNT: usize = Self::Late as usize + 1;
 
     pub(crate) const fn text(self) -> &'static str {
         match self {
@@ -32,6 +34,7 @@ impl Reason {
             Self::Head => "no head in time",
             Self::Idle => "body stood still",
             Self::Upload => "upload stood still",
+            Self::Late => "read too late",
         }
     }
 
@@ -43,7 +46,11 @@ impl Reason {
     /// The reason as a refusal tells it.
     const fn told(self) -> bartizan_core::Reason {
         let told = bartizan_core::Reason::new("deadline", Kind::DeadlineExceeded, self.text());
-        if self.reached() { told.reached() } else { told }
+        match self {
+            Self::Late => told.reached().by_caller(),
+            _ if self.reached() => told.reached(),
+            _ => told,
+        }
     }
 
     /// The refusal for this reason, without a name.
@@ -57,6 +64,7 @@ impl Reason {
             Reason::Head.told(),
             Reason::Idle.told(),
             Reason::Upload.told(),
+            Reason::Late.told(),
         ];
         Refused::new(&TOLD[self as usize])
     }

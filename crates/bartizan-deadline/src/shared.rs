@@ -163,6 +163,7 @@ impl Observed for Shared {
             ("timed_out_head", counted.timed_out_head),
             ("timed_out_idle", counted.timed_out_idle),
             ("timed_out_upload", counted.timed_out_upload),
+            ("read_late", counted.read_late),
             ("withheld", counted.withheld),
             ("malformed", counted.malformed),
             ("abandoned", counted.abandoned),

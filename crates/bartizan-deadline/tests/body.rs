@@ -121,6 +121,28 @@ async fn a_slow_reader_does_not_outlive_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_reads_too_late_is_told_from_a_service_that_takes_too_long() {
+    for (pauses, reads_at, ought) in [
+        ([0, 0, 0], 4, ("read too late", false)),
+        ([0, 60, 0], 4, ("read too late", false)),
+        ([0, 60, 0], 0, ("deadline passed", true)),
+        ([0, 1, 60], 1, ("deadline passed", true)),
+    ] {
+        let mut body = Box::pin(answered(3 * S, "text/plain", Vec::from(pauses).leak()).await);
+        assert!(body.frame().await.unwrap().is_ok());
+        sleep(reads_at * S).await;
+        let error = loop {
+            if let Err(error) = body.frame().await.unwrap() {
+                break error;
+            }
+        };
+        let refused = find_cause::<Refused>(&*error).unwrap();
+        assert_eq!((refused.reason(), refused.is_verdict()), ought, "{pauses:?} {reads_at}");
+        assert!(refused.reached());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_is_yielded_however_late() {
     let mut body = Box::pin(answered(3 * S, "text/plain", &[0, 0]).await);
     sleep(60 * S).await;

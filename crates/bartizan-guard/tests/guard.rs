@@ -31,6 +31,8 @@ struct Book {
 
 struct Guest(Arc<Book>);
 
+const TOOK_LONG: Reason = Reason::new("test", Kind::DeadlineExceeded, "took too long").reached();
+const READ_LATE: Reason = TOOK_LONG.by_caller();
 const SHUT: Reason = Reason::new("porter", Kind::Unavailable, "shut");
 
 impl<Req> Admit<Req> for Porter {
@@ -230,6 +232,8 @@ async fn a_permit_is_held_to_the_end_of_the_body_which_decides() {
     for (request, frames, ought) in [
         (Request::new(()), (|| vec![data(), data()]) as fn() -> Frames, Verdict::Success),
         (Request::new(()), || vec![data(), Err("torn".into())], Verdict::Failure),
+        (Request::new(()), || vec![data(), Err(Refused::new(&READ_LATE).into())], Verdict::Success),
+        (Request::new(()), || vec![data(), Err(Refused::new(&TOOK_LONG).into())], Verdict::Failure),
         (grpc(), || vec![data(), trailers(0)], Verdict::Success),
         (grpc(), || vec![data(), trailers(14)], Verdict::Failure),
         (grpc(), || vec![data()], Verdict::Failure),

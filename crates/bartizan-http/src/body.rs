@@ -1,5 +1,5 @@
 use crate::classify::{AtEnd, End};
-use bartizan_core::{Permit, Verdict};
+use bartizan_core::{ErrorsFail, Permit, Verdict};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -91,7 +91,16 @@ impl<P: Permit, E: AtEnd> Drop for OnPanic<'_, P, E> {
     }
 }
 
-impl<B: Body<Data = Bytes>, P: Permit, E: AtEnd> Body for GuardedBody<B, P, E> {
+/// A body that a layer inside has cut off for what its reader did has not failed.
+#[cold]
+fn end_by<E: 'static>(error: &E) -> End<'static> {
+    match ErrorsFail::refusal(error) {
+        Some(refused) if !refused.is_verdict() => End::Dropped,
+        _ => End::Error,
+    }
+}
+
+impl<B: Body<Data = Bytes, Error: 'static>, P: Permit, E: AtEnd> Body for GuardedBody<B, P, E> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -111,7 +120,7 @@ impl<B: Body<Data = Bytes>, P: Permit, E: AtEnd> Body for GuardedBody<B, P, E> {
         let frame = ready!(polled);
         match &frame {
             None => this.held.finish(End::Eof),
-            Some(Err(_)) => this.held.finish(End::Error),
+            Some(Err(error)) => this.held.finish(end_by(error)),
             Some(Ok(frame)) => match frame.trailers_ref() {
                 Some(trailers) => this.held.finish(End::Trailers(trailers)),
                 None if body.is_end_stream() => this.held.finish(End::Eof),

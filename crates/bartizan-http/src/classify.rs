@@ -36,9 +36,9 @@ impl AtEnd for Infallible {
 /// |---|---|
 /// | an error of the inner service, a 5xx | failure |
 /// | 429 | throttled, with `Retry-After` as its pause |
-/// | a response with a [`Refused`] in its extensions that did not reach the service | ignored |
+/// | a response with a [`Refused`] in its extensions that is [no verdict](Refused::is_verdict) | ignored |
 /// | any other status, and the body ends or is dropped | success |
-/// | any other status, and the body fails | failure |
+/// | any other status, and the body fails | failure; if by a [`Refused`] that is no verdict, as if dropped |
 /// | gRPC | by `grpc-status`, see [`grpc_verdict`]; dropped before the trailers: ignored |
 ///
 /// A gRPC call is told by the `content-type` of its request. Upgrades and `text/event-stream` are judged by their head, as
@@ -76,7 +76,7 @@ impl<B, E: 'static> Attempt<Response<B>, E> for HttpAttempt {
             Ok(response) => response,
             Err(error) => return Step::Done(ErrorsFail::judge(error)),
         };
-        if response.extensions().get::<Refused>().is_some_and(|refused| !refused.reached()) {
+        if response.extensions().get::<Refused>().is_some_and(|refused| !refused.is_verdict()) {
             return Step::Done(Verdict::Ignored);
         }
         let status = response.status();
