@@ -95,7 +95,7 @@ impl Circuit {
         self.refusing_in(word)
     }
 
-    #[cold]
+    #[inline]
     fn refusing_in(&self, word: Word) -> Option<Denial> {
         if word.is_shadow() || !word.is_refusing() {
             return None;
