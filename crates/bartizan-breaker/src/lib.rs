@@ -18,7 +18,8 @@
 //! # What it promises
 //!
 //! - A good call on a closed circuit takes no lock, reads no clock and allocates nothing, unless a rule is asked for that needs it (a
-//!   window takes a lock, a slow-call threshold two clock readings).
+//!   window and a row of failures take a lock, a slow-call threshold two clock readings). While there is evidence of failure, and while
+//!   traffic comes back after an outage, a call takes the lock and reads the clock; it still allocates nothing.
 //! - A verdict counts only in the generation that admitted the call; a late one changes nothing.
 //! - A probe that is dropped gives its place back at once, one that hangs when its lease is over. A panic of the service is a
 //!   failure, and goes on.

@@ -62,8 +62,7 @@ impl Evidence {
     }
 
     /// Fits the rule to one endpoint of many, where a call can go elsewhere: what is normal is learnt within 5–25 % over
-    /// 4096 calls, an outage is
-    /// 40 % or more, and 12 nats trip. Replaces the shares and the threshold.
+    /// 4096 calls, an outage is 40 % or more, and 12 nats trip. Replaces the shares and the threshold.
     #[must_use]
     pub const fn endpoint(mut self) -> Self {
         (self.normal, self.most_normal, self.outage) = (0.05, 0.25, 0.4);
