@@ -64,6 +64,8 @@
 //! |---|---|---|
 //! | `breaker` | `BreakerLayer`, [`breaker`] | on |
 //! | `deadline` | `DeadlineLayer`, [`deadline`] | on |
+//! | `console` | `console`: every named layer as JSON and as a stream | off |
+//! | `fault` | `FaultLayer`, `fault` | off |
 //! | `client` | `Client` and `ReqwestService`, `client` | off |
 //! | `hyper` | `client::HyperService` | off |
 //!
@@ -76,9 +78,13 @@
 pub use bartizan_breaker as breaker;
 #[cfg(feature = "client")]
 pub use bartizan_client as client;
+#[cfg(feature = "console")]
+pub use bartizan_console as console;
 pub use bartizan_core as core;
 #[cfg(feature = "deadline")]
 pub use bartizan_deadline as deadline;
+#[cfg(feature = "fault")]
+pub use bartizan_fault as fault;
 pub use bartizan_http as http;
 
 #[cfg(feature = "breaker")]
