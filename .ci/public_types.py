@@ -19,6 +19,7 @@ ANYWHERE = {
 """Single types that may, and why."""
 
 ADAPTERS = {
+    "bartizan-console": {"axum"},
     "bartizan-client": {"reqwest", "hyper", "hyper_util", "serde", "serde_core", "serde_json"},
 }
 """Crates that exist to adapt another one, and whose types they therefore name."""

@@ -3,6 +3,7 @@ use crate::circuit::Circuit;
 use crate::state::{Cause, State};
 use crate::window::Counts;
 use bartizan_core::registry::Observed;
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -203,6 +204,17 @@ impl Observed for Circuit {
 
     fn state(&self) -> &'static str {
         Self::state(self).as_str()
+    }
+
+    /// Why it refuses, or would.
+    fn note(&self) -> Option<Cow<'static, str>> {
+        let snapshot = self.snapshot();
+        let cause = match snapshot.state {
+            State::Open | State::HalfOpen => snapshot.cause?.as_str(),
+            State::Closed | State::ForcedOpen | State::Disabled => return None,
+        };
+        let in_shadow = || format!("{cause}; in shadow, nothing is refused").into();
+        Some(if snapshot.mode == Mode::Shadow { in_shadow() } else { cause.into() })
     }
 
     #[allow(clippy::cast_precision_loss, reason = "shown to people")]

@@ -2,6 +2,7 @@
 //!
 //! It holds them weakly: a handle leaves when the last layer, service and handle of its state is dropped.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -15,6 +16,11 @@ pub trait Observed: Debug + Send + Sync {
 
     /// The state in one word, from a closed set of the layer.
     fn state(&self) -> &'static str;
+
+    /// Says in a few words, for people, why the state is what it is. `None`, the default, where there is nothing to add.
+    fn note(&self) -> Option<Cow<'static, str>> {
+        None
+    }
 
     /// Shows every number of the layer's snapshot under its name, from a closed set of the layer.
     fn numbers(&self, show: &mut dyn FnMut(&'static str, f64));
