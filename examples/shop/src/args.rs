@@ -1,8 +1,14 @@
 use crate::parts::config::Name;
+#[cfg(feature = "stage")]
+use crate::stage::check::CheckArgs;
+#[cfg(feature = "stage")]
+use crate::stage::command::FaultCommand;
+#[cfg(feature = "stage")]
+use crate::stage::load::LoadArgs;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
-/// A whole shop on loopback: gateway, user, product, order, payment.
+/// A whole shop on loopback: gateway, user, product, order, payment, mail.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Args {
@@ -23,5 +29,20 @@ pub enum Command {
     /// Opens the shop: every service in one process (the default)
     Up,
     /// Runs one service alone
-    Run { service: Name },
+    Run {
+        service: Name,
+        /// Which of its replicas, where it has several
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        replica: u16,
+    },
+    /// Sets, lists and clears what is done to the shop on purpose
+    #[cfg(feature = "stage")]
+    #[command(subcommand)]
+    Fault(FaultCommand),
+    /// Sends customers to a gateway, and says how they fared
+    #[cfg(feature = "stage")]
+    Load(LoadArgs),
+    /// Checks that money and stock are where they must be; exit code 1 when they are not
+    #[cfg(feature = "stage")]
+    Check(CheckArgs),
 }

@@ -1,14 +1,17 @@
-//! One service on its own thread, runtime and socket.
+//! One instance of a service on its own thread, runtime and socket.
 
-use crate::parts::config::{Config, Name};
+use crate::parts::config::{Config, Instance, Name};
 use crate::parts::failure::Failure;
-use crate::parts::serve::{Limits, serve};
+use crate::parts::serve::{Limits, Stop, serve};
 use crate::services;
 use axum::Router;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
-use tokio::runtime;
+use tokio::runtime::{self, Handle};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
@@ -18,133 +21,229 @@ const WORKERS: usize = 2;
 /// How long the requests under way have when a service is stopped.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// What a service is before it runs: its name and its socket.
+/// What an instance is before it runs: its name and its socket.
+#[derive(Debug)]
 pub struct Bound {
-    pub name: Name,
+    pub instance: Instance,
     pub listener: TcpListener,
     pub address: SocketAddr,
 }
 
-/// Takes the port of a service.
+/// Takes the port of an instance.
 ///
 /// # Errors
 ///
 /// When somebody else has it.
-pub fn bind(config: &Config, name: Name) -> Result<Bound, Failure> {
-    let port = name.offset().map_or(0, |offset| config.port_base + offset);
-    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        Ok(Bound { name, listener, address })
-    });
-    bound.map_err(|why| {
+pub fn bind(config: &Config, instance: Instance) -> Result<Bound, Failure> {
+    let port = config.port(instance);
+    bind_again(instance, (Ipv4Addr::LOCALHOST, port).into()).map_err(|why| {
         Failure::new(match why.kind() {
-            std::io::ErrorKind::AddrInUse => {
+            io::ErrorKind::AddrInUse => {
                 format!(
-                    "port {port} of {name} is taken: stop what listens there, or choose another --port-base."
+                    "port {port} of {instance} is taken: stop what listens there, or choose another --port-base."
                 )
             }
-            _ => format!("port {port} of {name} cannot be opened: {why}."),
+            _ => format!("port {port} of {instance} cannot be opened: {why}."),
         })
     })
 }
 
-/// A service that runs.
-pub struct Running {
-    pub name: Name,
-    pub address: SocketAddr,
-    stop: watch::Sender<bool>,
-    ended: oneshot::Receiver<()>,
+/// Takes an address.
+///
+/// # Errors
+///
+/// When somebody else has it.
+pub fn bind_again(instance: Instance, address: SocketAddr) -> io::Result<Bound> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok(Bound { instance, listener, address })
 }
 
-/// The services of this process, and where they listen.
-pub type Neighbours = Vec<(Name, SocketAddr)>;
+/// Makes the routes of an instance, on its own runtime.
+pub type Build = Box<dyn FnOnce(Config, watch::Receiver<Stop>) -> Building + Send>;
 
-/// Starts a service and returns when it can be asked.
+/// The routes of an instance, in the making.
+pub type Building = Pin<Box<dyn Future<Output = Result<Router, Failure>> + Send>>;
+
+/// The routes of a service that knows nothing of the stage.
+pub fn service(name: Name) -> Build {
+    Box::new(move |config, _| {
+        Box::pin(async move {
+            match name {
+                Name::Gateway => services::gateway::start(&config),
+                Name::User => services::user::start(&config).await,
+                Name::Product => services::product::start(&config).await,
+                Name::Order => services::order::start(&config).await,
+                Name::Payment => services::payment::start(&config).await,
+                Name::Mail => services::mail::start(&config).await,
+                Name::Bank => services::bank::start(&config).await,
+                Name::Ops => Err(Failure::new("ops belongs to the stage, and is no service.")),
+            }
+        })
+    })
+}
+
+/// An instance that runs. Dropped, it is told to drain, and nobody waits for it.
+#[derive(Debug)]
+pub struct Running {
+    pub instance: Instance,
+    pub address: SocketAddr,
+    stop: watch::Sender<Stop>,
+    kill: watch::Sender<bool>,
+    ended: oneshot::Receiver<()>,
+    runtime: Handle,
+}
+
+/// Starts an instance and returns when it can be asked.
 ///
 /// # Errors
 ///
 /// When it cannot start.
-pub async fn start(bound: Bound, config: &Config, neighbours: Neighbours) -> Result<Running, Failure> {
-    let Bound { name, listener, address } = bound;
-    let (stop, stopped) = watch::channel(false);
+pub async fn start(bound: Bound, config: &Config, build: Build) -> Result<Running, Failure> {
+    let Bound { instance, listener, address } = bound;
+    let ((stop, stopped), (kill, killed)) = (watch::channel(Stop::Not), watch::channel(false));
     let (ready, readied) = oneshot::channel();
     let (ending, ended) = oneshot::channel();
-    let config = config.clone();
+    let config = config.of(instance);
     let service = move || {
         let _ending = ending;
         let mut runtime = runtime::Builder::new_multi_thread();
-        let runtime = match runtime.worker_threads(WORKERS).thread_name(name.as_str()).enable_all().build() {
+        let runtime = runtime.worker_threads(WORKERS).thread_name(instance.to_string()).enable_all().build();
+        let runtime = match runtime {
             Ok(runtime) => runtime,
-            Err(why) => return drop(ready.send(Err(Failure::new(format!("{name} has no runtime: {why}."))))),
+            Err(why) => {
+                return drop(ready.send(Err(Failure::new(format!("{instance} has no runtime: {why}.")))));
+            }
         };
-        runtime.block_on(async {
+        let killed = runtime.block_on(async {
             let opened = async {
-                let routes = routes(name, &config, &neighbours).await?;
+                let routes = build(config, stopped.clone()).await?;
                 let listener = tokio::net::TcpListener::from_std(listener);
-                Ok((routes, listener.map_err(|why| Failure::new(format!("{name} cannot listen: {why}.")))?))
+                Ok((
+                    routes,
+                    listener.map_err(|why| Failure::new(format!("{instance} cannot listen: {why}.")))?,
+                ))
             };
             match opened.await {
                 Ok((routes, listener)) => {
-                    let _ = ready.send(Ok(()));
-                    run(listener, routes, stopped).await;
+                    let _ = ready.send(Ok(Handle::current()));
+                    run(listener, routes, stopped, killed).await
                 }
-                Err(failure) => drop(ready.send(Err(failure))),
+                Err(failure) => {
+                    let _ = ready.send(Err(failure));
+                    false
+                }
             }
         });
-        runtime.shutdown_timeout(Duration::from_secs(1));
+        if killed {
+            // Whatever is under way ends where it is.
+            runtime.shutdown_background();
+        } else {
+            runtime.shutdown_timeout(Duration::from_secs(1));
+        }
     };
-    let spawned = thread::Builder::new().name(name.to_string()).spawn(service);
-    spawned.map_err(|why| Failure::new(format!("{name} has no thread: {why}.")))?;
-    readied.await.unwrap_or_else(|_| Err(Failure::new(format!("{name} fell over while it started."))))?;
-    Ok(Running { name, address, stop, ended })
+    let spawned = thread::Builder::new().name(instance.to_string()).spawn(service);
+    spawned.map_err(|why| Failure::new(format!("{instance} has no thread: {why}.")))?;
+    let fell = |_| Err(Failure::new(format!("{instance} fell over while it started.")));
+    let runtime = readied.await.unwrap_or_else(fell)?;
+    Ok(Running { instance, address, stop, kill, ended, runtime })
 }
 
-async fn run(listener: tokio::net::TcpListener, routes: Router, mut stopped: watch::Receiver<bool>) {
+/// Serves until it is stopped and drained, or killed; true when it was killed.
+async fn run(
+    listener: tokio::net::TcpListener,
+    routes: Router,
+    mut stopped: watch::Receiver<Stop>,
+    mut killed: watch::Receiver<bool>,
+) -> bool {
     let stop = stopped.clone();
     let drained = async {
-        let _ = stopped.wait_for(|stop| *stop).await;
+        let _ = stopped.wait_for(|stop| *stop != Stop::Not).await;
         tokio::time::sleep(DRAIN).await;
     };
-    tokio::select! {
-        () = serve(listener, routes, Limits::default(), stop) => {}
-        () = drained => {}
-    }
-}
-
-async fn routes(name: Name, config: &Config, neighbours: &Neighbours) -> Result<Router, Failure> {
-    match name {
-        Name::Gateway => services::gateway::start(config),
-        Name::User => services::user::start(config).await,
-        Name::Product => services::product::start(config).await,
-        Name::Order => services::order::start(config).await,
-        Name::Payment => {
-            let here = neighbours.iter().find(|(name, _)| *name == Name::Bank);
-            let bank =
-                here.map(|(_, address)| format!("http://{address}")).or_else(|| config.bank_url.clone());
-            let bank = bank.ok_or_else(|| Failure::new("payment has no bank: set BANK_URL."))?;
-            services::payment::start(config, &bank).await
+    let killed = async {
+        // Without its sender nobody can kill it any more.
+        if killed.wait_for(|kill| *kill).await.is_err() {
+            std::future::pending::<()>().await;
         }
-        Name::Bank => services::bank::start(config).await,
-        #[cfg(feature = "stage")]
-        Name::Ops => crate::stage::ops::start(config, neighbours.clone()),
-        #[cfg(not(feature = "stage"))]
-        Name::Ops => Err(Failure::new("this shop was built without its stage, and has no ops.")),
+    };
+    tokio::select! {
+        () = serve(listener, routes, Limits::default(), stop) => false,
+        () = drained => false,
+        () = killed => true,
     }
 }
 
 impl Running {
     /// Lets the requests under way finish, and ends.
     pub async fn drain(self) {
-        let _ = self.stop.send(true);
+        self.end(Stop::Now).await;
+    }
+
+    /// Leaves the field to who listens on the same socket, and ends when everybody has gone over.
+    pub async fn hand_over(self) {
+        self.end(Stop::Handover).await;
+    }
+
+    async fn end(self, how: Stop) {
+        let _ = self.stop.send(how);
         if timeout(DRAIN + Duration::from_secs(2), self.ended).await.is_err() {
-            tracing::warn!(service = self.name.as_str(), "did not end in time");
+            tracing::warn!(instance = %self.instance, "did not end in time");
         }
     }
 
-    /// Returns when the service has ended without being told to.
-    pub async fn ended(&mut self) -> Name {
+    /// Ends it at once: its listener, its connections and everything that it was doing.
+    pub async fn kill(self) {
+        let _ = self.kill.send(true);
+        if timeout(DRAIN, self.ended).await.is_err() {
+            tracing::warn!(instance = %self.instance, "did not end in time");
+        }
+    }
+
+    /// Holds all of its threads until the pause is dropped. Connections are still taken by the system, and nobody
+    /// says anything on them, as when a process is stopped.
+    pub fn pause(&self) -> Pause {
+        let gate = Arc::new(Gate::default());
+        for _ in 0..WORKERS {
+            let gate = gate.clone();
+            self.runtime.spawn(async move { gate.wait() });
+        }
+        Pause(gate)
+    }
+
+    /// Returns when the instance has ended without being told to.
+    pub async fn ended(&mut self) -> Instance {
         let _ = (&mut self.ended).await;
-        self.name
+        self.instance
+    }
+}
+
+/// An instance that is held, until this is dropped.
+#[derive(Debug)]
+pub struct Pause(Arc<Gate>);
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}
+
+/// Closed at first.
+#[derive(Debug, Default)]
+struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn wait(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.opened.wait_while(open, |open| !*open));
+    }
+
+    fn open(&self) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.opened.notify_all();
     }
 }

@@ -1,6 +1,7 @@
 //! A shop of five services that stands on Bartizan's layers. `shop` opens it; `README.md` says what it is.
 
 mod args;
+mod claim;
 mod contracts;
 mod host;
 mod parts;
@@ -30,8 +31,17 @@ fn main() -> ExitCode {
 fn open(args: Args) -> Result<(), Failure> {
     let config = Config::new(args.data_dir, args.port_base)?;
     match args.command.unwrap_or(Command::Up) {
+        #[cfg(feature = "stage")]
+        Command::Up => stage::up(&config),
+        #[cfg(not(feature = "stage"))]
         Command::Up => up::up(&config),
-        Command::Run { service } => up::run(&config, service),
+        Command::Run { service, replica } => up::run(&config, service.replica(replica)?),
+        #[cfg(feature = "stage")]
+        Command::Fault(command) => stage::command::run(&config, command),
+        #[cfg(feature = "stage")]
+        Command::Load(args) => stage::load::run(&config, &args),
+        #[cfg(feature = "stage")]
+        Command::Check(args) => stage::check::run(&config, &args),
     }
 }
 

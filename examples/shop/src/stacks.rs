@@ -3,11 +3,15 @@
 //! A deadline of who is served goes along with each call that is made for it, and only ever gets shorter.
 
 use crate::contracts::payment::payments_client::PaymentsClient;
+use crate::parts::config::{Config, Name};
 use crate::parts::failure::Failure;
+use crate::parts::faults::{FaultLayer, FaultService};
 use crate::parts::peer::Peer;
+use crate::parts::problem;
+use crate::parts::turns::Turns;
 use axum::Router;
 use axum::extract::MatchedPath;
-use bartizan::breaker::BreakerService;
+use bartizan::breaker::{BreakerService, Evidence};
 use bartizan::client::ReqwestService;
 use bartizan::deadline::DeadlineService;
 use bartizan::http::Head;
@@ -16,98 +20,153 @@ use http::Uri;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
 
 // Before the routes of a service: its deadline, and whether a breaker stands before its store.
-pub const GATEWAY: Routes = routes("gateway", ms(3000), false);
-pub const USER: Routes = routes("user", ms(3000), true);
-pub const PRODUCT: Routes = routes("product", ms(500), true);
-pub const ORDER: Routes = routes("order", ms(2000), true);
-pub const PAYMENT: Routes = routes("payment", ms(800), true);
+pub const GATEWAY: Routes = routes(ms(3000), false);
+pub const USER: Routes = routes(ms(3000), true);
+pub const PRODUCT: Routes = routes(ms(500), true);
+pub const ORDER: Routes = routes(ms(2000), true);
+pub const PAYMENT: Routes = routes(ms(800), true);
+pub const BANK: Routes = routes(ms(800), false);
 
-// Before a call: the deadline of an attempt, and the deadline of the whole. A breaker stands before each.
-pub const GATEWAY_TO_USER_REGISTER: Call = call("gateway->user register", "user", ms(2500), ms(2500));
-pub const GATEWAY_TO_USER_LOGIN: Call = call("gateway->user login", "user", ms(1000), ms(1000));
-pub const GATEWAY_TO_USER_GET: Call = call("gateway->user GET", "user", ms(300), ms(600));
-pub const GATEWAY_TO_PRODUCT: Call = call("gateway->product", "product", ms(150), ms(500));
-pub const GATEWAY_TO_ORDER_POST: Call = call("gateway->order POST", "order", ms(1500), ms(2000));
-pub const GATEWAY_TO_ORDER_GET: Call = call("gateway->order GET", "order", ms(300), ms(600));
-pub const GATEWAY_TO_PAYMENT: Call = call("gateway->payment", "payment", ms(300), ms(600));
-pub const ORDER_TO_USER: Call = call("order->user", "user", ms(150), ms(400));
-pub const ORDER_TO_PRODUCT: Call = call("order->product", "product", ms(200), ms(500));
-pub const ORDER_TO_PAYMENT: Call = call("order->payment", "payment", ms(300), ms(800));
-pub const PAYMENT_TO_BANK: Call = call("payment->bank", "bank", ms(250), ms(350));
+// Before a call: the deadline of an attempt, and the deadline of the whole. A breaker stands before each replica.
+pub const GATEWAY_TO_USER_REGISTER: Call = call(Name::Gateway, Name::User, " register", ms(2500), ms(2500));
+pub const GATEWAY_TO_USER_LOGIN: Call = call(Name::Gateway, Name::User, " login", ms(1000), ms(1000));
+pub const GATEWAY_TO_USER_GET: Call = call(Name::Gateway, Name::User, " GET", ms(300), ms(600));
+pub const GATEWAY_TO_PRODUCT: Call = call(Name::Gateway, Name::Product, "", ms(150), ms(500));
+pub const GATEWAY_TO_ORDER_POST: Call = call(Name::Gateway, Name::Order, " POST", ms(1500), ms(2000));
+pub const GATEWAY_TO_ORDER_GET: Call = call(Name::Gateway, Name::Order, " GET", ms(300), ms(600));
+pub const GATEWAY_TO_PAYMENT: Call = call(Name::Gateway, Name::Payment, "", ms(300), ms(600));
+pub const ORDER_TO_USER: Call = call(Name::Order, Name::User, "", ms(150), ms(400));
+pub const ORDER_TO_PRODUCT: Call = call(Name::Order, Name::Product, "", ms(200), ms(500));
+pub const ORDER_TO_PAYMENT: Call = call(Name::Order, Name::Payment, "", ms(300), ms(800));
+pub const PAYMENT_TO_BANK: Call = call(Name::Payment, Name::Bank, "", ms(250), ms(350));
 
 /// Opens on the evidence of failures, and asks again soon: what is down for a moment must not hold orders up for long.
 const BREAKER: Breaker = Breaker::new().open_for(ms(1000)).max_open_for(ms(8000));
 
+/// Before one replica of several: what it is refused goes to the others, and it may have its share at once again.
+const REPLICA: Breaker = BREAKER.evidence(Evidence::new().endpoint()).ramp(Duration::ZERO);
+
 impl Routes {
-    /// deadline → breaker per route → handler
-    pub fn guard(self, routes: Router) -> Router {
-        let breaker = BreakerLayer::new(BREAKER.enabled(self.breaker)).named(self.service).key(route);
-        let deadline = DeadlineLayer::new(self.total).named(self.service);
-        routes.layer(ServiceBuilder::new().layer(deadline).layer(breaker))
+    /// panics answered → deadline → breaker per route → fault → handler
+    pub fn guard(self, routes: Router, config: &Config) -> Router {
+        let here = config.here.as_str();
+        let stack = ServiceBuilder::new()
+            .layer(CatchPanicLayer::custom(problem::of_panic))
+            .layer(DeadlineLayer::new(self.total).named(here))
+            .layer(BreakerLayer::new(BREAKER.enabled(self.breaker)).named(here).key(route))
+            .layer(config.faults.layer(here));
+        routes.layer(stack)
     }
 }
 
 impl Call {
-    /// deadline of the call → breaker → deadline of the attempt → HTTP
-    pub fn http(self, url: &str) -> Result<Peer, Failure> {
+    /// deadline of the call → replicas in turns → for each: breaker → deadline of the attempt → fault → HTTP
+    pub fn http(self, config: &Config) -> Result<Peer, Failure> {
         let client =
             reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
         let client = client.map_err(|why| Failure::new(format!("no HTTP client can be made: {why}.")))?;
-        let url = url.parse::<Uri>().map_err(|why| self.no_url(url, &why))?;
-        let (deadline, breaker, attempt) = self.layers();
-        let stack = ServiceBuilder::new().layer(deadline).layer(breaker).layer(attempt);
-        let client = Client::new(stack.service(ReqwestService::new(client))).base_url(url);
-        Ok(Peer::new(self.to, client.boxed()))
+        let urls = self.urls(config)?;
+        let base = urls[0].clone();
+        let replicas = self.replicas(config, urls).map(|(url, breaker, attempt, fault)| {
+            let stack = ServiceBuilder::new().map_request(move |request| at(&url, request));
+            let stack = stack.layer(&breaker).layer(attempt).layer(fault);
+            (breaker.handle(), stack.service(ReqwestService::new(client.clone())))
+        });
+        let stack = ServiceBuilder::new().layer(self.deadline(config)).service(Turns::new(replicas));
+        Ok(Peer::new(self.to.as_str(), Client::new(stack).base_url(base).boxed()))
     }
 
-    /// deadline of the call → breaker → deadline of the attempt → gRPC
-    pub fn grpc(self, url: &str) -> Result<Payments, Failure> {
-        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|why| self.no_url(url, &why))?;
-        let (deadline, breaker, attempt) = self.layers();
-        let stack = ServiceBuilder::new().layer(deadline).layer(breaker).layer(attempt);
-        Ok(PaymentsClient::new(stack.service(endpoint.connect_lazy())))
+    /// deadline of the call → replicas in turns → for each: breaker → deadline of the attempt → fault → gRPC
+    pub fn grpc(self, config: &Config) -> Result<Payments, Failure> {
+        let urls = self.urls(config)?;
+        let replicas = self.replicas(config, urls).map(|(url, breaker, attempt, fault)| {
+            let stack = ServiceBuilder::new().layer(&breaker).layer(attempt).layer(fault);
+            (breaker.handle(), stack.service(Endpoint::from(url).connect_lazy()))
+        });
+        let stack = ServiceBuilder::new().layer(self.deadline(config)).service(Turns::new(replicas));
+        Ok(PaymentsClient::new(stack))
     }
 
-    fn layers(self) -> (DeadlineLayer, BreakerLayer, DeadlineLayer) {
-        let deadline = DeadlineLayer::new(self.total).outgoing().named(self.name);
-        let breaker = BreakerLayer::new(BREAKER).named(self.name);
-        let attempt = DeadlineLayer::new(self.attempt).outgoing().named(format!("{}, attempt", self.name));
-        (deadline, breaker, attempt)
+    fn urls(self, config: &Config) -> Result<Vec<Uri>, Failure> {
+        let urls = config.urls(self.to).into_iter().map(|url| {
+            url.parse().map_err(|why| Failure::new(format!("{url:?} is no URL of {}: {why}.", self.to)))
+        });
+        let urls = urls.collect::<Result<Vec<_>, _>>()?;
+        if urls.is_empty() {
+            let name = self.to.as_str().to_uppercase();
+            return Err(Failure::new(format!("{} has no {}: set {name}_URL.", config.here, self.to)));
+        }
+        Ok(urls)
     }
 
-    fn no_url(self, url: &str, why: &dyn std::error::Error) -> Failure {
-        Failure::new(format!("{url:?} is no URL of {}: {why}.", self.to))
+    fn deadline(self, config: &Config) -> DeadlineLayer {
+        DeadlineLayer::new(self.total).outgoing().named(self.name(config))
+    }
+
+    /// The layers before each replica, with where it is.
+    fn replicas(
+        self,
+        config: &Config,
+        urls: Vec<Uri>,
+    ) -> impl Iterator<Item = (Uri, BreakerLayer, DeadlineLayer, FaultLayer)> {
+        let (name, several) = (self.name(config), urls.len() > 1);
+        let fault = config.faults.layer(&format!("{}->{}", self.from, self.to));
+        urls.into_iter().enumerate().map(move |(n, url)| {
+            let (name, breaker) =
+                if several { (format!("{name}-{}", n + 1), REPLICA) } else { (name.clone(), BREAKER) };
+            let attempt = DeadlineLayer::new(self.attempt).outgoing().named(format!("{name}, attempt"));
+            (url, BreakerLayer::new(breaker).named(name), attempt, fault.clone())
+        })
+    }
+
+    fn name(self, config: &Config) -> String {
+        format!("{}->{}{}", config.here, self.to, self.what)
     }
 }
 
 /// Payments, through their stack.
-pub type Payments = PaymentsClient<DeadlineService<BreakerService<DeadlineService<Channel>>>>;
+pub type Payments =
+    PaymentsClient<DeadlineService<Turns<BreakerService<DeadlineService<FaultService<Channel>>>>>>;
 
 /// The stack before the routes of a service.
 #[derive(Clone, Copy)]
 pub struct Routes {
-    service: &'static str,
     total: Duration,
     breaker: bool,
 }
 
-const fn routes(service: &'static str, total: Duration, breaker: bool) -> Routes {
-    Routes { service, total, breaker }
+const fn routes(total: Duration, breaker: bool) -> Routes {
+    Routes { total, breaker }
 }
 
 /// The stack before a call. An attempt is what can be made again, within the total.
 #[derive(Clone, Copy)]
 pub struct Call {
-    name: &'static str,
-    to: &'static str,
+    from: Name,
+    to: Name,
+    /// Which of the calls to the same service it is.
+    what: &'static str,
     attempt: Duration,
     total: Duration,
 }
 
-const fn call(name: &'static str, to: &'static str, attempt: Duration, total: Duration) -> Call {
-    Call { name, to, attempt, total }
+const fn call(from: Name, to: Name, what: &'static str, attempt: Duration, total: Duration) -> Call {
+    assert!(attempt.as_nanos() <= total.as_nanos(), "an attempt must fit into the total");
+    Call { from, to, what, attempt, total }
+}
+
+/// A request, sent to one replica.
+fn at<B>(replica: &Uri, mut request: http::Request<B>) -> http::Request<B> {
+    let mut parts = request.uri().clone().into_parts();
+    parts.scheme = replica.scheme().cloned();
+    parts.authority = replica.authority().cloned();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 /// What has a breaker of its own: the method and the path of a route, whatever its parameters.

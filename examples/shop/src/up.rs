@@ -1,7 +1,8 @@
 //! `shop up`: every service in this process. `shop run <service>`: one of them.
 
-use crate::host::{self, Running, bind};
-use crate::parts::config::{Config, Name};
+use crate::claim::Claim;
+use crate::host::{self, Bound, Running, bind, service};
+use crate::parts::config::{Config, Instance, Name};
 use crate::parts::failure::Failure;
 use std::future::poll_fn;
 use std::io::Write;
@@ -11,29 +12,29 @@ use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// In the order in which they are started. They are stopped in the other, so that nobody loses one it is asking.
-const SERVICES: [Name; 5] = [Name::Payment, Name::Product, Name::User, Name::Order, Name::Gateway];
+const SERVICES: [Name; 6] =
+    [Name::Payment, Name::Product, Name::User, Name::Mail, Name::Order, Name::Gateway];
 
 /// Opens the shop, says where, and closes it on Ctrl-C or SIGTERM.
 ///
 /// # Errors
 ///
 /// When a service cannot start, or has fallen over.
+#[cfg_attr(feature = "stage", expect(dead_code, reason = "the stage opens a shop that can be watched"))]
 pub fn up(config: &Config) -> Result<(), Failure> {
-    let mut services = SERVICES.to_vec();
-    if config.bank_url.is_none() {
-        services.insert(0, Name::Bank);
-    }
-    if cfg!(feature = "stage") {
-        services.push(Name::Ops);
-    }
-    block_on(work(config, &services, |_| {
-        let mut lines = vec![format!("shop is open at {}", config.local(Name::Gateway))];
-        if cfg!(feature = "stage") {
-            let (ops, token) = (config.local(Name::Ops), &config.ops_token);
-            lines.push(format!("ops is open at {ops} with token {token}"));
-        }
-        lines
-    }))
+    block_on(work(config, &instances(config), |_| vec![open_at(config)]))
+}
+
+/// Everything that a shop is made of, but what shows it.
+pub fn instances(config: &Config) -> Vec<Instance> {
+    let bank = config.bank_url.is_none().then_some(Name::Bank);
+    bank.into_iter().chain(SERVICES).flat_map(Name::instances).collect()
+}
+
+/// The line that says that the shop is open.
+pub fn open_at(config: &Config) -> String {
+    let address = format!("http://127.0.0.1:{}", config.port_base);
+    format!("shop is open at {address}")
 }
 
 /// Runs one service, which finds the others by `<SERVICE>_URL` or by their ports. Payments bring the simulated bank
@@ -42,50 +43,77 @@ pub fn up(config: &Config) -> Result<(), Failure> {
 /// # Errors
 ///
 /// When it cannot start, or has fallen over.
-pub fn run(config: &Config, name: Name) -> Result<(), Failure> {
-    let services = match name {
-        Name::Payment if config.bank_url.is_none() => vec![Name::Bank, Name::Payment],
-        name => vec![name],
-    };
-    block_on(work(config, &services, |running| {
-        running.last().map(|it| format!("{} is open at http://{}", it.name, it.address)).into_iter().collect()
+pub fn run(config: &Config, instance: Instance) -> Result<(), Failure> {
+    let bank = instance.service == Name::Payment && config.bank_url.is_none();
+    let instances: Vec<_> =
+        bank.then_some(Name::Bank).into_iter().flat_map(Name::instances).chain([instance]).collect();
+    block_on(work(config, &instances, |running| {
+        running
+            .last()
+            .map(|it| format!("{} is open at http://{}", it.instance, it.address))
+            .into_iter()
+            .collect()
     }))
 }
 
 /// The runtime that starts and stops the others; it serves nobody.
-fn block_on<F: Future<Output = Result<(), Failure>>>(work: F) -> Result<(), Failure> {
+pub fn block_on<F: Future<Output = Result<(), Failure>>>(work: F) -> Result<(), Failure> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|why| Failure::new(format!("there is no runtime: {why}.")))?.block_on(work)
 }
 
 async fn work(
     config: &Config,
-    services: &[Name],
+    instances: &[Instance],
     lines: impl FnOnce(&[Running]) -> Vec<String>,
 ) -> Result<(), Failure> {
     // Whoever reads the lines may send a signal at once, so the signals are heard first.
     let asked_to_stop = asked_to_stop()?;
-    let mut running = open(config, services).await?;
-    for line in lines(&running) {
-        // Nobody may be reading, and the shop is open all the same.
-        let _ = writeln!(std::io::stdout(), "{line}");
-    }
+    let (config, bound) = bind_all(config, instances)?;
+    let _claim = Claim::take(&config, instances)?;
+    let mut running = open(&config, bound).await?;
+    say(&lines(&running));
     let outcome = tokio::select! {
         () = asked_to_stop => Ok(()),
-        name = first_ended(&mut running) => Err(Failure::new(format!("{name} has fallen over."))),
+        instance = first_ended(&mut running) => Err(Failure::new(format!("{instance} has fallen over."))),
     };
     close(running).await;
     outcome
 }
 
-/// Takes all ports before it starts the first service, so that a taken one changes nothing.
-async fn open(config: &Config, services: &[Name]) -> Result<Vec<Running>, Failure> {
-    let bound = services.iter().map(|name| bind(config, *name)).collect::<Result<Vec<_>, _>>()?;
-    let neighbours: Vec<_> = bound.iter().map(|bound| (bound.name, bound.address)).collect();
+/// Tells them to whoever reads. Nobody may be reading, and the shop is open all the same.
+pub fn say(lines: &[String]) {
+    for line in lines {
+        let _ = writeln!(std::io::stdout(), "{line}");
+    }
+}
+
+/// Takes all ports before the first service is started, so that a taken one changes nothing. When the bank is among
+/// them, the configuration that is returned knows where.
+///
+/// # Errors
+///
+/// When a port is taken.
+pub fn bind_all(config: &Config, instances: &[Instance]) -> Result<(Config, Vec<Bound>), Failure> {
+    let bound = instances.iter().map(|instance| bind(config, *instance)).collect::<Result<Vec<_>, _>>()?;
+    let mut config = config.clone();
+    if let Some(bank) = bound.iter().find(|bound| bound.instance.service == Name::Bank) {
+        config.bank_url = Some(format!("http://{}", bank.address));
+    }
+    Ok((config, bound))
+}
+
+/// Starts the services, each when the one before can be asked.
+///
+/// # Errors
+///
+/// When one cannot start; the others are closed then.
+pub async fn open(config: &Config, bound: Vec<Bound>) -> Result<Vec<Running>, Failure> {
     let mut running = Vec::new();
     for bound in bound {
-        match host::start(bound, config, neighbours.clone()).await {
-            Ok(service) => running.push(service),
+        let service = service(bound.instance.service);
+        match host::start(bound, config, service).await {
+            Ok(instance) => running.push(instance),
             Err(failure) => {
                 close(running).await;
                 return Err(failure);
@@ -96,14 +124,14 @@ async fn open(config: &Config, services: &[Name]) -> Result<Vec<Running>, Failur
 }
 
 /// Drains the services, the one that was started last first.
-async fn close(mut running: Vec<Running>) {
-    while let Some(service) = running.pop() {
-        service.drain().await;
+pub async fn close(mut running: Vec<Running>) {
+    while let Some(instance) = running.pop() {
+        instance.drain().await;
     }
 }
 
 /// Listens from now on, and ends on the first Ctrl-C or SIGTERM. The second ends the process at once.
-fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
+pub fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
     let listen = |kind| signal(kind).map_err(|why| Failure::new(format!("signals cannot be heard: {why}.")));
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     let mut next = async move || {
@@ -122,14 +150,14 @@ fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
 }
 
 /// The first service that has ended without being told to.
-async fn first_ended(running: &mut [Running]) -> Name {
+async fn first_ended(running: &mut [Running]) -> Instance {
     let mut ends: Vec<_> = running.iter_mut().map(|service| Box::pin(service.ended())).collect();
     poll_fn(|cx| {
-        let name = ends.iter_mut().find_map(|end| match pin!(end).poll(cx) {
-            Poll::Ready(name) => Some(name),
+        let ended = ends.iter_mut().find_map(|end| match pin!(end).poll(cx) {
+            Poll::Ready(instance) => Some(instance),
             Poll::Pending => None,
         });
-        name.map_or(Poll::Pending, Poll::Ready)
+        ended.map_or(Poll::Pending, Poll::Ready)
     })
     .await
 }

@@ -1,6 +1,8 @@
 //! Where a service finds its data and the others: flags first, then the environment, then the defaults.
 
 use super::failure::Failure;
+use super::faults::Faults;
+use http::Uri;
 use std::env::var;
 use std::fmt;
 use std::path::PathBuf;
@@ -28,6 +30,8 @@ pub enum Name {
     Product,
     Order,
     Payment,
+    /// Nobody asks it; it listens to the bus.
+    Mail,
     /// The simulated bank behind the payments.
     Bank,
     /// What shows the others; only `up` has it.
@@ -36,6 +40,9 @@ pub enum Name {
 }
 
 impl Name {
+    /// The services that may be found by `<SERVICE>_URL`.
+    const ASKED: [Self; 4] = [Self::User, Self::Product, Self::Order, Self::Payment];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Gateway => "gateway",
@@ -43,13 +50,23 @@ impl Name {
             Self::Product => "product",
             Self::Order => "order",
             Self::Payment => "payment",
+            Self::Mail => "mail",
             Self::Bank => "bank",
             Self::Ops => "ops",
         }
     }
 
-    /// The port, counted from the shop's first. The bank is nobody's business but payment's, and takes any.
-    pub fn offset(self) -> Option<u16> {
+    /// How many of it a shop has.
+    pub fn replicas(self) -> u16 {
+        match self {
+            Self::Product => 2,
+            Self::Payment => 3,
+            _ => 1,
+        }
+    }
+
+    /// The port of the first replica, counted from the shop's first. Who is nobody's business takes any.
+    fn offset(self) -> Option<u16> {
         match self {
             Self::Gateway => Some(0),
             Self::User => Some(1),
@@ -57,8 +74,26 @@ impl Name {
             Self::Order => Some(4),
             Self::Payment => Some(5),
             Self::Ops => Some(8),
-            Self::Bank => None,
+            Self::Mail | Self::Bank => None,
         }
+    }
+
+    /// One of its replicas, counted from 1.
+    ///
+    /// # Errors
+    ///
+    /// When there are not so many.
+    pub fn replica(self, replica: u16) -> Result<Instance, Failure> {
+        let most = self.replicas();
+        if !(1..=most).contains(&replica) {
+            return Err(Failure::new(format!("--replica of {self} must be 1 to {most}, not {replica}.")));
+        }
+        Ok(Instance { service: self, replica })
+    }
+
+    /// All of its replicas.
+    pub fn instances(self) -> impl Iterator<Item = Instance> {
+        (1..=self.replicas()).map(move |replica| Instance { service: self, replica })
     }
 }
 
@@ -68,53 +103,141 @@ impl fmt::Display for Name {
     }
 }
 
+/// One replica of a service.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Instance {
+    pub service: Name,
+    /// Counted from 1.
+    pub replica: u16,
+}
+
+/// `gateway`, `payment-2`: the number is left out where there is one.
+impl fmt::Display for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.service.replicas() {
+            1 => self.service.fmt(f),
+            _ => write!(f, "{}-{}", self.service, self.replica),
+        }
+    }
+}
+
 /// What a service is started with.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Who this is: the name of an instance, by which its layers are known; `shop` for what is none.
+    pub here: String,
     pub data_dir: PathBuf,
     pub port_base: u16,
     /// `BANK_URL`, or the simulated bank.
     pub bank_url: Option<String>,
     /// `SHOP_TOKEN`, or a new one each time.
     pub ops_token: String,
+    /// Whether `SHOP_TOKEN` is set.
+    pub token_is_given: bool,
     /// `SHOP_SESSION_SECONDS`: how long a log-in lasts. Default: an hour.
     pub session: Duration,
     /// `SHOP_CHEAP_PASSWORDS=1`: for tests.
     pub cheap_passwords: bool,
+    /// What is done to the calls on purpose.
+    pub faults: Faults,
 }
 
 impl Config {
     /// # Errors
     ///
-    /// When a variable asks for what is not there, or cannot be understood.
+    /// When a variable asks for what is not there, or cannot be understood; the sentence names it.
     pub fn new(data_dir: PathBuf, port_base: u16) -> Result<Self, Failure> {
         if let Some(name) = NOT_YET.into_iter().find(|name| set(name).is_some()) {
             return Err(Failure::new(format!(
                 "{name} is set, but this shop runs on its embedded parts alone so far: unset it to open the shop."
             )));
         }
-        let seconds = set("SHOP_SESSION_SECONDS").map_or(Ok(3600), |seconds| {
-            seconds.parse().map_err(|_| Failure::new("SHOP_SESSION_SECONDS must be a number of seconds."))
-        })?;
+        for name in Name::ASKED {
+            named_urls(name)?;
+        }
         Ok(Self {
+            here: "shop".into(),
             data_dir,
             port_base,
-            bank_url: set("BANK_URL").map(|url| url.trim_end_matches('/').to_owned()),
-            ops_token: set("SHOP_TOKEN").map_or_else(random_token, Ok)?,
-            session: Duration::from_secs(seconds),
-            cheap_passwords: set("SHOP_CHEAP_PASSWORDS").is_some_and(|value| value == "1"),
+            bank_url: set("BANK_URL").map(|url| checked_url("BANK_URL", &url)).transpose()?,
+            ops_token: token()?,
+            token_is_given: set("SHOP_TOKEN").is_some(),
+            session: session()?,
+            cheap_passwords: flag("SHOP_CHEAP_PASSWORDS")?,
+            faults: Faults::default(),
         })
     }
 
-    /// Where a service of this process listens.
-    pub fn local(&self, service: Name) -> String {
-        format!("http://127.0.0.1:{}", self.port_base.saturating_add(service.offset().unwrap_or_default()))
+    /// The same, for one instance.
+    pub fn of(&self, instance: Instance) -> Self {
+        Self { here: instance.to_string(), ..self.clone() }
     }
 
-    /// Where a service listens, for the others: `<SERVICE>_URL`, or its port on loopback.
-    pub fn url(&self, service: Name) -> String {
-        let named = set(&format!("{}_URL", service.as_str().to_uppercase()));
-        named.map_or_else(|| self.local(service), |url| url.trim_end_matches('/').to_owned())
+    /// The port of an instance; 0 is any.
+    pub fn port(&self, Instance { service, replica }: Instance) -> u16 {
+        service.offset().map_or(0, |offset| self.port_base + offset + replica - 1)
+    }
+
+    /// Where an instance of this process listens.
+    pub fn local(&self, instance: Instance) -> String {
+        format!("http://127.0.0.1:{}", self.port(instance))
+    }
+
+    /// Where the replicas of a service listen, for the others: `<SERVICE>_URL`, or their ports on loopback. The bank
+    /// may be nowhere.
+    pub fn urls(&self, service: Name) -> Vec<String> {
+        match named_urls(service) {
+            _ if service == Name::Bank => self.bank_url.iter().cloned().collect(),
+            Ok(Some(urls)) => urls,
+            _ => service.instances().map(|instance| self.local(instance)).collect(),
+        }
+    }
+}
+
+/// `<SERVICE>_URL`: one, or several with commas between them.
+fn named_urls(service: Name) -> Result<Option<Vec<String>>, Failure> {
+    let name = format!("{}_URL", service.as_str().to_uppercase());
+    set(&name).map(|urls| urls.split(',').map(|url| checked_url(&name, url)).collect()).transpose()
+}
+
+/// The URL of a variable, without a slash at its end.
+fn checked_url(name: &str, url: &str) -> Result<String, Failure> {
+    let url = url.trim();
+    let parsed = url.parse::<Uri>().ok();
+    let fits = parsed.is_some_and(|url| {
+        let whole = url.path_and_query().is_none_or(|path| path.as_str() == "/");
+        url.scheme_str() == Some("http") && url.host().is_some_and(|host| !host.is_empty()) && whole
+    });
+    if !fits {
+        return Err(Failure::new(format!("{name} must be like http://127.0.0.1:8081, not {url:?}.")));
+    }
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+/// `SHOP_TOKEN`, as it can stand in a header.
+fn token() -> Result<String, Failure> {
+    match set("SHOP_TOKEN") {
+        None => random_token(),
+        Some(token) if token.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(token),
+        Some(_) => Err(Failure::new("SHOP_TOKEN must be of visible ASCII characters, without blanks.")),
+    }
+}
+
+/// `SHOP_SESSION_SECONDS`: up to a year.
+fn session() -> Result<Duration, Failure> {
+    let Some(seconds) = set("SHOP_SESSION_SECONDS") else { return Ok(Duration::from_secs(3600)) };
+    match seconds.parse() {
+        Ok(seconds @ 0..=31_536_000) => Ok(Duration::from_secs(seconds)),
+        _ => Err(Failure::new(format!("SHOP_SESSION_SECONDS must be 0 to 31536000, not {seconds:?}."))),
+    }
+}
+
+/// A variable that is 1, 0 or not set.
+fn flag(name: &str) -> Result<bool, Failure> {
+    match set(name).as_deref() {
+        None | Some("0") => Ok(false),
+        Some("1") => Ok(true),
+        Some(value) => Err(Failure::new(format!("{name} must be 0 or 1, not {value:?}."))),
     }
 }
 

@@ -2,12 +2,16 @@
 
 pub mod auth;
 pub mod body;
+pub mod bus;
 pub mod clock;
 pub mod config;
 pub mod failure;
+pub mod faults;
 pub mod health;
 pub mod id;
+pub mod outbox;
 pub mod peer;
 pub mod problem;
 pub mod serve;
 pub mod store;
+pub mod turns;

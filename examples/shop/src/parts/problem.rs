@@ -84,6 +84,12 @@ impl IntoResponse for Problem {
     }
 }
 
+/// What a handler that panicked is answered with.
+pub fn of_panic(_: Box<dyn std::any::Any + Send>) -> Response {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the service fell over this request")
+        .into_response()
+}
+
 /// The kind of a problem that another service answered with; empty when it is none of ours.
 pub fn kind(body: &[u8]) -> String {
     let problem: Value = serde_json::from_slice(body).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 pub mod bank;
 pub mod gateway;
+pub mod mail;
 pub mod order;
 pub mod payment;
 pub mod product;

@@ -1,3 +1,61 @@
 //! What shows the shop, and is not copied with it.
 
-pub mod ops;
+pub mod check;
+pub mod command;
+mod faults;
+pub mod load;
+mod ops;
+mod page;
+mod services;
+mod supervisor;
+mod token;
+
+use crate::claim::Claim;
+use crate::host::{Build, service};
+use crate::parts::config::{Config, Instance, Name};
+use crate::parts::failure::Failure;
+use crate::parts::faults::Faults;
+use crate::up::{asked_to_stop, bind_all, block_on, instances, open_at, say};
+use services::Seen;
+use supervisor::{Supervision, Supervisor};
+
+/// Opens the shop and its ops, says where, and closes both on Ctrl-C or SIGTERM.
+///
+/// # Errors
+///
+/// When a service cannot start.
+pub fn up(config: &Config) -> Result<(), Failure> {
+    let config = Config { faults: Faults::switched_on(), ..config.clone() };
+    block_on(work(&config))
+}
+
+async fn work(config: &Config) -> Result<(), Failure> {
+    // Whoever reads the lines may send a signal at once, so the signals are heard first.
+    let stop = asked_to_stop()?;
+    let instances: Vec<_> = instances(config).into_iter().chain(Name::Ops.instances()).collect();
+    let (config, bound) = bind_all(config, &instances)?;
+    let claim = Claim::take(&config, &instances)?;
+    token::keep(&config)?;
+    let seen: Vec<_> = bound.iter().map(|bound| Seen::new(bound.instance, bound.address)).collect();
+    let (supervision, orders) = Supervision::new();
+    let stage = ops::Stage {
+        supervision,
+        seen: seen.iter().filter(|seen| !seen.is_of(Name::Ops)).cloned().collect(),
+    };
+    let builder = move |instance: Instance| -> Build {
+        match instance.service {
+            Name::Ops => ops::build(stage.clone()),
+            name => service(name),
+        }
+    };
+    let mut supervisor = Supervisor::new(&config, bound, seen, orders, claim, Box::new(builder));
+    supervisor.open().await?;
+    let ops = config.local(Name::Ops.replica(1)?);
+    say(&[open_at(&config), format!("ops is open at {ops} with token {}", config.ops_token)]);
+    tokio::select! {
+        () = stop => {}
+        () = supervisor.run() => {}
+    }
+    supervisor.close().await;
+    Ok(())
+}

@@ -1,78 +1,117 @@
-//! The ops endpoint: the health of the services and the state of their layers, behind the token that was printed at
-//! the start.
+//! The ops endpoint: the services, their layers, and what is done to them. It answers on loopback names alone; what
+//! changes something asks for the token that was printed at the start.
 
-use crate::parts::config::{Config, Name};
+use super::services::Seen;
+use super::supervisor::Supervision;
+use super::{check, faults, page};
+use crate::host::Build;
+use crate::parts::config::Config;
 use crate::parts::failure::Failure;
 use crate::parts::health;
 use crate::parts::problem::{self, Problem};
+use crate::parts::serve::Stop;
+use crate::parts::store::Store;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
-use bartizan::core::registry;
-use http::StatusCode;
-use http::header::AUTHORIZATION;
+use bartizan::console::Console;
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
 
 /// How long a service has to say that it is well.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// How often all are asked.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// What ops knows of the shop that it shows.
+#[derive(Clone)]
+pub struct Stage {
+    pub supervision: Supervision,
+    pub seen: Vec<Arc<Seen>>,
+}
+
+/// Makes the routes.
+pub fn build(stage: Stage) -> Build {
+    Box::new(move |config, stop| Box::pin(start(stage, config, stop)))
+}
+
 #[derive(Clone)]
 struct Ops {
     http: reqwest::Client,
-    watched: Arc<[(Name, SocketAddr)]>,
+    seen: Arc<[Arc<Seen>]>,
 }
 
-/// Returns the routes.
-///
-/// # Errors
-///
-/// When no client can be made.
-pub fn start(config: &Config, watched: Vec<(Name, SocketAddr)>) -> Result<Router, Failure> {
+async fn start(stage: Stage, config: Config, stop: watch::Receiver<Stop>) -> Result<Router, Failure> {
     let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
     let http = http.map_err(|why| Failure::new(format!("no HTTP client can be made: {why}.")))?;
-    let watched = watched.into_iter().filter(|(name, _)| *name != Name::Ops).collect();
-    let token: Arc<str> = config.ops_token.as_str().into();
-    let routes = Router::new()
-        .route("/health", get(services))
-        .route("/layers", get(layers))
-        .route_layer(from_fn_with_state(token, bearer))
-        .with_state(Ops { http, watched });
-    Ok(problem::fallbacks(routes.merge(health::routes(None))))
+    let ops = Ops { http, seen: stage.seen.into() };
+    tokio::spawn(heartbeat(ops.clone()));
+    tokio::spawn(check::watch(config.clone()));
+    let console = Console::new();
+    tokio::spawn(close(console.clone(), stop));
+    let store = Store::open(&config.data_dir, "ops", &[faults::TABLE]).await?;
+    let (reads, writes) = faults::start(store.clone(), config.faults, stage.supervision).await?;
+    let token: Arc<str> = config.ops_token.into();
+    let writes = writes.route_layer(from_fn_with_state(token, bearer));
+    let reads =
+        reads.route("/health", get(services).with_state(ops)).merge(console.router()).merge(page::routes());
+    let routes = reads.merge(writes).layer(from_fn(local)).merge(health::routes(Some(store)));
+    Ok(problem::fallbacks(routes))
 }
 
-/// Asks every service at once; 503 when one of them is not well.
-async fn services(State(ops): State<Ops>) -> (StatusCode, Json<Value>) {
-    let mut asked = JoinSet::new();
-    for &(name, address) in ops.watched.iter() {
-        let http = ops.http.clone();
-        asked.spawn(async move {
-            let answer = http.get(format!("http://{address}/readyz")).send().await;
-            let well = answer.is_ok_and(|answer| answer.status().is_success());
-            (well, json!({ "name": name.as_str(), "address": address, "ready": well }))
-        });
+/// Ends the streams when the shop closes; they have no end of their own.
+async fn close(console: Console, mut stop: watch::Receiver<Stop>) {
+    let _ = stop.wait_for(|stop| *stop != Stop::Not).await;
+    console.close();
+}
+
+/// Asks every service, again and again.
+async fn heartbeat(ops: Ops) {
+    let mut beats = interval(HEARTBEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beats.tick().await;
+        ops.ask().await;
     }
-    let mut services = asked.join_all().await;
-    services.sort_by_key(|(_, service)| service["name"].as_str().map(str::to_owned));
-    let well = services.iter().all(|(well, _)| *well);
-    let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let services: Vec<_> = services.into_iter().map(|(_, service)| service).collect();
-    (status, Json(json!({ "ready": well, "services": services })))
 }
 
-/// Every named layer in this process, with its state and its numbers.
-async fn layers() -> Json<Value> {
-    let layers = registry::handles().into_iter().map(|layer| {
-        let mut numbers = serde_json::Map::new();
-        layer.numbers(&mut |name, number| drop(numbers.insert(name.to_owned(), number.into())));
-        json!({ "layer": layer.layer(), "name": layer.name(), "state": layer.state(), "numbers": numbers })
-    });
-    Json(layers.collect())
+impl Ops {
+    /// Asks every service at once, and notes what it answers.
+    async fn ask(&self) -> Vec<(Arc<Seen>, bool)> {
+        let mut asked = JoinSet::new();
+        for seen in self.seen.iter().cloned() {
+            let http = self.http.clone();
+            asked.spawn(async move {
+                let answer = http.get(format!("http://{}/readyz", seen.address)).send().await;
+                let ready = answer.is_ok_and(|answer| answer.status().is_success());
+                seen.answers(ready);
+                (seen, ready)
+            });
+        }
+        let mut answers = asked.join_all().await;
+        answers.sort_by_key(|(seen, _)| seen.instance.to_string());
+        answers
+    }
+}
+
+/// 503 when one of the services is not well.
+async fn services(State(ops): State<Ops>) -> (StatusCode, Json<Value>) {
+    let answers = ops.ask().await;
+    let well = answers.iter().all(|(_, ready)| *ready);
+    let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let services = answers.iter().map(
+        |(seen, ready)| json!({ "name": seen.instance.to_string(), "address": seen.address, "ready": ready }),
+    );
+    (status, Json(json!({ "ready": well, "services": services.collect::<Vec<_>>() })))
 }
 
 async fn bearer(State(token): State<Arc<str>>, request: Request, next: Next) -> Result<Response, Problem> {
@@ -89,4 +128,50 @@ async fn bearer(State(token): State<Arc<str>>, request: Request, next: Next) -> 
 /// Compares in a time that does not tell how much is right.
 fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
+
+/// Answers to who has asked for this machine by a name of its own, so that no page of somebody else can have a
+/// browser ask under a name that leads here.
+async fn local(request: Request, next: Next) -> Result<Response, Problem> {
+    if !request.uri().host().or_else(|| host(request.headers())).is_some_and(is_loopback) {
+        let detail = "ops answers to localhost and to loopback addresses alone";
+        return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "wrong-host", detail));
+    }
+    Ok(next.run(request).await)
+}
+
+fn host(headers: &HeaderMap) -> Option<&str> {
+    headers.get(HOST)?.to_str().ok()
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = host.strip_suffix(|c: char| c.is_ascii_digit()).map_or(host, |_| {
+        host.rsplit_once(':')
+            .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+            .map_or(host, |(name, _)| name)
+    });
+    matches!(name, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_has_few_names() {
+        for host in ["localhost", "localhost:8088", "127.0.0.1", "127.0.0.1:8088", "[::1]", "[::1]:8088"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "",
+            "example.org",
+            "example.org:8088",
+            "localhost.example.org",
+            "127.0.0.1.example.org:80",
+            "127.0.0.1:80:80",
+            "::1",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
 }

@@ -50,25 +50,30 @@ async fn the_breaker_before_the_bank_opens_and_closes() {
     let shop = Shop::open_with(folder.path(), &[("BANK_URL", &bank.url)]).await;
     let ada = Customer::new(&shop).await;
     let mut orders = Vec::new();
-    for key in 0..16 {
+    for key in 0..48 {
         let order = ada.order(&format!("k{key}"), &[("tea-mint", 1)]).await;
         assert_eq!((order.status.as_u16(), order.text("status")), (202, "PENDING"), "{order:?}");
         orders.push(order.text("id").to_owned());
     }
-    assert_eq!(breaker(&shop, "payment->bank").await["state"], "open");
-    assert_eq!(breaker(&shop, "order->payment").await["state"], "closed", "payment itself is well");
+    let ops = super::ops::Ops(&shop);
+    assert!(states(&ops).await.iter().any(|state| state == "open"));
+    let payment = ops.states("breaker", "order->payment").await;
+    assert_eq!(payment, ["closed", "closed", "closed"], "payment itself is well");
     bank.set(Mood::Good);
     for order in orders {
         assert_eq!(ada.settled(&order).await["status"], "CONFIRMED");
     }
-    assert_eq!(bank.taken_and_kept(), (16, 16 * 590));
-    assert_ne!(breaker(&shop, "payment->bank").await["state"], "open");
+    assert_eq!(bank.taken_and_kept(), (48, 48 * 590));
+    assert!(states(&ops).await.iter().all(|state| state != "open"));
 }
 
+/// The breakers before the bank, one in each payment service.
 #[cfg(feature = "stage")]
-async fn breaker(shop: &Shop, name: &str) -> serde_json::Value {
-    let layers = format!("http://127.0.0.1:{}/layers", shop.base + 8);
-    let said = say(shop.http.get(layers).bearer_auth(super::process::TOKEN)).await;
-    let layers = said.body.as_array().unwrap();
-    layers.iter().find(|it| it["layer"] == "breaker" && it["name"] == name).unwrap().clone()
+async fn states(ops: &super::ops::Ops<'_>) -> Vec<String> {
+    let mut states = Vec::new();
+    for payment in ["payment-1->bank", "payment-2->bank", "payment-3->bank"] {
+        states.extend(ops.states("breaker", payment).await);
+    }
+    assert_eq!(states.len(), 3);
+    states
 }

@@ -4,11 +4,25 @@
 
 mod arrows;
 mod bank;
+#[cfg(feature = "stage")]
+mod breaches;
+#[cfg(feature = "stage")]
+mod check;
 mod customer;
+#[cfg(feature = "stage")]
+mod faults;
 mod guards;
 mod input;
 mod journey;
+#[cfg(feature = "stage")]
+mod ledgers;
+#[cfg(feature = "stage")]
+mod load;
+#[cfg(feature = "stage")]
+mod ops;
 mod process;
 mod races;
 mod saga;
 mod start;
+#[cfg(feature = "stage")]
+mod survives;

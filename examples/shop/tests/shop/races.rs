@@ -16,7 +16,7 @@ async fn at_once(
 }
 
 /// Awaits all of them at once.
-async fn together<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+pub async fn together<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut futures: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|cx| {
         let mut pending = false;

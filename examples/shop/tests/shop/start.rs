@@ -48,10 +48,31 @@ async fn what_is_not_built_yet_is_not_silently_replaced() {
 
 #[tokio::test]
 async fn a_bad_setting_is_a_sentence() {
-    let said = refusal(&[], free_base(), &[("SHOP_SESSION_SECONDS", "soon")]).await;
-    assert!(said.contains("SHOP_SESSION_SECONDS"), "{said}");
-    let said = refusal(&[], free_base(), &[("SHOP_LOG", "loud")]).await;
-    assert!(said.contains("SHOP_LOG"), "{said}");
+    for (name, value) in [
+        ("SHOP_SESSION_SECONDS", "soon"),
+        ("SHOP_SESSION_SECONDS", "-1"),
+        ("SHOP_SESSION_SECONDS", "99999999999"),
+        ("SHOP_LOG", "loud"),
+        ("SHOP_TOKEN", "two words"),
+        ("SHOP_CHEAP_PASSWORDS", "yes"),
+        ("BANK_URL", "bank"),
+        ("PAYMENT_URL", "http://127.0.0.1:1,"),
+        ("PAYMENT_URL", "ftp://127.0.0.1:1"),
+        ("ORDER_URL", "http://127.0.0.1:1/orders"),
+    ] {
+        let said = refusal(&[], free_base(), &[(name, value)]).await;
+        assert!(said.contains(name) && !said.contains("panicked"), "{said}");
+    }
+    for (args, name) in [
+        (["run", "payment", "--replica", "4"], "--replica"),
+        (["run", "order", "--replica", "2"], "--replica"),
+        (["run", "payment", "--replica", "0"], "--replica"),
+    ] {
+        let said = refusal(&args, free_base(), &[]).await;
+        assert!(said.contains(name), "{said}");
+    }
+    let mut process = program(&["up"], "/nowhere".as_ref(), 65_521).spawn().unwrap();
+    assert!(stderr(&mut process).await.contains("--port-base"));
     let mut process = program(&["run", "warehouse"], "/nowhere".as_ref(), free_base()).spawn().unwrap();
     assert!(stderr(&mut process).await.contains("warehouse"));
     let mut process = program(&[], "/dev/null/shop".as_ref(), free_base()).spawn().unwrap();
@@ -59,20 +80,29 @@ async fn a_bad_setting_is_a_sentence() {
 }
 
 /// Starts one service, and returns it with the line that it says.
-async fn alone(service: &str, folder: &Path, base: u16) -> (Child, String) {
-    let mut process = program(&["run", service], folder, base).spawn().unwrap();
+async fn alone(args: &[&str], folder: &Path, base: u16) -> (Child, String) {
+    let mut process = program(args, folder, base).spawn().unwrap();
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let line = timeout(LONG, lines.next_line()).await.expect("it opens in time").unwrap();
     (process, line.unwrap_or_default())
 }
 
 #[tokio::test]
-async fn five_processes_are_a_shop_too() {
+async fn a_process_each_is_a_shop_too() {
     let (folder, base) = (folder(), free_base());
     let mut processes = Vec::new();
-    for (service, offset) in [("payment", 5), ("product", 2), ("user", 1), ("order", 4), ("gateway", 0)] {
-        let (process, line) = alone(service, folder.path(), base).await;
-        assert_eq!(line, format!("{service} is open at http://127.0.0.1:{}", base + offset));
+    for (service, replica, name, offset) in [
+        ("payment", "3", "payment-3", 7),
+        ("payment", "2", "payment-2", 6),
+        ("payment", "1", "payment-1", 5),
+        ("product", "2", "product-2", 3),
+        ("product", "1", "product-1", 2),
+        ("user", "1", "user", 1),
+        ("order", "1", "order", 4),
+        ("gateway", "1", "gateway", 0),
+    ] {
+        let (process, line) = alone(&["run", service, "--replica", replica], folder.path(), base).await;
+        assert_eq!(line, format!("{name} is open at http://127.0.0.1:{}", base + offset));
         processes.push(process);
     }
     let gateway = processes.pop().unwrap();
@@ -94,20 +124,40 @@ async fn two_shops_run_side_by_side() {
     assert_eq!((here.stop("TERM").await, there.stop("INT").await), (Some(0), Some(0)));
 }
 
+#[tokio::test]
+async fn a_data_folder_has_one_shop() {
+    let folder = folder();
+    let _shop = Shop::open(folder.path()).await;
+    let before = folder.path().read_dir().unwrap().count();
+    let mut process = program(&[], folder.path(), free_base()).spawn().unwrap();
+    let said = stderr(&mut process).await;
+    assert_eq!(timeout(LONG, process.wait()).await.expect("it ends in time").unwrap().code(), Some(1));
+    assert!(said.starts_with("shop: another ") && said.contains("--data-dir"), "{said}");
+    assert_eq!(folder.path().read_dir().unwrap().count(), before);
+}
+
 #[cfg(feature = "stage")]
 #[tokio::test]
-async fn ops_tells_the_health_of_all_to_who_has_the_token() {
-    use super::customer::say;
-    use super::process::TOKEN;
-
+async fn ops_tells_the_health_of_all() {
     let folder = folder();
     let shop = Shop::open(folder.path()).await;
-    let health = format!("http://127.0.0.1:{}/health", shop.base + 8);
-    say(shop.http.get(&health)).await.is_problem(401);
-    say(shop.http.get(&health).bearer_auth("guess")).await.is_problem(401);
-    let said = say(shop.http.get(&health).bearer_auth(TOKEN)).await;
+    let said = super::ops::Ops(&shop).get("/health").await;
     assert_eq!((said.status.as_u16(), &said.body["ready"]), (200, &true.into()), "{said:?}");
     let names: Vec<_> =
         said.body["services"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["bank", "gateway", "order", "payment", "product", "user"]);
+    assert_eq!(
+        names,
+        [
+            "bank",
+            "gateway",
+            "mail",
+            "order",
+            "payment-1",
+            "payment-2",
+            "payment-3",
+            "product-1",
+            "product-2",
+            "user"
+        ]
+    );
 }

@@ -50,6 +50,16 @@ impl Activity {
         }
     }
 
+    /// Since when it waits for a request of which no byte has come.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let seen = self.seen();
+        (seen.in_flight == 0 && seen.head_since.is_none()).then_some(seen.free_since)
+    }
+
+    pub(super) fn is_multiplexed(&self) -> bool {
+        self.seen().multiplexed
+    }
+
     pub(super) fn is_free(&self) -> bool {
         self.seen().in_flight == 0
     }

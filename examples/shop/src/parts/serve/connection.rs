@@ -1,10 +1,12 @@
 //! One connection, from its accept to its end.
 
+use super::Stop;
 use super::activity::{Activity, Watched};
 use super::held::Held;
 use super::limits::Limits;
 use axum::Router;
-use http::{Request, Version};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -17,6 +19,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tower::ServiceExt;
 
+/// How long nothing must be asked on a connection before it is handed over to nobody.
+const LEAVE: Duration = Duration::from_secs(1);
+
 /// How long an overdue HTTP/2 peer gets to read that its connection is going away.
 const FAREWELL: Duration = Duration::from_millis(200);
 
@@ -24,18 +29,22 @@ pub(super) async fn drive(
     stream: TcpStream,
     routes: Router,
     limits: Limits,
-    mut stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<Stop>,
 ) {
     // An answer is written in one go; waiting to fill a packet only delays it.
     let _ = stream.set_nodelay(true);
     let activity = Activity::new(Instant::now());
     let service = {
-        let activity = activity.clone();
+        let (activity, stop) = (activity.clone(), stop.clone());
         service_fn(move |request: Request<Incoming>| {
-            let in_flight = activity.begin(request.version() == Version::HTTP_2);
-            let answer = routes.clone().oneshot(request);
+            let multiplexed = request.version() == Version::HTTP_2;
+            let in_flight = activity.begin(multiplexed);
+            let (answer, stop) = (routes.clone().oneshot(request), stop.clone());
             async move {
-                let answer = answer.await?;
+                let mut answer = answer.await?;
+                if !multiplexed && *stop.borrow() != Stop::Not {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
                 Ok::<_, Infallible>(answer.map(|body| Held { body, _request: in_flight }))
             }
         })
@@ -47,7 +56,17 @@ pub(super) async fn drive(
     let io = TokioIo::new(Watched { stream, activity: activity.clone() });
     let mut connection = pin!(builder.serve_connection(io, service));
     let mut overdue = pin!(overdue(&activity, limits));
-    let stopped = async { drop(stop.wait_for(|stop| *stop).await) };
+    let mut stopping = stop.clone();
+    let stopped = async {
+        let how = stopping.wait_for(|stop| *stop != Stop::Not).await.map_or(Stop::Now, |stop| *stop);
+        // HTTP/2 tells which requests came too late, and they are sent again.
+        if how == Stop::Handover && !activity.is_multiplexed() {
+            tokio::select! {
+                () = left_alone(&activity) => {}
+                _ = stop.wait_for(|stop| *stop == Stop::Now) => {}
+            }
+        }
+    };
 
     tokio::select! {
         _ = connection.as_mut() => return,
@@ -63,6 +82,19 @@ pub(super) async fn drive(
     tokio::select! {
         _ = connection => {}
         () = overdue => {}
+    }
+}
+
+/// Ends when nobody has asked anything for a while. Closed earlier, the connection might lose a request that is on its
+/// way here.
+async fn left_alone(activity: &Activity) {
+    loop {
+        let now = Instant::now();
+        let end = activity.idle_since().map_or(now + LEAVE, |since| since + LEAVE);
+        if end <= now {
+            return;
+        }
+        sleep_until(end).await;
     }
 }
 

@@ -23,13 +23,26 @@ use tokio::task::JoinSet;
 /// Pause after an accept that failed for want of file descriptors or memory.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// Serves until `stop` turns true (or its sender is gone), then closes the listener and returns when the requests
+/// How a server is told to end.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Stop {
+    /// It is not.
+    #[default]
+    Not,
+    /// Somebody else listens on the same socket: whoever asks here is answered, and told to come again over there.
+    /// Connections that are left alone are closed a little later.
+    Handover,
+    /// Connections are closed as soon as nothing is under way on them.
+    Now,
+}
+
+/// Serves until it is told to stop (or nobody can tell it any more), then closes the listener and returns when the requests
 /// under way have been answered.
 ///
 /// # Cancel safety
 ///
 /// Dropped, it closes the listener and every connection at once.
-pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: watch::Receiver<bool>) {
+pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: watch::Receiver<Stop>) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
     let accept = async {
@@ -56,7 +69,7 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: 
     let mut stopped = stop.clone();
     tokio::select! {
         () = accept => {}
-        _ = stopped.wait_for(|stop| *stop) => {}
+        _ = stopped.wait_for(|stop| *stop != Stop::Not) => {}
     }
     drop(listener);
     while connections.join_next().await.is_some() {}

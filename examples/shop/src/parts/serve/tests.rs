@@ -1,4 +1,4 @@
-use super::{Limits, serve};
+use super::{Limits, Stop, serve};
 use axum::Router;
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -17,7 +17,7 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: shop\r\n\r\n";
 
 struct Server {
     address: SocketAddr,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Stop>,
     served: JoinHandle<()>,
 }
 
@@ -36,7 +36,7 @@ async fn server(limits: Limits) -> Server {
         .route("/upload", post(async |body: Bytes| body.len().to_string()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (stop, stopped) = watch::channel(false);
+    let (stop, stopped) = watch::channel(Stop::Not);
     let served = tokio::spawn(serve(listener, routes, limits, stopped));
     Server { address, stop, served }
 }
@@ -164,9 +164,27 @@ async fn told_to_stop_it_answers_what_is_under_way() {
     assert!(answer(&mut idle).await.starts_with("HTTP/1.1 200"));
     busy.write_all(b"GET /slow HTTP/1.1\r\nhost: shop\r\n\r\n").await.unwrap();
     sleep(SHORT).await;
-    server.stop.send(true).unwrap();
+    server.stop.send(Stop::Now).unwrap();
     assert!(answer(&mut busy).await.starts_with("HTTP/1.1 200"));
     assert_eq!(closed(&mut idle).await, b"");
     timeout(LONG, server.served).await.expect("the loop ends").unwrap();
     assert!(TcpStream::connect(server.address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn told_to_hand_over_it_still_answers_who_asks_and_sends_them_away() {
+    let server = server(patient()).await;
+    let (mut asks, mut idle) = (server.connect().await, server.connect().await);
+    for stream in [&mut asks, &mut idle] {
+        stream.write_all(REQUEST).await.unwrap();
+        assert!(!answer(stream).await.contains("connection: close"));
+    }
+    server.stop.send(Stop::Handover).unwrap();
+    sleep(SHORT).await;
+    asks.write_all(REQUEST).await.unwrap();
+    let said = answer(&mut asks).await;
+    assert!(said.starts_with("HTTP/1.1 200") && said.contains("connection: close"), "{said}");
+    assert_eq!(closed(&mut asks).await, b"");
+    assert_eq!(closed(&mut idle).await, b"", "whoever asks nothing is let go");
+    timeout(LONG, server.served).await.expect("the loop ends").unwrap();
 }

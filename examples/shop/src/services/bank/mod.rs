@@ -12,6 +12,7 @@ use crate::parts::health;
 use crate::parts::id::Id;
 use crate::parts::problem::{self, Problem};
 use crate::parts::store::Store;
+use crate::stacks;
 use axum::extract::State;
 use axum::routing::{post, put};
 use axum::{Json, Router};
@@ -26,11 +27,12 @@ const CARD_LIMIT_CENTS: i64 = 1_000_000_000;
 ///
 /// When the store cannot be opened.
 pub async fn start(config: &Config) -> Result<Router, Failure> {
-    let store = Store::open(&config.data_dir, "bank", &[ledger::TABLE]).await?;
+    let store = Store::open(&config.data_dir, "bank", &ledger::TABLES).await?;
     let routes = Router::new()
         .route("/charges/{key}", put(charge).get(read))
         .route("/charges/{key}/refund", post(refund))
         .with_state(Ledger::new(store.clone()));
+    let routes = stacks::BANK.guard(routes, config);
     Ok(problem::fallbacks(routes.merge(health::routes(Some(store)))))
 }
 
@@ -43,9 +45,11 @@ async fn charge(
     if amount <= 0 {
         return Err(Problem::invalid("`amount_cents` must be positive"));
     }
-    let declined = amount > CARD_LIMIT_CENTS;
-    let state = if declined { EntryState::Declined } else { EntryState::Captured };
-    let entry = ledger.enter(&key, amount, state, declined.then_some("over the limit of the card")).await?;
+    if charge.reference.is_empty() || charge.reference.len() > 40 {
+        return Err(Problem::invalid("`reference` must have 1 to 40 bytes"));
+    }
+    let reason = (amount > CARD_LIMIT_CENTS).then(|| "over the limit of the card".to_owned());
+    let entry = ledger.charge(key, charge, reason).await?;
     if entry.amount_cents != amount && entry.state != EntryState::Refunded {
         return Err(Problem::invalid("this key was used with another amount"));
     }
@@ -58,10 +62,8 @@ async fn read(State(ledger): State<Ledger>, Id(key): Id) -> Result<Json<Entry>, 
 
 /// Gives the money back. A key that was never used is used up by it, so that a late charge takes nothing.
 async fn refund(State(ledger): State<Ledger>, Id(key): Id) -> Result<Json<Entry>, Problem> {
-    let entry = ledger.enter(&key, 0, EntryState::Refunded, None).await?;
-    if entry.state == EntryState::Captured {
-        ledger.give_back(&key).await?;
-        return Ok(Json(Entry { state: EntryState::Refunded, ..entry }));
-    }
-    Ok(Json(entry))
+    Ok(Json(ledger.refund(key).await?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ mod relay;
 mod users;
 
 use crate::parts::auth::Gatekeeper;
-use crate::parts::config::{Config, Name};
+use crate::parts::config::Config;
 use crate::parts::failure::Failure;
 use crate::parts::peer::Peer;
 use crate::parts::{health, problem};
@@ -46,17 +46,16 @@ impl FromRef<Service> for Gatekeeper {
 ///
 /// When the address of one is no URL.
 pub fn start(config: &Config) -> Result<Router, Failure> {
-    let (user, order) = (config.url(Name::User), config.url(Name::Order));
-    let users = stacks::GATEWAY_TO_USER_GET.http(&user)?;
+    let users = stacks::GATEWAY_TO_USER_GET.http(config)?;
     let service = Service {
         gatekeeper: Gatekeeper::new(users.clone()),
-        register: stacks::GATEWAY_TO_USER_REGISTER.http(&user)?,
-        log_in: stacks::GATEWAY_TO_USER_LOGIN.http(&user)?,
+        register: stacks::GATEWAY_TO_USER_REGISTER.http(config)?,
+        log_in: stacks::GATEWAY_TO_USER_LOGIN.http(config)?,
         users,
-        products: stacks::GATEWAY_TO_PRODUCT.http(&config.url(Name::Product))?,
-        ordering: stacks::GATEWAY_TO_ORDER_POST.http(&order)?,
-        orders: stacks::GATEWAY_TO_ORDER_GET.http(&order)?,
-        payments: stacks::GATEWAY_TO_PAYMENT.grpc(&config.url(Name::Payment))?,
+        products: stacks::GATEWAY_TO_PRODUCT.http(config)?,
+        ordering: stacks::GATEWAY_TO_ORDER_POST.http(config)?,
+        orders: stacks::GATEWAY_TO_ORDER_GET.http(config)?,
+        payments: stacks::GATEWAY_TO_PAYMENT.grpc(config)?,
     };
     let routes = Router::new()
         .route("/api/v1/users", post(users::register))
@@ -69,6 +68,6 @@ pub fn start(config: &Config) -> Result<Router, Failure> {
         .route("/api/v1/orders/{id}/cancel", post(orders::cancel))
         .route("/api/v1/payments/{id}", get(payments::read));
     let openapi = get(async || ([(CONTENT_TYPE, "application/json")], OPENAPI));
-    let routes = stacks::GATEWAY.guard(routes.with_state(service)).route("/openapi.json", openapi);
+    let routes = stacks::GATEWAY.guard(routes.with_state(service), config).route("/openapi.json", openapi);
     Ok(problem::fallbacks(routes.merge(health::routes(None))))
 }

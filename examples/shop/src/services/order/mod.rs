@@ -9,10 +9,13 @@ mod partners;
 mod saga;
 mod sweeper;
 
+use crate::contracts::events::BINDINGS;
 use crate::parts::auth::Gatekeeper;
-use crate::parts::config::{Config, Name};
+use crate::parts::bus::Bus;
+use crate::parts::config::Config;
 use crate::parts::failure::Failure;
 use crate::parts::health;
+use crate::parts::outbox::{self, Outbox};
 use crate::parts::problem;
 use crate::parts::store::Store;
 use crate::stacks;
@@ -28,6 +31,7 @@ use saga::Saga;
 struct Service {
     book: Book,
     saga: Saga,
+    partners: Partners,
     catalogue: Catalogue,
     gatekeeper: Gatekeeper,
 }
@@ -38,25 +42,28 @@ impl FromRef<Service> for Gatekeeper {
     }
 }
 
-/// Opens the store, starts the sweeper on the current runtime, and returns the routes.
+/// Opens the store, starts the sweeper and the relay on the current runtime, and returns the routes.
 ///
 /// # Errors
 ///
-/// When the store cannot be opened, or the address of another service is no URL.
+/// When the store or the bus cannot be opened, or the address of another service is no URL.
 pub async fn start(config: &Config) -> Result<Router, Failure> {
-    let store = Store::open(&config.data_dir, "order", &[book::TABLE, book::INDEX]).await?;
-    let book = Book::new(store.clone());
-    let users = stacks::ORDER_TO_USER.http(&config.url(Name::User))?;
-    let products = stacks::ORDER_TO_PRODUCT.http(&config.url(Name::Product))?;
-    let payments = stacks::ORDER_TO_PAYMENT.grpc(&config.url(Name::Payment))?;
-    let saga = Saga::new(book.clone(), Partners::new(users.clone(), products.clone(), payments));
+    let store = Store::open(&config.data_dir, "order", &[book::TABLE, book::INDEX, outbox::TABLE]).await?;
+    let outbox = Outbox::new(store.clone());
+    let book = Book::new(store.clone(), outbox.clone());
+    let users = stacks::ORDER_TO_USER.http(config)?;
+    let products = stacks::ORDER_TO_PRODUCT.http(config)?;
+    let payments = stacks::ORDER_TO_PAYMENT.grpc(config)?;
+    let partners = Partners::new(users.clone(), products.clone(), payments);
+    let saga = Saga::new(book.clone(), partners.clone());
+    tokio::spawn(outbox.relay(Bus::open(&config.data_dir, BINDINGS).await?));
     tokio::spawn(sweeper::run(book.clone(), saga.clone()));
-    let service =
-        Service { book, saga, catalogue: Catalogue::new(products), gatekeeper: Gatekeeper::new(users) };
+    let (catalogue, gatekeeper) = (Catalogue::new(products), Gatekeeper::new(users));
+    let service = Service { book, saga, partners, catalogue, gatekeeper };
     let routes = Router::new()
         .route("/orders", post(http::place).get(http::list))
         .route("/orders/{id}", get(http::read))
         .route("/orders/{id}/cancel", post(http::cancel));
-    let routes = stacks::ORDER.guard(routes.with_state(service)).merge(health::routes(Some(store)));
+    let routes = stacks::ORDER.guard(routes.with_state(service), config).merge(health::routes(Some(store)));
     Ok(problem::fallbacks(routes))
 }

@@ -18,17 +18,18 @@ use till::Till;
 use tonic::service::Routes;
 
 /// Opens the store and returns the routes: gRPC with its health service, and the paths of `parts::health`.
-/// `bank` is where the bank listens.
-///
 /// # Errors
 ///
-/// When the store cannot be opened, or `bank` is no URL.
-pub async fn start(config: &Config, bank: &str) -> Result<Router, Failure> {
+/// When the store cannot be opened, or there is no bank.
+pub async fn start(config: &Config) -> Result<Router, Failure> {
     let store = Store::open(&config.data_dir, "payment", &[ledger::TABLE]).await?;
-    let till = Till::new(Ledger::new(store.clone()), Bank::new(stacks::PAYMENT_TO_BANK.http(bank)?));
+    let till = Till::new(Ledger::new(store.clone()), Bank::new(stacks::PAYMENT_TO_BANK.http(config)?));
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<PaymentsServer<grpc::Service>>().await;
     let payments = Routes::new(PaymentsServer::new(grpc::Service::new(till)));
     let payments = payments.add_service(health_service).prepare().into_axum_router();
-    Ok(stacks::PAYMENT.guard(payments).merge(health::routes(Some(store))))
+    Ok(stacks::PAYMENT.guard(payments, config).merge(health::routes(Some(store))))
 }
+
+#[cfg(test)]
+mod tests;

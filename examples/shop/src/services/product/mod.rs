@@ -45,7 +45,7 @@ pub async fn start(config: &Config) -> Result<Router, Failure> {
         .route("/products/{id}", get(read))
         .route("/reservations/{order}", put(reserve).delete(release))
         .route("/reservations/{order}/commit", post(commit));
-    let routes = stacks::PRODUCT.guard(routes.with_state(service)).merge(health::routes(Some(store)));
+    let routes = stacks::PRODUCT.guard(routes.with_state(service), config).merge(health::routes(Some(store)));
     Ok(problem::fallbacks(routes))
 }
 

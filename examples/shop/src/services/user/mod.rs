@@ -4,12 +4,15 @@ mod accounts;
 mod input;
 mod sessions;
 
+use crate::contracts::events::BINDINGS;
 use crate::contracts::user::{LogIn, Register, Session, User};
 use crate::parts::auth::{Jwks, Passwords};
 use crate::parts::body::Input;
+use crate::parts::bus::Bus;
 use crate::parts::config::Config;
 use crate::parts::failure::Failure;
 use crate::parts::id::Id;
+use crate::parts::outbox::{self, Outbox};
 use crate::parts::problem::{self, Problem};
 use crate::parts::store::Store;
 use crate::parts::{health, id};
@@ -28,24 +31,27 @@ struct Service {
     sessions: Sessions,
 }
 
-/// Opens the store and returns the routes.
+/// Opens the store, starts the relay on the current runtime, and returns the routes.
 ///
 /// # Errors
 ///
-/// When the store cannot be opened.
+/// When the store or the bus cannot be opened.
 pub async fn start(config: &Config) -> Result<Router, Failure> {
-    let store = Store::open(&config.data_dir, "user", &[accounts::TABLE, sessions::TABLE]).await?;
+    let store =
+        Store::open(&config.data_dir, "user", &[accounts::TABLE, sessions::TABLE, outbox::TABLE]).await?;
+    let outbox = Outbox::new(store.clone());
     let service = Service {
-        accounts: Accounts::new(store.clone()),
+        accounts: Accounts::new(store.clone(), outbox.clone()),
         passwords: Passwords::new(config.cheap_passwords)?,
         sessions: Sessions::open(&store, config.session).await?,
     };
+    tokio::spawn(outbox.relay(Bus::open(&config.data_dir, BINDINGS).await?));
     let routes = Router::new()
         .route("/users", post(register))
         .route("/users/{id}", get(read))
         .route("/sessions", post(log_in))
         .route("/.well-known/jwks.json", get(keys));
-    let routes = stacks::USER.guard(routes.with_state(service)).merge(health::routes(Some(store)));
+    let routes = stacks::USER.guard(routes.with_state(service), config).merge(health::routes(Some(store)));
     Ok(problem::fallbacks(routes))
 }
 

@@ -1,0 +1,185 @@
+//! Several replicas, asked in turns.
+
+use bartizan::breaker::{Handle, State};
+use pin_project_lite::pin_project;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use tower::util::Oneshot;
+use tower::{Service, ServiceExt};
+
+/// Asks its endpoints in turns, and passes over one whose breaker is open while there is another. Clones share the
+/// turns. An endpoint whose pause is over is asked by one call at a time until its breaker has closed.
+#[derive(Debug)]
+pub struct Turns<S> {
+    endpoints: Arc<[Endpoint<S>]>,
+    next: Arc<AtomicUsize>,
+}
+
+/// One replica: its breaker, and the stack that ends there.
+#[derive(Debug)]
+struct Endpoint<S> {
+    breaker: Handle,
+    stack: S,
+    probing: Arc<AtomicBool>,
+}
+
+impl<S> Turns<S> {
+    /// `endpoints` must not be empty.
+    pub fn new(endpoints: impl IntoIterator<Item = (Handle, S)>) -> Self {
+        let endpoint = |(breaker, stack)| Endpoint { breaker, stack, probing: Arc::default() };
+        let endpoints: Arc<[_]> = endpoints.into_iter().map(endpoint).collect();
+        assert!(!endpoints.is_empty(), "turns need somebody to take them");
+        Self { endpoints, next: Arc::default() }
+    }
+
+    /// The endpoint whose turn it is, and the place of its probe if it takes one. When all are passed over, the one
+    /// whose turn it is says no.
+    fn choose(&self) -> (&Endpoint<S>, Option<Probe>) {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let nth = |n: usize| &self.endpoints[turn.wrapping_add(n) % self.endpoints.len()];
+        for endpoint in (0..self.endpoints.len()).map(nth) {
+            match endpoint.breaker.state() {
+                State::Open if endpoint.pauses() => {}
+                State::Open | State::HalfOpen => {
+                    if let Some(probe) = endpoint.probe() {
+                        return (endpoint, Some(probe));
+                    }
+                }
+                State::ForcedOpen => {}
+                _ => return (endpoint, None),
+            }
+        }
+        (nth(0), None)
+    }
+}
+
+impl<S> Endpoint<S> {
+    fn pauses(&self) -> bool {
+        self.breaker.snapshot().retry_after.is_some_and(|wait| !wait.is_zero())
+    }
+
+    fn probe(&self) -> Option<Probe> {
+        let taken = self.probing.swap(true, Ordering::Acquire);
+        (!taken).then(|| Probe(self.probing.clone()))
+    }
+}
+
+/// The place of the one call that asks an endpoint how it is.
+#[derive(Debug)]
+struct Probe(Arc<AtomicBool>);
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl<S> Clone for Turns<S> {
+    fn clone(&self) -> Self {
+        Self { endpoints: self.endpoints.clone(), next: self.next.clone() }
+    }
+}
+
+impl<S: Service<Req> + Clone, Req> Service<Req> for Turns<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, Req>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, req: Req) -> Self::Future {
+        let (endpoint, probe) = self.choose();
+        ResponseFuture { call: endpoint.stack.clone().oneshot(req), _probe: probe }
+    }
+}
+
+pin_project! {
+    /// A call to the endpoint whose turn it was.
+    #[derive(Debug)]
+    pub struct ResponseFuture<S: Service<Req>, Req> {
+        #[pin]
+        call: Oneshot<S, Req>,
+        _probe: Option<Probe>,
+    }
+}
+
+impl<S: Service<Req>, Req> Future for ResponseFuture<S, Req> {
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().call.poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bartizan::{Breaker, BreakerLayer};
+    use std::convert::Infallible;
+    use std::future::{Ready, ready};
+    use std::time::Duration;
+    use tokio::time::advance;
+
+    /// Says who it is.
+    #[derive(Clone)]
+    struct Replica(usize);
+
+    impl Service<()> for Replica {
+        type Response = usize;
+        type Error = Infallible;
+        type Future = Ready<Result<usize, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, (): ()) -> Self::Future {
+            ready(Ok(self.0))
+        }
+    }
+
+    fn three() -> (Turns<Replica>, Vec<Handle>) {
+        let breaker = || BreakerLayer::new(Breaker::new().open_for(Duration::from_secs(1))).handle();
+        let handles: Vec<_> = (0..3).map(|_| breaker()).collect();
+        let endpoints = handles.iter().cloned().zip((0..3).map(Replica));
+        (Turns::new(endpoints), handles)
+    }
+
+    async fn six(turns: &Turns<Replica>) -> Vec<usize> {
+        let mut said = Vec::new();
+        for _ in 0..6 {
+            // A clone for each call, as clients make them: the turns are shared.
+            said.push(turns.clone().oneshot(()).await.unwrap_or_else(|never| match never {}));
+        }
+        said
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_has_its_turn_and_the_open_are_passed_over() {
+        let (turns, handles) = three();
+        assert_eq!(six(&turns).await, [0, 1, 2, 0, 1, 2]);
+        handles[1].force_open_for(Duration::from_secs(5));
+        assert_eq!(six(&turns).await, [0, 2, 2, 0, 2, 2]);
+        handles.iter().for_each(|handle| handle.force_open_for(Duration::from_secs(5)));
+        assert_eq!(six(&turns).await, [0, 1, 2, 0, 1, 2], "all are open: each says no in its turn");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_call_at_a_time_asks_whether_an_endpoint_is_well() {
+        let (turns, handles) = three();
+        handles[0].force_open_for(Duration::from_secs(5));
+        advance(Duration::from_secs(6)).await;
+        let first = turns.choose().1;
+        assert!(first.is_some(), "its pause is over");
+        for _ in 0..6 {
+            assert!(turns.choose().1.is_none(), "and it is being asked");
+        }
+        drop(first);
+        let again = (0..3).any(|_| turns.choose().1.is_some());
+        assert!(again, "a probe that came to nothing is followed by another");
+    }
+}

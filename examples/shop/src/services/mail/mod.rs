@@ -1,0 +1,66 @@
+//! Mails: what has happened, told to those who bought. Nobody waits for them; they are written when the bus tells.
+
+mod letters;
+mod mailbox;
+
+use crate::contracts::events::{BINDINGS, MAIL};
+use crate::contracts::mail::Mails;
+use crate::parts::bus::{Bus, Message, Unhandled};
+use crate::parts::config::Config;
+use crate::parts::failure::Failure;
+use crate::parts::health;
+use crate::parts::problem::{self, Problem};
+use crate::parts::store::Store;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::StatusCode;
+use mailbox::Mailbox;
+use serde::Deserialize;
+
+/// How many mails are listed, unless it is said; and at most.
+const LISTED: i64 = 50;
+const MOST_LISTED: i64 = 500;
+
+/// Opens the store, starts the consumer on the current runtime, and returns the routes.
+///
+/// # Errors
+///
+/// When the store or the bus cannot be opened.
+pub async fn start(config: &Config) -> Result<Router, Failure> {
+    let store = Store::open(&config.data_dir, "mail", &mailbox::TABLES).await?;
+    let mailbox = Mailbox::new(store.clone());
+    let bus = Bus::open(&config.data_dir, BINDINGS).await?;
+    let receiver = mailbox.clone();
+    tokio::spawn(bus.consume(MAIL, move |message| receive(receiver.clone(), message)));
+    let routes = Router::new().route("/mails", get(list)).with_state(mailbox);
+    Ok(problem::fallbacks(routes.merge(health::routes(Some(store)))))
+}
+
+/// Writes the mail of a message, unless it was written before.
+async fn receive(mailbox: Mailbox, message: Message) -> Result<(), Unhandled> {
+    let letter = letters::write(&message).map_err(Unhandled::Message)?;
+    Ok(mailbox.deliver(message.id, letter).await?)
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    limit: Option<i64>,
+}
+
+async fn list(
+    State(mailbox): State<Mailbox>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Json<Mails>, Problem> {
+    let bad = |why: String| Problem::new(StatusCode::BAD_REQUEST, "bad-query", why);
+    let Query(Wanted { limit }) = wanted.map_err(|refused| bad(refused.body_text()))?;
+    let limit = limit.unwrap_or(LISTED);
+    if !(1..=MOST_LISTED).contains(&limit) {
+        return Err(bad(format!("`limit` must be 1 to {MOST_LISTED}")));
+    }
+    Ok(Json(Mails { mails: mailbox.newest(limit).await? }))
+}
+
+#[cfg(test)]
+mod tests;

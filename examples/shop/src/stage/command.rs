@@ -1,0 +1,108 @@
+//! `shop fault`: the faults of a shop that is open, from the command line.
+
+use super::faults::{Kind, List, Wish};
+use super::token;
+use crate::parts::config::{Config, Name};
+use crate::parts::failure::Failure;
+use crate::up::{block_on, say};
+use clap::Subcommand;
+use http::Method;
+use serde_json::Value;
+use std::time::Duration;
+
+/// How long the shop has for an answer. A rolling restart of all replicas is the longest.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Subcommand)]
+pub enum FaultCommand {
+    /// Sets a fault, and says its id
+    Set {
+        /// A service, a replica (payment-2) or a hop ("order->payment")
+        target: String,
+        kind: Kind,
+        /// The share of the calls that it is done to, up to 1
+        #[arg(long, value_name = "SHARE")]
+        share: Option<f64>,
+        /// How long it takes, where it takes time
+        #[arg(long, value_name = "MILLISECONDS")]
+        ms: Option<i64>,
+        /// When it is over: 1 to 900
+        #[arg(long, value_name = "SECONDS")]
+        ttl: Option<i64>,
+    },
+    /// Lists the faults that last
+    List,
+    /// Clears a fault, or all
+    Clear { id: Option<String> },
+}
+
+/// # Errors
+///
+/// When no shop is open there, or it does not do what is asked; in its own words.
+pub fn run(config: &Config, command: FaultCommand) -> Result<(), Failure> {
+    block_on(async {
+        let ops = Ops::of(config)?;
+        match command {
+            FaultCommand::Set { target, kind, share, ms, ttl } => {
+                let wish = Wish { target, kind: kind.as_str().into(), share, ms, ttl_s: ttl };
+                let set =
+                    ops.ask(Method::POST, "/faults", Some(serde_json::to_value(wish).unwrap_or_default()));
+                say(&[set.await?["id"].as_str().unwrap_or_default().to_owned()]);
+            }
+            FaultCommand::List => {
+                let list = ops.ask(Method::GET, "/faults", None).await?;
+                let list: List = serde_json::from_value(list)
+                    .map_err(|why| Failure::new(format!("ops answered in another language: {why}.")))?;
+                let now = crate::parts::clock::now_ms();
+                let line = |fault: &super::faults::Fault| {
+                    let (share, left) = (fault.share * 100.0, (fault.expires_at - now).max(0) / 1000);
+                    format!(
+                        "{}  {}  {}  {share} %  {} ms  {left} s left",
+                        fault.id,
+                        fault.target,
+                        fault.kind.as_str(),
+                        fault.ms
+                    )
+                };
+                say(&list.faults.iter().map(line).collect::<Vec<_>>());
+            }
+            FaultCommand::Clear { id } => {
+                let path = id.map_or_else(|| "/faults".to_owned(), |id| format!("/faults/{id}"));
+                ops.ask(Method::DELETE, &path, None).await?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The ops endpoint of the shop at the same ports.
+struct Ops {
+    http: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+impl Ops {
+    fn of(config: &Config) -> Result<Self, Failure> {
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
+        let http = http.map_err(|why| Failure::new(format!("no HTTP client can be made: {why}.")))?;
+        Ok(Self { http, url: config.local(Name::Ops.replica(1)?), token: token::find(config)? })
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, Failure> {
+        let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let nobody =
+            |_| Failure::new(format!("no shop is open at {}: start one, or name its --port-base.", self.url));
+        let answer = request.send().await.map_err(nobody)?;
+        let (status, body) = (answer.status(), answer.bytes().await.unwrap_or_default());
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if !status.is_success() {
+            let detail = body["detail"].as_str().unwrap_or("it does not say why");
+            return Err(Failure::new(format!("ops answered {status}: {detail}.")));
+        }
+        Ok(body)
+    }
+}

@@ -1,0 +1,211 @@
+//! Puts faults in, and takes them out again when they are cleared or their time is over.
+//!
+//! One task owns them all, so that a fault which is set, cleared and expires at once is still in or out.
+
+use super::kind::{Kind, Target};
+use super::records::Records;
+use super::wish::Fault;
+use crate::parts::clock::now_ms;
+use crate::parts::config::Instance;
+use crate::parts::failure::Failure;
+use crate::parts::faults::{Faults, Put};
+use crate::parts::problem::Problem;
+use crate::stage::supervisor::{Supervision, Wanted};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+
+/// Where faults are asked for. Clones lead to the same task.
+#[derive(Clone, Debug)]
+pub struct Engine(mpsc::Sender<Order>);
+
+enum Order {
+    Set(Fault, Target, oneshot::Sender<Result<(), Problem>>),
+    Clear(String, oneshot::Sender<bool>),
+    ClearAll(oneshot::Sender<()>),
+    List(oneshot::Sender<Vec<Fault>>),
+}
+
+impl Engine {
+    /// Starts the task on the current runtime, with the faults that lasted when the shop was closed.
+    ///
+    /// # Errors
+    ///
+    /// When the records cannot be read.
+    pub(super) async fn start(
+        records: Records,
+        places: Faults,
+        supervision: Supervision,
+    ) -> Result<Self, Failure> {
+        let lasting = records.lasting().await;
+        let lasting = lasting.map_err(|why| Failure::new(format!("the faults cannot be read: {why}.")))?;
+        let (sender, orders) = mpsc::channel(64);
+        let work = Work { records, places, supervision, active: Vec::new(), wanted: Vec::new() };
+        tokio::spawn(work.run(lasting, orders));
+        Ok(Self(sender))
+    }
+
+    /// Puts a fault in, and returns when it works.
+    pub async fn set(&self, fault: Fault, target: Target) -> Result<(), Problem> {
+        self.order(|done| Order::Set(fault, target, done)).await?
+    }
+
+    /// Takes a fault out; false when there is none with this id.
+    pub async fn clear(&self, id: String) -> Result<bool, Problem> {
+        self.order(|done| Order::Clear(id, done)).await
+    }
+
+    pub async fn clear_all(&self) -> Result<(), Problem> {
+        self.order(Order::ClearAll).await
+    }
+
+    pub async fn list(&self) -> Result<Vec<Fault>, Problem> {
+        self.order(Order::List).await
+    }
+
+    async fn order<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Problem> {
+        let (done, outcome) = oneshot::channel();
+        let gone = || Problem::unavailable("the shop is closing");
+        self.0.send(order(done)).await.map_err(|_| gone())?;
+        outcome.await.map_err(|_| gone())
+    }
+}
+
+/// A fault that is in.
+struct Active {
+    fault: Fault,
+    target: Target,
+    /// What has to be taken out of the places of calls. It leaves when this is dropped.
+    _put: Vec<Put>,
+}
+
+struct Work {
+    records: Records,
+    places: Faults,
+    supervision: Supervision,
+    active: Vec<Active>,
+    /// What was last asked of each instance that is not simply wanted up.
+    wanted: Vec<(Instance, Wanted)>,
+}
+
+impl Work {
+    async fn run(mut self, lasting: Vec<Fault>, mut orders: mpsc::Receiver<Order>) {
+        for fault in lasting {
+            if let Some(target) = Target::parse(&fault.target) {
+                self.put_in(fault, target).await;
+            }
+        }
+        loop {
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => self.obey(order).await,
+                    None => return,
+                },
+                () = expiry(&self.active) => self.expire().await,
+            }
+        }
+    }
+
+    async fn obey(&mut self, order: Order) {
+        match order {
+            Order::Set(fault, target, done) => drop(done.send(self.set(fault, target).await)),
+            Order::Clear(id, done) => {
+                let there = self.active.iter().any(|active| active.fault.id == id);
+                self.take_out(|fault| fault.id == id).await;
+                let _ = done.send(there);
+            }
+            Order::ClearAll(done) => {
+                self.take_out(|_| true).await;
+                let _ = done.send(());
+            }
+            Order::List(done) => {
+                let _ = done.send(self.active.iter().map(|active| active.fault.clone()).collect());
+            }
+        }
+    }
+
+    async fn set(&mut self, fault: Fault, target: Target) -> Result<(), Problem> {
+        self.records.add(&fault).await?;
+        if fault.kind.is_momentary() {
+            return self.renew(&fault, &target).await;
+        }
+        self.put_in(fault, target).await;
+        Ok(())
+    }
+
+    /// Starts new instances in the place of the old ones: all at once, or one after another.
+    async fn renew(&mut self, fault: &Fault, target: &Target) -> Result<(), Problem> {
+        let mut outcome = Ok(());
+        for instance in target.instances() {
+            if let Err(failure) = self.supervision.restart(*instance).await {
+                outcome = Err(Problem::unavailable(failure.to_string()));
+                if fault.kind == Kind::Rolling {
+                    break;
+                }
+            }
+        }
+        self.records.end(&fault.id).await?;
+        outcome
+    }
+
+    async fn put_in(&mut self, fault: Fault, target: Target) {
+        tracing::info!(target = fault.target, kind = fault.kind.as_str(), "fault set");
+        let put = match fault.kind.is_of_processes() {
+            true => Vec::new(),
+            false => {
+                target.places().iter().filter_map(|place| self.places.put(place, injected(&fault))).collect()
+            }
+        };
+        self.active.push(Active { fault, target, _put: put });
+        self.settle().await;
+    }
+
+    async fn take_out(&mut self, which: impl Fn(&Fault) -> bool) {
+        for active in self.active.extract_if(.., |active| which(&active.fault)) {
+            tracing::info!(target = active.fault.target, kind = active.fault.kind.as_str(), "fault cleared");
+            if let Err(error) = self.records.end(&active.fault.id).await {
+                tracing::warn!(%error, "the end of a fault could not be written down");
+            }
+        }
+        self.settle().await;
+    }
+
+    async fn expire(&mut self) {
+        let now = now_ms();
+        self.take_out(|fault| fault.expires_at <= now).await;
+    }
+
+    /// Has every instance as the faults that are in want it: killed before held, held before up.
+    async fn settle(&mut self) {
+        let mut wanted: Vec<(Instance, Wanted)> = Vec::new();
+        for (kind, how) in [(Kind::Kill, Wanted::Killed), (Kind::Pause, Wanted::Paused)] {
+            for active in self.active.iter().filter(|active| active.fault.kind == kind) {
+                for instance in active.target.instances() {
+                    if !wanted.iter().any(|(known, _)| known == instance) {
+                        wanted.push((*instance, how));
+                    }
+                }
+            }
+        }
+        let up =
+            self.wanted.iter().filter(|(known, _)| !wanted.iter().any(|(instance, _)| instance == known));
+        let up: Vec<_> = up.map(|(instance, _)| (*instance, Wanted::Up)).collect();
+        let changed: Vec<_> = wanted.iter().filter(|wish| !self.wanted.contains(wish)).copied().collect();
+        for (instance, how) in changed.into_iter().chain(up) {
+            if let Err(failure) = self.supervision.want(instance, how).await {
+                tracing::warn!(%instance, %failure, "is not yet as it is wanted");
+            }
+        }
+        self.wanted = wanted;
+    }
+}
+
+/// Ends when the first fault expires.
+async fn expiry(active: &[Active]) {
+    match active.iter().map(|active| active.fault.expires_at).min() {
+        Some(first) => sleep(Duration::from_millis(first.saturating_sub(now_ms()).max(0) as u64)).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn injected(_: &Fault) {}

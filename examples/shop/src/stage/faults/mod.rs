@@ -1,0 +1,70 @@
+//! `/faults`: what is done to the shop on purpose. Reading is free; setting and clearing asks for the token.
+
+mod engine;
+mod kind;
+mod records;
+mod wish;
+
+pub use kind::Kind;
+pub use wish::{Fault, List, Wish};
+
+use crate::parts::body::Input;
+use crate::parts::failure::Failure;
+use crate::parts::faults::Faults;
+use crate::parts::id::Id;
+use crate::parts::problem::Problem;
+use crate::parts::store::Store;
+use crate::stage::supervisor::Supervision;
+use axum::extract::State;
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use engine::Engine;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+pub use records::TABLE;
+
+/// The routes that read, and those that write.
+///
+/// # Errors
+///
+/// When the faults that last cannot be read.
+pub async fn start(
+    store: Store,
+    places: Faults,
+    supervision: Supervision,
+) -> Result<(Router, Router), Failure> {
+    let engine = Engine::start(records::Records::new(store), places, supervision).await?;
+    let reads = Router::new().route("/faults", get(list)).with_state(engine.clone());
+    let writes = Router::new()
+        .route("/faults", post(set).delete(clear_all))
+        .route("/faults/{id}", delete(clear))
+        .with_state(engine);
+    Ok((reads, writes))
+}
+
+async fn set(
+    State(engine): State<Engine>,
+    Input(wish): Input<Wish>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let (fault, target) = wish.grant()?;
+    let answer = json!({ "id": fault.id, "expires_at": fault.expires_at });
+    engine.set(fault, target).await?;
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+async fn list(State(engine): State<Engine>) -> Result<Json<List>, Problem> {
+    Ok(Json(List { faults: engine.list().await? }))
+}
+
+async fn clear(State(engine): State<Engine>, Id(id): Id) -> Result<StatusCode, Problem> {
+    match engine.clear(id).await? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Problem::not_found("there is no such fault; it may have expired")),
+    }
+}
+
+async fn clear_all(State(engine): State<Engine>) -> Result<StatusCode, Problem> {
+    engine.clear_all().await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,86 @@
+//! Somebody who has the ops token.
+
+use super::customer::{Said, say};
+use super::process::{LONG, Shop, TOKEN, program};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+pub struct Ops<'a>(pub &'a Shop);
+
+impl Ops<'_> {
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.0.http.request(method, format!("http://127.0.0.1:{}{path}", self.0.base + 8))
+    }
+
+    pub async fn get(&self, path: &str) -> Said {
+        say(self.request(Method::GET, path)).await
+    }
+
+    /// Sets a fault, and returns what ops says to it.
+    pub async fn wish(&self, fault: Value) -> Said {
+        say(self.request(Method::POST, "/faults").bearer_auth(TOKEN).json(&fault)).await
+    }
+
+    /// Sets a fault that must be granted, and returns its id.
+    pub async fn set(&self, target: &str, kind: &str, more: Value) -> String {
+        let mut fault = json!({ "target": target, "kind": kind });
+        fault.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let said = self.wish(fault).await;
+        assert_eq!(said.status, 201, "{said:?}");
+        said.text("id").to_owned()
+    }
+
+    pub async fn clear(&self) {
+        let said = say(self.request(Method::DELETE, "/faults").bearer_auth(TOKEN)).await;
+        assert_eq!(said.status, 204, "{said:?}");
+    }
+
+    pub async fn faults(&self) -> Vec<Value> {
+        self.get("/faults").await.body["faults"].as_array().unwrap().clone()
+    }
+
+    /// The handles of a kind of layer whose name begins so.
+    pub async fn layers(&self, layer: &str, prefix: &str) -> Vec<Value> {
+        let said = self.get("/layers").await;
+        let handles = said.body.as_array().unwrap_or_else(|| panic!("{said:?}"));
+        let wanted = |it: &&Value| it["layer"] == layer && it["name"].as_str().unwrap().starts_with(prefix);
+        handles.iter().filter(wanted).cloned().collect()
+    }
+
+    pub async fn states(&self, layer: &str, prefix: &str) -> Vec<String> {
+        let layers = self.layers(layer, prefix).await;
+        layers.iter().map(|it| it["state"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until all of these handles are in a state.
+    pub async fn until(&self, layer: &str, prefix: &str, wanted: &str) {
+        let all = async {
+            loop {
+                let states = self.states(layer, prefix).await;
+                if !states.is_empty() && states.iter().all(|state| state == wanted) {
+                    return;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let waited = timeout(LONG * 2, all).await;
+        assert!(waited.is_ok(), "{layer} {prefix} is {:?}, not {wanted}", self.states(layer, prefix).await);
+    }
+}
+
+/// Runs a command of the shop to its end, and returns its exit code and all that it said.
+pub async fn command(args: &[&str], folder: &Path, base: u16) -> (Option<i32>, String) {
+    let output = timeout(LONG * 5, program(args, folder, base).output()).await;
+    let output = output.expect("it ends in time").unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).expect("it speaks text"))
+}
+
+/// Waits until nothing is on its way any more, and has every invariant checked.
+pub async fn check(folder: &Path, base: u16) {
+    let (code, said) = command(&["check", "--wait", "60s"], folder, base).await;
+    assert_eq!(code, Some(0), "{said}");
+}

@@ -1,0 +1,74 @@
+//! The shop survives its payment.
+
+use super::customer::Customer;
+use super::ops::{Ops, check, command};
+use super::process::{Shop, folder};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// How many orders a test of replies that are lost places, a few at a time.
+const ORDERS: usize = 1000;
+const AT_ONCE: usize = 8;
+
+#[tokio::test]
+async fn all_of_payment_is_killed_under_load_and_no_order_is_lost() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let (ops, ada) = (Ops(&shop), Customer::new(&shop).await);
+    let load = ["load", "--rps", "30", "--for", "12s", "--customers", "8", "--json"];
+    let story = async {
+        // Somebody orders all the while, and looks closely at the answers.
+        assert_eq!(ada.order("before", &[("tea-mint", 1)]).await.status, 201);
+        ops.set("payment", "kill", json!({ "ttl_s": 600 })).await;
+        let mut pending = Vec::new();
+        for key in 0..40 {
+            let order = ada.order(&format!("k{key}"), &[("tea-mint", 1)]).await;
+            assert_eq!((order.status.as_u16(), order.text("status")), (202, "PENDING"), "{order:?}");
+            pending.push(order.text("id").to_owned());
+        }
+        ops.until("breaker", "order->payment", "open").await;
+        ops.clear().await;
+        ops.until("service", "payment", "up").await;
+        for order in &pending {
+            assert_eq!(ada.settled(order).await["status"], "CONFIRMED");
+        }
+        ops.until("breaker", "order->payment", "closed").await;
+    };
+    let ((code, said), ()) = tokio::join!(command(&load, folder.path(), shop.base), story);
+    assert_eq!(code, Some(0), "{said}");
+    check(folder.path(), shop.base).await;
+    let orders = ops.layers("orders", "orders").await.remove(0)["numbers"].clone();
+    for step in ["PENDING", "RESERVED", "PAID", "REFUNDING", "RELEASING"] {
+        assert_eq!(orders[step], 0.0, "{orders}");
+    }
+    assert!(orders["CONFIRMED"].as_f64().unwrap() > 41.0, "those of the load as well: {orders}");
+}
+
+/// Three replies in ten are lost after the money was taken.
+#[tokio::test]
+async fn a_thousand_orders_with_lost_replies_are_charged_once_each() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let (ops, ada) = (Ops(&shop), Customer::new(&shop).await);
+    ops.set("payment", "reply_lost", json!({ "share": 0.3, "ttl_s": 900 })).await;
+    let place = async |lane: usize| {
+        let mut statuses = BTreeMap::<u16, usize>::new();
+        for n in 0..ORDERS / AT_ONCE {
+            // All products in turn, for there are 1000 of each.
+            let product = ["tea-mint", "tea-assam", "cup-bowl", "kit-timer"][n % 4];
+            let order = ada.order(&format!("k{lane}-{n}"), &[(product, 1)]).await;
+            assert!(order.status == 201 || order.status == 202, "{order:?}");
+            *statuses.entry(order.status.as_u16()).or_default() += 1;
+        }
+        statuses
+    };
+    let lanes: [_; AT_ONCE] = std::array::from_fn(place);
+    let statuses = super::races::together(lanes.into_iter()).await;
+    let lost: usize = statuses.iter().filter_map(|lane| lane.get(&202)).sum();
+    assert!(lost > ORDERS / 20, "{statuses:?}: replies were lost");
+    ops.clear().await;
+    check(folder.path(), shop.base).await;
+    let orders = ops.layers("orders", "orders").await.remove(0)["numbers"].clone();
+    let counted: Value = (ORDERS as f64).into();
+    assert_eq!(orders["CONFIRMED"], counted, "{orders}");
+}
