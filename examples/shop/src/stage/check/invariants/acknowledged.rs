@@ -1,0 +1,33 @@
+//! What a customer was told is true.
+
+use super::super::books::{Books, Step};
+use super::super::calm::Calm;
+use super::super::complaint::{Findings, Invariant};
+
+pub static ACKNOWLEDGED: Invariant = Invariant {
+    sentence: "every order that a customer was told about is in the book",
+    things: "answers to customers",
+    examine,
+};
+
+fn examine(books: &Books, _: Calm) -> Findings {
+    let mut found = Findings::of(books.told.len());
+    for told in &books.told {
+        let (id, status) = (&told.order, &told.status);
+        match books.orders.get(id).map(|order| order.step) {
+            None => {
+                let text = format!(
+                    "order {id}, of which a customer was told that it is {status}, is not in the book"
+                );
+                found.complain(id, "lost", text);
+            }
+            // Told so, it can only be that, or on its way back.
+            Some(step @ (Step::Pending | Step::Reserved | Step::Paid)) if status == "CONFIRMED" => {
+                let text = format!("order {id} is {step}, and its customer was told that it is CONFIRMED");
+                found.complain(id, "told otherwise", text);
+            }
+            Some(_) => {}
+        }
+    }
+    found
+}
