@@ -1,0 +1,139 @@
+//! What customers come for.
+
+/// The shares of the journeys, in percent.
+const LIST_SHARE: u32 = 35;
+const PRODUCT_SHARE: u32 = 25;
+const PLACE_SHARE: u32 = 25;
+const OWN_SHARE: u32 = 10;
+const LAST_SHARE: u32 = 5;
+
+/// How many orders in a hundred are of one piece; the others are of two or three.
+const SINGLE_SHARE: u32 = 90;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Journey {
+    /// Places an order.
+    Place,
+    /// Looks at the own orders.
+    Own,
+    /// Reads the own last order.
+    Last,
+    /// Looks at all products.
+    List,
+    /// Looks at one product.
+    Product,
+}
+
+impl Journey {
+    pub(super) const ALL: [Self; 5] = [Self::Place, Self::Own, Self::Last, Self::List, Self::Product];
+
+    pub(super) const ORDERS: [Self; 3] = [Self::Place, Self::Own, Self::Last];
+    pub(super) const BROWSING: [Self; 2] = [Self::List, Self::Product];
+
+    fn share(self) -> u32 {
+        match self {
+            Self::Place => PLACE_SHARE,
+            Self::Own => OWN_SHARE,
+            Self::Last => LAST_SHARE,
+            Self::List => LIST_SHARE,
+            Self::Product => PRODUCT_SHARE,
+        }
+    }
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Place => "place",
+            Self::Own => "own",
+            Self::Last => "last",
+            Self::List => "list",
+            Self::Product => "product",
+        }
+    }
+}
+
+/// One journey of one customer, diced before it begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Errand {
+    pub(super) journey: Journey,
+    /// Which customer, and which product.
+    pub(super) customer: usize,
+    pub(super) product: usize,
+    pub(super) quantity: i64,
+    /// For the dice that are thrown on the way.
+    pub(super) seed: u64,
+}
+
+/// The errands of a load, one after the other. The same seed gives the same.
+#[derive(Debug)]
+pub(super) struct Errands {
+    customers: usize,
+    products: usize,
+    dice: fastrand::Rng,
+}
+
+impl Errands {
+    /// There must be customers and products.
+    pub(super) fn new(customers: usize, products: usize, seed: u64) -> Self {
+        Self { customers, products, dice: fastrand::Rng::with_seed(seed) }
+    }
+
+    pub(super) fn next(&mut self) -> Errand {
+        let single = self.dice.u32(..100) < SINGLE_SHARE;
+        Errand {
+            journey: self.journey(),
+            customer: self.dice.usize(..self.customers),
+            product: self.dice.usize(..self.products),
+            quantity: if single { 1 } else { self.dice.i64(2..=3) },
+            seed: self.dice.u64(..),
+        }
+    }
+
+    fn journey(&mut self) -> Journey {
+        let mut die = self.dice.u32(..100);
+        for journey in Journey::ALL {
+            match die.checked_sub(journey.share()) {
+                Some(rest) => die = rest,
+                None => return journey,
+            }
+        }
+        Journey::List
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_percent_and_are_kept() {
+        assert_eq!(Journey::ALL.map(Journey::share).iter().sum::<u32>(), 100);
+        let mut errands = Errands::new(64, 24, 1);
+        let drawn: Vec<_> = (0..100_000).map(|_| errands.next()).collect();
+        for journey in Journey::ALL {
+            let share = drawn.iter().filter(|errand| errand.journey == journey).count() / 1000;
+            assert!(share.abs_diff(journey.share() as usize) <= 1, "{journey:?} has {share} %");
+        }
+        let singles = drawn.iter().filter(|errand| errand.quantity == 1).count() / 1000;
+        assert!(singles.abs_diff(SINGLE_SHARE as usize) <= 1, "{singles} %");
+        assert!(drawn.iter().all(|errand| (1..=3).contains(&errand.quantity)));
+        assert!((0..64).all(|customer| drawn.iter().any(|errand| errand.customer == customer)));
+        assert!((0..24).all(|product| drawn.iter().any(|errand| errand.product == product)));
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_errands_again() {
+        let draw = |seed| {
+            let mut errands = Errands::new(8, 24, seed);
+            (0..50).map(|_| errands.next()).collect::<Vec<_>>()
+        };
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+    }
+
+    #[test]
+    fn every_journey_is_in_one_group() {
+        let grouped: Vec<_> = Journey::ORDERS.into_iter().chain(Journey::BROWSING).collect();
+        assert_eq!(grouped, Journey::ALL);
+        assert!(Journey::ALL.iter().enumerate().all(|(place, journey)| *journey as usize == place));
+    }
+}
