@@ -6,7 +6,7 @@ const ENDS = ["CONFIRMED", "CANCELLED"];
 
 const TONES = {
   service: { up: "good", down: "bad", killed: "bad" },
-  breaker: { closed: "good", open: "bad", "forced open": "bad" },
+  breaker: { closed: "good", open: "bad", "forced open": "bad", disabled: "" },
   invariant: { holds: "good", broken: "bad" },
   deadline: { enabled: "good" },
 };
