@@ -1,15 +1,15 @@
 //! Which complaints stand.
 //!
 //! The files are read one after another, so an order that goes on meanwhile may look wrong: CONFIRMED in the book that
-//! was read first, and already refunded in the ledger that was read next. That is why a complaint counts only when it was made
-//! in three readings in a row.
+//! was read first, already refunded in the ledger that was read next. That is why a complaint counts only when three
+//! readings in a row have made it.
 //!
-//! Why this is sound. No order comes back to a step that it has left, and neither does a payment or a reservation; rows
-//! are never deleted. A complaint is "this is in that state, and another store says so-and-so". When the state is found in
-//! two readings in a row, it was that of all the time between them, so also of the moment at which the other store was read
-//! the first time: the complaint was true then. The third reading is for what the proof takes for granted. On the other
-//! hand no step repairs what is broken for good, so a breach that was there in the first reading is there in all.
-//! Only what hangs on messages moves otherwise, and of that [`read`](super::read) tells.
+//! Why this is sound. No order comes back to a step that it has left, nor does a payment or a reservation, and none of
+//! their rows is deleted. A complaint says "this is in that state, and another store says so-and-so". A state that is
+//! found in two readings in a row was that of all the time between them, and so of the moment at which the other store
+//! was read the first time: the complaint was true then. Two readings would do; the third is for what the proof takes
+//! for granted. On the other hand no step repairs what is broken, so a breach that is there in the first reading is
+//! there in all. Messages are the exception, for they move and their rows go; [`read`](super::read) says why none is missed.
 
 use super::complaint::{Complaint, Findings, Invariant};
 use std::collections::HashMap;
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_stands_when_it_was_made_three_times_in_a_row() {
+    fn a_complaint_stands_when_it_was_made_three_times_in_a_row() {
         let mut hearing = Hearing::default();
         assert!(hear(&mut hearing, &[("b", "x")]).is_empty());
         assert!(hear(&mut hearing, &[("b", "x"), ("a", "x")]).is_empty());

@@ -1,10 +1,10 @@
 //! Reads the books, without asking any service and without writing.
 //!
 //! Each store is read in one transaction, so what stands in one file is seen as of one instant. The files are read one
-//! after another while the shop goes on, in the direction in which things move: what customers were told, orders, users,
-//! money, stock, the queue, mails. A message leaves one place only when it is in the next, so a reader who walks
-//! with it meets it at least once and never finds it missing. Faults are read last, the clock first: both can only make
-//! the judgement milder. What a step taken between two files makes look wrong, [`hearing`](super::hearing) sorts out.
+//! after another while the shop goes on, in the direction in which things move: what customers were told, orders,
+//! users, money, stock, the queue, mails. A message leaves one place only when it is in the next, so a reader who walks
+//! with it meets it at least once and never finds it missing. The clock is read first and the faults last: both can
+//! only make the judgement milder. What a step taken between two files makes look wrong, [`hearing`](super::hearing) sorts out.
 
 use super::books::{
     Bank, Books, Charge, DeadLetter, Hold, Letter, Mail, Movement, Order, Payment, PaymentState, Place,

@@ -20,8 +20,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The pause is so many times as long as the look took, so that a long history does not cost the shop a processor.
 const PAUSE_PER_LOOK: u32 = 9;
 
-/// Looks every two seconds, or less often when a look takes long. What is overdue counts from the start on: before it the
-/// shop was closed.
+/// Looks every two seconds, or less often when a look takes long. What is overdue counts from the start on, for before
+/// it the shop was closed.
 ///
 /// # Cancel safety
 ///

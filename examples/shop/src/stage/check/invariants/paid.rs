@@ -1,6 +1,6 @@
 //! Who gets goods has paid, once and as much as they cost; nobody else has.
 //!
-//! That a cancelled order keeps no money is a sentence of its own, and so is that an order between the two comes to its end;
+//! That a cancelled order keeps no money is a sentence of its own, and so is that every other order comes to its end;
 //! neither is said twice.
 
 use super::super::books::{Bank, Books, Order, Step};

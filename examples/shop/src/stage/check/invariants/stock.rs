@@ -65,8 +65,8 @@ fn sums(books: &Books, hold: Hold) -> HashMap<&str, i128> {
     sums
 }
 
-/// What a confirmed order has bought is sold; what is held or sold is so for an order. The goods of a cancelled one have
-/// an invariant of their own.
+/// What a confirmed order has bought is sold; what is held or sold is so for an order. The goods of a cancelled one
+/// have an invariant of their own.
 fn goods_have_their_order(books: &Books, found: &mut Findings) {
     for (id, order) in &books.orders {
         let hold = books.reservations.get(id).map(|reservation| reservation.hold);
