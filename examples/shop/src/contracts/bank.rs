@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Charge {
     pub amount_cents: i64,
+    /// What the money is for: the order's id. It stands beside every movement of the money.
+    pub reference: String,
 }
 
 /// `PUT /charges/{key}`, `GET /charges/{key}` and `POST /charges/{key}/refund` → 200

@@ -1,6 +1,8 @@
 //! What the services say to each other, and all that one may know of another.
 
 pub mod bank;
+pub mod events;
+pub mod mail;
 pub mod order;
 pub mod payment;
 pub mod problems;

@@ -3,76 +3,147 @@
 //! What holds on SQLite, Postgres and MySQL alike, and is kept here so that the two can follow: names `VARCHAR(40)`;
 //! money, time and flags `BIGINT`; JSON as text; `$n` once each and in order; a change is a compare-and-set whose
 //! `rows_affected()` is looked at; no `RETURNING`, no `ON CONFLICT`. A statement that failed ends its transaction.
+//!
+//! Futures are dropped here all the time: a deadline has passed, a customer has left. So every write runs in a task of
+//! its own, which is not dropped: what has begun comes to its end, and a connection is never given back in the middle
+//! of it. Who leaves while it waits for its turn has begun nothing.
 
 use super::failure::Failure;
 use super::problem::Problem;
 use http::StatusCode;
-use sqlx::any::{AnyPoolOptions, install_default_drivers};
-use sqlx::{Any, AnyPool, Transaction};
+use sqlx::any::{AnyArguments, AnyPoolOptions, install_default_drivers};
+use sqlx::query::Query;
+use sqlx::{Any, AnyPool, Connection, Row, Transaction};
+use std::collections::BTreeSet;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 /// How long a request waits for a connection before it is answered with 503.
 const ACQUIRE: Duration = Duration::from_millis(250);
 
-/// Readers beside the one writer that SQLite allows.
-const CONNECTIONS: u32 = 4;
+/// How long a change waits for its turn. A burst of them is over in less; and when the store is locked, nobody waits
+/// behind the one who has found that out.
+const TURN: Duration = Duration::from_secs(1);
+
+/// How long those who open a store at once wait for each other.
+const OPENING: Duration = Duration::from_secs(5);
+
+/// Connections of those who read. With a write-ahead log they neither wait for the writer nor hold it up.
+const READERS: u32 = 4;
+
+/// One writes, while the other is on its way back to its pool.
+const WRITERS: u32 = 2;
 
 /// Set on every connection. With a write-ahead log, `NORMAL` loses nothing when the process dies at any moment;
-/// when the machine loses power, the last commits may be missing.
-const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;";
+/// when the machine loses power, the last commits may be missing. The lock is waited for as long as [`OPENING`].
+const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;";
+
+/// How long SQLite's lock is waited for, in milliseconds; only another process or another replica can have it. It is
+/// less than half of the shortest deadline of a route (product's 500 ms): who comes right behind another one, and
+/// waits for the lock as long again, still gets a 503 that says so.
+const PATIENCE: &str = "PRAGMA busy_timeout = 200;";
+
+const READS_ONLY: &str = "PRAGMA query_only = ON;";
+
+/// A transaction. It is undone when it is dropped before it is committed.
+pub type Change = Transaction<'static, Any>;
+
+/// A statement with all that is bound to it.
+pub type Statement = Query<'static, Any, AnyArguments>;
 
 /// The database of one service. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: AnyPool,
+    readers: AnyPool,
+    writer: AnyPool,
+    queue: Arc<Queue>,
+}
+
+/// Those who want to write, in the order in which they came. They hold no connection while they wait.
+#[derive(Debug)]
+struct Queue {
+    turn: Arc<Semaphore>,
+    /// How often somebody whose turn it was has found the store locked.
+    locked: AtomicU64,
 }
 
 impl Store {
-    /// Opens `<folder>/<service>.db`, and creates it and its tables when they are missing.
+    /// Opens `<folder>/<name>.db`, and creates it and its tables when they are missing.
     ///
     /// # Errors
     ///
-    /// When the folder or the file cannot be written, or is none of ours.
-    pub async fn open(folder: &Path, service: &str, tables: &[&'static str]) -> Result<Self, Failure> {
-        let file = folder.join(format!("{service}.db"));
+    /// When the folder or the file cannot be written, is none of ours, or has other tables than these.
+    pub async fn open(folder: &Path, name: &str, tables: &[&'static str]) -> Result<Self, Failure> {
+        let file = folder.join(format!("{name}.db"));
         let failed =
             |why: String| Failure::new(format!("the store {} cannot be opened: {why}.", file.display()));
         std::fs::create_dir_all(folder).map_err(|why| failed(why.to_string()))?;
         let path = std::path::absolute(&file).map_err(|why| failed(why.to_string()))?;
         install_default_drivers();
-        let options = AnyPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(ACQUIRE)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .after_connect(|connection, _| {
-                Box::pin(async move { sqlx::raw_sql(PRAGMAS).execute(connection).await.map(drop) })
-            });
-        let open = async {
-            let pool = options.connect(&format!("sqlite://{}?mode=rwc", escape(&path))).await?;
-            for table in tables {
-                sqlx::raw_sql(*table).execute(&pool).await?;
+        let url = format!("sqlite://{}?mode=rwc", escape(&path));
+        let opened = async {
+            let writer = connections(WRITERS, "").acquire_timeout(OPENING).connect(&url).await?;
+            if !prepare(&writer, tables).await? {
+                return Ok(None);
             }
-            Ok(Self { pool })
+            let readers = connections(READERS, READS_ONLY).connect_lazy(&url)?;
+            let queue = Queue { turn: Arc::new(Semaphore::new(1)), locked: AtomicU64::new(0) };
+            Ok(Some(Self { readers, writer, queue: Arc::new(queue) }))
         };
-        open.await.map_err(|why: sqlx::Error| failed(why.to_string()))
+        opened.await.map_err(|why: sqlx::Error| failed(why.to_string()))?.ok_or_else(|| {
+            let file = file.display();
+            Failure::new(format!(
+                "the store {file} was made by another version of the shop: \
+                 move the data folder away, or choose another by --data-dir."
+            ))
+        })
     }
 
-    /// Where single statements go.
+    /// Where everything goes that only reads. A write is refused there.
     pub fn pool(&self) -> &AnyPool {
-        &self.pool
+        &self.readers
     }
 
-    /// Begins a transaction that will write. It takes SQLite's write lock at once: one that read first could not
-    /// wait for the lock any more when it comes to write.
+    /// Makes a change of several statements, all of them or none; `change` commits it. It has SQLite's write lock from
+    /// the first: one that read before it took the lock could not wait for it any more.
     ///
     /// # Errors
     ///
-    /// When no connection is free, or the lock is not, in time.
-    pub async fn write(&self) -> sqlx::Result<Transaction<'static, Any>> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await
+    /// When its turn or the lock does not come in time; and what `change` returns.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before its turn, it has done nothing; dropped later, it comes to its end nevertheless.
+    pub async fn change<T, E, F, Fut>(&self, change: F) -> Result<T, E>
+    where
+        F: FnOnce(Change) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<sqlx::Error> + Send + 'static,
+    {
+        let (writer, queue) = (self.writer.clone(), self.queue.clone());
+        let begun = async move { queue.watch(writer.begin_with("BEGIN IMMEDIATE").await) };
+        self.undropped(async move { change(begun.await?).await }).await
+    }
+
+    /// Makes a change of one statement, and returns how many rows it has changed.
+    ///
+    /// # Errors
+    ///
+    /// When its turn or the lock does not come in time, or the statement fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`change`](Self::change).
+    pub async fn execute(&self, statement: Statement) -> sqlx::Result<u64> {
+        let (writer, queue) = (self.writer.clone(), self.queue.clone());
+        let executed = async move { queue.watch(statement.execute(&writer).await) };
+        self.undropped(async move { Ok(executed.await?.rows_affected()) }).await
     }
 
     /// Asks for an answer, and for nothing in it.
@@ -81,12 +152,97 @@ impl Store {
     ///
     /// When there is none.
     pub async fn ping(&self) -> sqlx::Result<()> {
-        sqlx::query("SELECT 1").execute(&self.pool).await.map(drop)
+        sqlx::query("SELECT 1").execute(&self.readers).await.map(drop)
+    }
+
+    /// Waits for the turn, and then works where nobody can drop it.
+    async fn undropped<T, E, Fut>(&self, work: Fut) -> Result<T, E>
+    where
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<sqlx::Error> + Send + 'static,
+    {
+        let turn = self.queue.turn().await?;
+        let work = tokio::spawn(async move {
+            let done = work.await;
+            drop(turn);
+            done
+        });
+        match work.await {
+            Ok(done) => done,
+            Err(fell) if fell.is_panic() => resume_unwind(fell.into_panic()),
+            // The runtime is closing.
+            Err(_) => Err(sqlx::Error::PoolClosed.into()),
+        }
     }
 }
 
+impl Queue {
+    async fn turn(&self) -> sqlx::Result<OwnedSemaphorePermit> {
+        let locked = self.locked.load(Ordering::Relaxed);
+        let turn = timeout(TURN, self.turn.clone().acquire_owned()).await;
+        let turn = turn.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
+        if self.locked.load(Ordering::Relaxed) != locked {
+            return Err(sqlx::Error::PoolTimedOut);
+        }
+        Ok(turn)
+    }
+
+    /// Counts an outcome that says that the store is locked.
+    fn watch<T>(&self, outcome: sqlx::Result<T>) -> sqlx::Result<T> {
+        let why = outcome.as_ref().err().and_then(|error| error.as_database_error());
+        if why.is_some_and(|why| why.message().contains("locked")) {
+            self.locked.fetch_add(1, Ordering::Relaxed);
+        }
+        outcome
+    }
+}
+
+fn connections(most: u32, pragmas: &'static str) -> AnyPoolOptions {
+    AnyPoolOptions::new()
+        .max_connections(most)
+        .acquire_timeout(ACQUIRE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                for pragmas in [PRAGMAS, PATIENCE, pragmas] {
+                    sqlx::raw_sql(pragmas).execute(&mut *connection).await?;
+                }
+                Ok(())
+            })
+        })
+}
+
+/// Creates the tables of a new store; false when it is not new, and has others. Nothing is changed then: an order
+/// without the tables that came later would be a lie.
+async fn prepare(writer: &AnyPool, tables: &[&'static str]) -> sqlx::Result<bool> {
+    let mut connection = writer.acquire().await?;
+    sqlx::raw_sql(PRAGMAS).execute(&mut *connection).await?;
+    let mut change = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let there = sqlx::query("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL");
+    let there = there.fetch_all(&mut *change).await?;
+    let there = there.iter().map(|row| Ok(plain(row.try_get(0)?))).collect::<sqlx::Result<BTreeSet<_>>>()?;
+    let ours = there == tables.iter().map(|table| plain(table)).collect();
+    if there.is_empty() {
+        for table in tables {
+            sqlx::raw_sql(*table).execute(&mut *change).await?;
+        }
+    }
+    let is_new = there.is_empty();
+    change.commit().await?;
+    sqlx::raw_sql(PATIENCE).execute(&mut *connection).await?;
+    Ok(is_new || ours)
+}
+
+/// How SQLite remembers what created a table.
+fn plain(table: &str) -> String {
+    table.replacen(" IF NOT EXISTS", "", 1).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A path as part of a URL.
-fn escape(path: &Path) -> String {
+pub fn escape(path: &Path) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(byte);
     let bytes = path.as_os_str().as_encoded_bytes();
     bytes
@@ -117,26 +273,4 @@ impl From<sqlx::Error> for Problem {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_folder_may_have_any_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path().join("50% of a shop? #1");
-        let tables = ["CREATE TABLE IF NOT EXISTS things (id VARCHAR(40) PRIMARY KEY)"];
-        let store = Store::open(&folder, "test", &tables).await.unwrap();
-        let put =
-            async || sqlx::query("INSERT INTO things (id) VALUES ($1)").bind("a").execute(store.pool()).await;
-        put().await.unwrap();
-        assert!(is_taken(&put().await.unwrap_err()));
-        assert!(folder.join("test.db").exists());
-    }
-
-    #[tokio::test]
-    async fn a_folder_that_cannot_be_is_a_sentence() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let failure = Store::open(&file.path().join("shop"), "test", &[]).await.unwrap_err();
-        assert!(failure.to_string().contains("test.db cannot be opened"), "{failure}");
-    }
-}
+mod tests;

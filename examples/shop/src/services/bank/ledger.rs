@@ -1,16 +1,29 @@
-//! The bank's book: one row per key.
+//! The bank's book: one row per key, and one for each time that money has moved.
 
-use crate::contracts::bank::{Entry, EntryState};
-use crate::parts::store::{Store, is_taken};
+use crate::contracts::bank::{Charge, Entry, EntryState};
+use crate::parts::clock::now_ms;
+use crate::parts::id;
+use crate::parts::store::{Change, Store};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS charges (
-    id VARCHAR(40) PRIMARY KEY,
-    amount_cents BIGINT NOT NULL,
-    state VARCHAR(40) NOT NULL,
-    reason VARCHAR(255)
-)";
+pub(super) const TABLES: [&str; 2] = [
+    "CREATE TABLE IF NOT EXISTS charges (
+        id VARCHAR(40) PRIMARY KEY,
+        amount_cents BIGINT NOT NULL,
+        reference VARCHAR(40) NOT NULL,
+        state VARCHAR(40) NOT NULL,
+        reason VARCHAR(255)
+    )",
+    // What is taken is above zero, what is given back below it.
+    "CREATE TABLE IF NOT EXISTS movements (
+        id VARCHAR(40) PRIMARY KEY,
+        charge_id VARCHAR(40) NOT NULL,
+        reference VARCHAR(40) NOT NULL,
+        amount_cents BIGINT NOT NULL,
+        at BIGINT NOT NULL
+    )",
+];
 
 #[derive(Clone)]
 pub(super) struct Ledger(Store);
@@ -20,34 +33,81 @@ impl Ledger {
         Self(store)
     }
 
-    /// Enters a key, or returns what was entered under it before.
-    pub(super) async fn enter(
+    /// Takes the money of a charge, unless there is a reason against it, or returns what was entered under its key
+    /// before.
+    pub(super) async fn charge(
         &self,
-        key: &str,
-        amount_cents: i64,
-        state: EntryState,
-        reason: Option<&str>,
+        key: String,
+        Charge { amount_cents, reference }: Charge,
+        declined: Option<String>,
     ) -> sqlx::Result<Entry> {
-        let insert =
-            sqlx::query("INSERT INTO charges (id, amount_cents, state, reason) VALUES ($1, $2, $3, $4)");
-        let insert = insert.bind(key).bind(amount_cents).bind(text(state)).bind(reason);
-        match insert.execute(self.0.pool()).await {
-            Err(error) if !is_taken(&error) => Err(error),
-            _ => self.find(key).await?.ok_or(sqlx::Error::RowNotFound),
-        }
+        let charge = self.0.change(async move |mut change| {
+            if let Some(entry) = find(&mut change, &key).await? {
+                return Ok(entry);
+            }
+            let state = if declined.is_some() { EntryState::Declined } else { EntryState::Captured };
+            let entry = Entry { key, amount_cents, state, reason: declined };
+            enter(&mut change, &entry, &reference).await?;
+            if state == EntryState::Captured {
+                move_money(&mut change, &entry.key, &reference, amount_cents).await?;
+            }
+            change.commit().await?;
+            Ok(entry)
+        });
+        charge.await
+    }
+
+    /// Gives captured money back, and uses a key up that was never used.
+    pub(super) async fn refund(&self, key: String) -> sqlx::Result<Entry> {
+        let refund = self.0.change(async move |mut change| {
+            let Some(entry) = find(&mut change, &key).await? else {
+                let entry = Entry { key, amount_cents: 0, state: EntryState::Refunded, reason: None };
+                enter(&mut change, &entry, "").await?;
+                change.commit().await?;
+                return Ok(entry);
+            };
+            if entry.state != EntryState::Captured {
+                return Ok(entry);
+            }
+            let reference = sqlx::query("SELECT reference FROM charges WHERE id = $1").bind(&entry.key);
+            let reference: String = reference.fetch_one(&mut *change).await?.try_get(0)?;
+            let update =
+                sqlx::query("UPDATE charges SET state = 'REFUNDED' WHERE id = $1 AND state = 'CAPTURED'");
+            if update.bind(&entry.key).execute(&mut *change).await?.rows_affected() == 1 {
+                move_money(&mut change, &entry.key, &reference, -entry.amount_cents).await?;
+            }
+            change.commit().await?;
+            Ok(Entry { state: EntryState::Refunded, ..entry })
+        });
+        refund.await
     }
 
     pub(super) async fn find(&self, key: &str) -> sqlx::Result<Option<Entry>> {
-        let row = sqlx::query("SELECT id, amount_cents, state, reason FROM charges WHERE id = $1").bind(key);
+        let row = sqlx::query(FIND).bind(key);
         row.fetch_optional(self.0.pool()).await?.as_ref().map(entry).transpose()
     }
+}
 
-    /// Gives captured money back; whoever asks second finds it given back.
-    pub(super) async fn give_back(&self, key: &str) -> sqlx::Result<()> {
-        let update =
-            sqlx::query("UPDATE charges SET state = 'REFUNDED' WHERE id = $1 AND state = 'CAPTURED'");
-        update.bind(key).execute(self.0.pool()).await.map(drop)
-    }
+const FIND: &str = "SELECT id, amount_cents, state, reason FROM charges WHERE id = $1";
+
+async fn find(change: &mut Change, key: &str) -> sqlx::Result<Option<Entry>> {
+    sqlx::query(FIND).bind(key).fetch_optional(&mut **change).await?.as_ref().map(entry).transpose()
+}
+
+async fn enter(change: &mut Change, entry: &Entry, reference: &str) -> sqlx::Result<()> {
+    let insert = sqlx::query(
+        "INSERT INTO charges (id, amount_cents, reference, state, reason) VALUES ($1, $2, $3, $4, $5)",
+    );
+    let insert = insert.bind(&entry.key).bind(entry.amount_cents).bind(reference).bind(text(entry.state));
+    insert.bind(&entry.reason).execute(&mut **change).await.map(drop)
+}
+
+async fn move_money(change: &mut Change, key: &str, reference: &str, cents: i64) -> sqlx::Result<()> {
+    let insert = sqlx::query(
+        "INSERT INTO movements (id, charge_id, reference, amount_cents, at) VALUES ($1, $2, $3, $4, $5)",
+    );
+    let insert = insert.bind(id::new()).bind(key).bind(reference).bind(cents).bind(now_ms());
+    insert.execute(&mut **change).await.map(drop)
 }
 
 fn text(state: EntryState) -> &'static str {

@@ -1,7 +1,7 @@
 //! The HTTP side: places, reads and cancels the orders of a customer.
 
 use super::Service;
-use super::book::Entry;
+use super::book::{Draft, Entry};
 use super::input::{self, Key};
 use super::partners::{DECLINED, SOLD_OUT};
 use crate::contracts::order::{Order, Orders, PlaceOrder, Status};
@@ -16,9 +16,11 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::LOCATION;
 use std::time::Duration;
+use tokio::time::Instant;
 
-/// How long a customer waits for the saga before the answer is "pending". Shorter than the gateway's patience.
-const PATIENCE: Duration = Duration::from_millis(1200);
+/// How long a customer waits for the saga before the answer is "pending". A call to payment fits in; and what is left
+/// of the gateway's patience is enough to say so on a machine that is busy.
+const PATIENCE: Duration = Duration::from_millis(1000);
 
 /// The most orders in one list.
 const LISTED: i64 = 50;
@@ -29,19 +31,23 @@ pub(super) async fn place(
     Key(key): Key,
     Input(wanted): Input<PlaceOrder>,
 ) -> Result<Response, Problem> {
+    let until = Instant::now() + PATIENCE;
     input::check(&wanted)?;
     let placed = match service.book.by_key(&customer.id, &key).await? {
         Some(placed) => placed,
         None => {
-            service.catalogue.check(&wanted.items).await?;
-            service.book.open(&id::new(), &customer.id, &key, &wanted.items).await?
+            let known = service.catalogue.check(&wanted.items);
+            let (known, buyer) = tokio::join!(known, service.partners.buyer(&customer.id));
+            known?;
+            let (id, user_id, items) = (id::new(), customer.id, wanted.items.clone());
+            service.book.open(Draft { id, user_id, key, buyer, items }).await?
         }
     };
     if placed.order.items != wanted.items {
         let detail = "this key was used for an order of other items";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, KEY_REUSED, detail));
     }
-    let Entry { order, .. } = service.saga.advance(&placed.order.id, PATIENCE).await?;
+    let Entry { order, .. } = service.saga.advance(&placed.order.id, until).await?;
     match (order.status, order.reason.as_deref()) {
         (Status::Confirmed, _) => Ok(located(StatusCode::CREATED, order)),
         (Status::Cancelled, Some(SOLD_OUT)) => {
@@ -79,9 +85,10 @@ pub(super) async fn cancel(
     customer: Customer,
     Id(id): Id,
 ) -> Result<Response, Problem> {
+    let until = Instant::now() + PATIENCE;
     own(&service, &customer, &id).await?;
     service.saga.turn_back(&id, "cancelled by the customer").await?;
-    let Entry { order, .. } = service.saga.advance(&id, PATIENCE).await?;
+    let Entry { order, .. } = service.saga.advance(&id, until).await?;
     let status = if order.status == Status::Cancelled { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok(located(status, order))
 }

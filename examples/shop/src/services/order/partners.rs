@@ -37,6 +37,8 @@ pub(super) enum Charged {
         payment_id: String,
     },
     No(String),
+    /// Given back, or about to be.
+    GivenBack,
     /// It may have happened or not. To be asked by key.
     Unknown,
 }
@@ -118,7 +120,7 @@ fn charged(payment: Result<Payment, tonic::Status>) -> Charged {
     match payment.state() {
         State::Captured => Charged::Captured { payment_id: payment.id },
         State::Declined => Charged::No(format!("{DECLINED}: {}", payment.reason)),
-        State::Refunding | State::Refunded => Charged::No("the payment was given back".into()),
+        State::Refunding | State::Refunded => Charged::GivenBack,
         State::Unknown | State::Unspecified => Charged::Unknown,
     }
 }

@@ -4,7 +4,7 @@ use super::book::Book;
 use super::saga::Saga;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 const EVERY: Duration = Duration::from_millis(250);
 
@@ -47,7 +47,7 @@ async fn round(book: &Book, saga: &Saga) -> sqlx::Result<i64> {
         book.put_off(&id, tries + 1, fastrand::i64(pause / 2..=pause)).await?;
         let saga = saga.clone();
         orders.spawn(async move {
-            match saga.advance(&id, PATIENCE).await {
+            match saga.advance(&id, Instant::now() + PATIENCE).await {
                 Ok(entry) => {
                     tracing::info!(order = id, step = ?entry.order.step, tries = entry.tries, "swept");
                 }

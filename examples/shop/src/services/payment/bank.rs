@@ -14,8 +14,9 @@ impl Bank {
     }
 
     /// What became of a charge under this key; `None` when the bank did not say. It may have charged.
-    pub(super) async fn charge(&self, key: &str, amount_cents: i64) -> Option<Entry> {
-        entry(self.0.put(&format!("/charges/{key}"), &Charge { amount_cents }).await)
+    pub(super) async fn charge(&self, key: &str, amount_cents: i64, order: &str) -> Option<Entry> {
+        let charge = Charge { amount_cents, reference: order.into() };
+        entry(self.0.put(&format!("/charges/{key}"), &charge).await)
     }
 
     /// What the bank has under this key; `None` when it did not say, or has nothing.

@@ -55,7 +55,7 @@ impl Ledger {
              VALUES ($1, $2, $3, $4, $5, $6, '', $7)",
         );
         let insert = insert.bind(id::new()).bind(key).bind(order).bind(user).bind(cents);
-        match insert.bind(state.as_str_name()).bind(now_ms()).execute(self.0.pool()).await {
+        match self.0.execute(insert.bind(state.as_str_name()).bind(now_ms())).await {
             Err(error) if !is_taken(&error) => Err(error),
             _ => self.by_key(key).await?.ok_or(sqlx::Error::RowNotFound),
         }
@@ -80,7 +80,16 @@ impl Ledger {
             "UPDATE payments SET state = $1, reason = $2 WHERE idempotency_key = $3 AND state = $4",
         );
         let update = update.bind(to.as_str_name()).bind(reason).bind(key).bind(from.as_str_name());
-        update.execute(self.0.pool()).await.map(drop)
+        self.0.execute(update).await.map(drop)
+    }
+
+    /// Begins to give money back, whatever a charge that is under way makes of the payment meanwhile.
+    pub(super) async fn turn_back(&self, key: &str) -> sqlx::Result<()> {
+        let update = sqlx::query(
+            "UPDATE payments SET state = 'STATE_REFUNDING'
+             WHERE idempotency_key = $1 AND state IN ('STATE_UNKNOWN', 'STATE_CAPTURED')",
+        );
+        self.0.execute(update.bind(key)).await.map(drop)
     }
 
     async fn find(&self, query: &'static str, name: &str) -> sqlx::Result<Option<Payment>> {

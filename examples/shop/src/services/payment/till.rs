@@ -40,7 +40,8 @@ impl Till {
         if payment.state() != State::Unknown {
             return Ok(payment);
         }
-        let said = self.bank.charge(&charge.idempotency_key, charge.amount_cents).await;
+        // Another replica may be asking at this moment. The bank knows the key, and both hear the same.
+        let said = self.bank.charge(&charge.idempotency_key, charge.amount_cents, &charge.order_id).await;
         self.note(&charge.idempotency_key, payment, said).await
     }
 
@@ -50,7 +51,7 @@ impl Till {
         if matches!(payment.state(), State::Refunded | State::Declined) {
             return Ok(payment);
         }
-        self.ledger.turn(key, payment.state(), State::Refunding, "").await?;
+        self.ledger.turn_back(key).await?;
         // Declined or never charged: the bank keeps nothing either way.
         if self.bank.refund(key).await.is_some_and(|entry| entry.state != EntryState::Captured) {
             self.ledger.turn(key, State::Refunding, State::Refunded, "").await?;

@@ -2,9 +2,9 @@
 //! order; a reservation that was given back stays so, and a hold that comes after is refused.
 
 use crate::contracts::product::{Hold, Item, Reservation};
-use crate::parts::store::{Store, is_taken};
+use crate::parts::store::{Change, Store};
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row, Transaction};
 
 pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS reservations (
     id VARCHAR(40) PRIMARY KEY,
@@ -52,60 +52,71 @@ impl Reservations {
         if items.is_empty() || items.iter().any(|item| !(1..=MOST).contains(&item.quantity)) {
             return Err(No::Invalid("`items` must name 1 to 1000 of each product"));
         }
-        let mut transaction = self.0.write().await?;
-        if let Some(row) = find(&mut transaction, order).await? {
-            return match row.state {
-                Hold::Released => Err(No::Released),
-                _ if row.items != items => Err(No::Invalid("this order has reserved other items")),
-                state => Ok(Reservation { order_id: order.into(), state, total_cents: row.total_cents }),
-            };
-        }
-        let mut total_cents = 0;
-        for item in items {
-            total_cents += item.quantity * take(&mut transaction, item).await?;
-        }
-        enter(&mut transaction, order, Hold::Held, items, total_cents).await?;
-        transaction.commit().await?;
-        Ok(Reservation { order_id: order.into(), state: Hold::Held, total_cents })
+        let (order, items) = (order.to_owned(), items.to_vec());
+        let hold = self.0.change(async move |mut change| {
+            if let Some(row) = find(&mut change, &order).await? {
+                return match row.state {
+                    Hold::Released => Err(No::Released),
+                    _ if row.items != items => Err(No::Invalid("this order has reserved other items")),
+                    state => Ok(Reservation { order_id: order, state, total_cents: row.total_cents }),
+                };
+            }
+            let mut total_cents = 0;
+            for item in &items {
+                total_cents += item.quantity * take(&mut change, item).await?;
+            }
+            enter(&mut change, &order, Hold::Held, &items, total_cents).await?;
+            change.commit().await?;
+            Ok(Reservation { order_id: order, state: Hold::Held, total_cents })
+        });
+        hold.await
     }
 
     /// Sells what is held.
     pub(super) async fn commit(&self, order: &str) -> Result<Reservation, No> {
-        let mut transaction = self.0.write().await?;
-        let row = find(&mut transaction, order).await?.ok_or(No::Missing)?;
-        match row.state {
-            Hold::Released => return Err(No::Released),
-            Hold::Committed => {}
-            Hold::Held => {
-                let sell = "UPDATE products SET reserved = reserved - $1, sold = sold + $2 WHERE id = $3";
-                turn(&mut transaction, order, Hold::Committed, &row.items, sell).await?;
-                transaction.commit().await?;
+        let order = order.to_owned();
+        let commit = self.0.change(async move |mut change| {
+            let row = find(&mut change, &order).await?.ok_or(No::Missing)?;
+            match row.state {
+                Hold::Released => return Err(No::Released),
+                Hold::Committed => {}
+                Hold::Held => {
+                    let sell = "UPDATE products SET reserved = reserved - $1, sold = sold + $2 WHERE id = $3";
+                    turn(&mut change, &order, Hold::Committed, &row.items, sell).await?;
+                    change.commit().await?;
+                }
             }
-        }
-        Ok(Reservation { order_id: order.into(), state: Hold::Committed, total_cents: row.total_cents })
+            Ok(Reservation { order_id: order, state: Hold::Committed, total_cents: row.total_cents })
+        });
+        commit.await
     }
 
     /// Gives back what is held or sold.
     pub(super) async fn release(&self, order: &str) -> Result<(), No> {
-        let mut transaction = self.0.write().await?;
-        let Some(row) = find(&mut transaction, order).await? else {
-            // A hold of this order may still be on its way. The row stands in it.
-            enter(&mut transaction, order, Hold::Released, &[], 0).await?;
-            return Ok(transaction.commit().await?);
-        };
-        let give_back = match row.state {
-            Hold::Released => return Ok(()),
-            Hold::Held => "UPDATE products SET reserved = reserved - $1, stock = stock + $2 WHERE id = $3",
-            Hold::Committed => "UPDATE products SET sold = sold - $1, stock = stock + $2 WHERE id = $3",
-        };
-        turn(&mut transaction, order, Hold::Released, &row.items, give_back).await?;
-        Ok(transaction.commit().await?)
+        let order = order.to_owned();
+        let release = self.0.change(async move |mut change| {
+            let Some(row) = find(&mut change, &order).await? else {
+                // A hold of this order may still be on its way. The row stands in it.
+                enter(&mut change, &order, Hold::Released, &[], 0).await?;
+                return Ok(change.commit().await?);
+            };
+            let give_back = match row.state {
+                Hold::Released => return Ok(()),
+                Hold::Held => {
+                    "UPDATE products SET reserved = reserved - $1, stock = stock + $2 WHERE id = $3"
+                }
+                Hold::Committed => "UPDATE products SET sold = sold - $1, stock = stock + $2 WHERE id = $3",
+            };
+            turn(&mut change, &order, Hold::Released, &row.items, give_back).await?;
+            Ok(change.commit().await?)
+        });
+        release.await
     }
 }
 
-async fn find(transaction: &mut Transaction<'static, Any>, order: &str) -> sqlx::Result<Option<Entry>> {
+async fn find(change: &mut Change, order: &str) -> sqlx::Result<Option<Entry>> {
     let row = sqlx::query("SELECT state, items, total_cents FROM reservations WHERE id = $1").bind(order);
-    row.fetch_optional(&mut **transaction).await?.as_ref().map(read).transpose()
+    row.fetch_optional(&mut **change).await?.as_ref().map(read).transpose()
 }
 
 fn read(row: &AnyRow) -> sqlx::Result<Entry> {
@@ -129,50 +140,47 @@ fn text(state: Hold) -> &'static str {
 }
 
 /// Takes an item out of the stock and returns its price.
-async fn take(transaction: &mut Transaction<'static, Any>, item: &Item) -> Result<i64, No> {
+async fn take(change: &mut Change, item: &Item) -> Result<i64, No> {
     let row = sqlx::query("SELECT price_cents FROM products WHERE id = $1").bind(&item.product_id);
-    let row = row.fetch_optional(&mut **transaction).await?;
+    let row = row.fetch_optional(&mut **change).await?;
     let price = row.ok_or_else(|| No::Unknown(item.product_id.clone()))?.try_get(0)?;
     let update = sqlx::query(
         "UPDATE products SET stock = stock - $1, reserved = reserved + $2 WHERE id = $3 AND stock >= $4",
     );
     let update = update.bind(item.quantity).bind(item.quantity).bind(&item.product_id).bind(item.quantity);
-    if update.execute(&mut **transaction).await?.rows_affected() != 1 {
+    if update.execute(&mut **change).await?.rows_affected() != 1 {
         return Err(No::OutOfStock(item.product_id.clone()));
     }
     Ok(price)
 }
 
 async fn enter(
-    transaction: &mut Transaction<'static, Any>,
+    change: &mut Change,
     order: &str,
     state: Hold,
     items: &[Item],
     total_cents: i64,
-) -> Result<(), No> {
+) -> sqlx::Result<()> {
     let items = serde_json::to_string(items).map_err(|why| sqlx::Error::Encode(why.into()))?;
     let insert =
         sqlx::query("INSERT INTO reservations (id, state, items, total_cents) VALUES ($1, $2, $3, $4)");
     let insert = insert.bind(order).bind(text(state)).bind(items).bind(total_cents);
-    match insert.execute(&mut **transaction).await {
-        Err(error) if is_taken(&error) => Err(No::Invalid("this order is being reserved at this moment")),
-        done => Ok(done.map(drop)?),
-    }
+    insert.execute(&mut **change).await.map(drop)
 }
 
 /// Changes the state of a reservation, and moves its items as `update` says.
 async fn turn(
-    transaction: &mut Transaction<'static, Any>,
+    change: &mut Change,
     order: &str,
     state: Hold,
     items: &[Item],
     update: &'static str,
 ) -> sqlx::Result<()> {
     let turn = sqlx::query("UPDATE reservations SET state = $1 WHERE id = $2").bind(text(state)).bind(order);
-    turn.execute(&mut **transaction).await?;
+    turn.execute(&mut **change).await?;
     for item in items {
         let update = sqlx::query(update).bind(item.quantity).bind(item.quantity).bind(&item.product_id);
-        update.execute(&mut **transaction).await?;
+        update.execute(&mut **change).await?;
     }
     Ok(())
 }
@@ -186,7 +194,7 @@ mod tests {
     struct Shop {
         shelves: Shelves,
         reservations: Reservations,
-        _folder: tempfile::TempDir,
+        folder: tempfile::TempDir,
     }
 
     async fn shop() -> Shop {
@@ -195,11 +203,15 @@ mod tests {
         let shelves = Shelves::new(store.clone());
         shelves.fill(FRESH).await.unwrap();
         shelves.fill(FRESH).await.unwrap();
-        Shop { shelves, reservations: Reservations::new(store), _folder: folder }
+        Shop { shelves, reservations: Reservations::new(store), folder }
     }
 
     impl Shop {
+        /// The stock of mint tea, if every row still adds up.
         async fn stock(&self) -> i64 {
+            let wrong = "SELECT id FROM products WHERE stock + reserved + sold <> stocked";
+            let wrong = sqlx::query(wrong).fetch_optional(self.reservations.0.pool()).await.unwrap();
+            assert!(wrong.is_none(), "something came from nowhere, or is gone");
             self.shelves.find("tea-mint").await.unwrap().unwrap().stock
         }
     }
@@ -256,9 +268,12 @@ mod tests {
     async fn the_last_one_is_sold_once() {
         let shop = shop().await;
         shop.reservations.hold("all-but-one", &mint(999)).await.unwrap();
+        // Two replicas over one store.
+        let other = Store::open(shop.folder.path(), "product", &[shelves::TABLE, TABLE]).await.unwrap();
+        let replicas = [shop.reservations.clone(), Reservations::new(other)];
         let mut buyers = tokio::task::JoinSet::new();
         for buyer in 0..16 {
-            let reservations = shop.reservations.clone();
+            let reservations = replicas[buyer % 2].clone();
             buyers.spawn(async move { reservations.hold(&format!("o{buyer}"), &mint(1)).await });
         }
         let outcomes = buyers.join_all().await;

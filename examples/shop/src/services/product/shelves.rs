@@ -1,4 +1,4 @@
-//! The products' rows. `stock + reserved + sold` of a row never changes.
+//! The products' rows. `stock + reserved + sold` of a row is what was `stocked` at first, always.
 
 use super::catalogue::Fresh;
 use crate::contracts::product::Product;
@@ -13,7 +13,8 @@ pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS products (
     price_cents BIGINT NOT NULL,
     stock BIGINT NOT NULL,
     reserved BIGINT NOT NULL,
-    sold BIGINT NOT NULL
+    sold BIGINT NOT NULL,
+    stocked BIGINT NOT NULL
 )";
 
 /// How many of each a fresh shop has.
@@ -28,20 +29,22 @@ impl Shelves {
     }
 
     /// Fills the shelves when there is nothing on them.
-    pub(super) async fn fill(&self, fresh: &[Fresh]) -> sqlx::Result<()> {
-        let mut transaction = self.0.write().await?;
-        if sqlx::query("SELECT id FROM products").fetch_optional(&mut *transaction).await?.is_some() {
-            return Ok(());
-        }
-        for Fresh { id, name, category, price_cents } in fresh {
-            let insert = sqlx::query(
-                "INSERT INTO products (id, name, category, price_cents, stock, reserved, sold)
-                 VALUES ($1, $2, $3, $4, $5, 0, 0)",
-            );
-            let insert = insert.bind(*id).bind(*name).bind(*category).bind(*price_cents).bind(FRESH_STOCK);
-            insert.execute(&mut *transaction).await?;
-        }
-        transaction.commit().await
+    pub(super) async fn fill(&self, fresh: &'static [Fresh]) -> sqlx::Result<()> {
+        let fill = self.0.change(async move |mut change| {
+            if sqlx::query("SELECT id FROM products").fetch_optional(&mut *change).await?.is_some() {
+                return Ok(());
+            }
+            for Fresh { id, name, category, price_cents } in fresh {
+                let insert = sqlx::query(
+                    "INSERT INTO products (id, name, category, price_cents, stock, reserved, sold, stocked)
+                     VALUES ($1, $2, $3, $4, $5, 0, 0, $6)",
+                );
+                let insert = insert.bind(*id).bind(*name).bind(*category).bind(*price_cents);
+                insert.bind(FRESH_STOCK).bind(FRESH_STOCK).execute(&mut *change).await?;
+            }
+            change.commit().await
+        });
+        fill.await
     }
 
     /// All products, or those of a category.

@@ -18,6 +18,9 @@ pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS signing_keys (
     created_at BIGINT NOT NULL
 )";
 
+/// Why there is no key.
+type Broken = Box<dyn std::error::Error + Send + Sync>;
+
 #[derive(Clone)]
 pub(super) struct Sessions {
     key: Arc<Key>,
@@ -45,20 +48,20 @@ impl Sessions {
     }
 }
 
-async fn key(store: &Store) -> Result<Key, Box<dyn std::error::Error + Send + Sync>> {
-    let mut transaction = store.write().await?;
-    let row = sqlx::query("SELECT id, seed FROM signing_keys ORDER BY created_at")
-        .fetch_optional(&mut *transaction)
-        .await?;
-    if let Some(row) = row {
-        let seed: String = row.try_get(1)?;
-        let seed = STANDARD.decode(seed)?.try_into().map_err(|_| "it has not 32 bytes")?;
-        return Ok(Key::from_seed(row.try_get(0)?, &seed));
-    }
-    let (id, mut seed) = (crate::parts::id::new(), [0; 32]);
-    getrandom::fill(&mut seed)?;
-    let insert = sqlx::query("INSERT INTO signing_keys (id, seed, created_at) VALUES ($1, $2, $3)");
-    insert.bind(&id).bind(STANDARD.encode(seed)).bind(now_ms()).execute(&mut *transaction).await?;
-    transaction.commit().await?;
-    Ok(Key::from_seed(id, &seed))
+async fn key(store: &Store) -> Result<Key, Broken> {
+    let key = store.change(async |mut change| {
+        let row = sqlx::query("SELECT id, seed FROM signing_keys ORDER BY created_at");
+        if let Some(row) = row.fetch_optional(&mut *change).await? {
+            let seed: String = row.try_get(1)?;
+            let seed = STANDARD.decode(seed)?.try_into().map_err(|_| "it has not 32 bytes")?;
+            return Ok(Key::from_seed(row.try_get(0)?, &seed));
+        }
+        let (id, mut seed) = (crate::parts::id::new(), [0; 32]);
+        getrandom::fill(&mut seed)?;
+        let insert = sqlx::query("INSERT INTO signing_keys (id, seed, created_at) VALUES ($1, $2, $3)");
+        insert.bind(&id).bind(STANDARD.encode(seed)).bind(now_ms()).execute(&mut *change).await?;
+        change.commit().await?;
+        Ok(Key::from_seed(id, &seed))
+    });
+    key.await
 }

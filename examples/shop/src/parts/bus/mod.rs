@@ -1,0 +1,118 @@
+//! A durable queue for each consumer, in one SQLite file of the data folder that all services share.
+//!
+//! A message is stored when [`publish`](Bus::publish) returns, in every queue that is bound to its topic. It is
+//! delivered at least once: taken under a lease, and deleted when it is acknowledged. Who dies with a message gives it
+//! back by time; one that was delivered five times in vain is a dead letter, with the reason beside it.
+
+mod consumer;
+mod delivery;
+mod publish;
+#[cfg(test)]
+mod tests;
+
+pub use consumer::Unhandled;
+
+use super::failure::Failure;
+use super::store::Store;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long whoever publishes or handles a message waits for its end.
+pub const ATTEMPT: Duration = Duration::from_secs(2);
+
+const TABLES: [&str; 3] = [
+    "CREATE TABLE IF NOT EXISTS messages (
+        queue VARCHAR(40),
+        id VARCHAR(40),
+        topic VARCHAR(40),
+        payload TEXT,
+        created_at BIGINT,
+        due_at BIGINT,
+        tries BIGINT,
+        PRIMARY KEY (queue, id)
+    )",
+    "CREATE TABLE IF NOT EXISTS dead_letters (
+        queue VARCHAR(40),
+        id VARCHAR(40),
+        topic VARCHAR(40),
+        payload TEXT,
+        reason TEXT,
+        died_at BIGINT,
+        PRIMARY KEY (queue, id)
+    )",
+    "CREATE TABLE IF NOT EXISTS bindings (
+        queue VARCHAR(40),
+        pattern VARCHAR(40),
+        PRIMARY KEY (queue, pattern)
+    )",
+];
+
+/// Clones share the connections.
+#[derive(Clone, Debug)]
+pub struct Bus(Store);
+
+/// Something that has happened. Two messages of one id are the same one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Message {
+    pub id: String,
+    pub topic: String,
+    pub payload: String,
+    pub created_at: i64,
+}
+
+impl Bus {
+    /// Opens `<folder>/bus.db`, and binds queues to topics. In a pattern `*` stands for one word: `order.*`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub async fn open(folder: &Path, bindings: &[(&'static str, &'static str)]) -> Result<Self, Failure> {
+        let store = Store::open(folder, "bus", &TABLES).await?;
+        let bound = bind(&store, bindings.to_vec()).await;
+        bound.map_err(|why| Failure::new(format!("the queues of the bus cannot be bound: {why}.")))?;
+        Ok(Self(store))
+    }
+
+    /// The file itself, for a test that locks it.
+    #[cfg(test)]
+    pub fn store(&self) -> &Store {
+        &self.0
+    }
+
+    /// Waits until nothing waits in a queue any more.
+    #[cfg(test)]
+    pub async fn drained(&self, queue: &'static str) {
+        let waiting = "SELECT id FROM messages WHERE queue = $1";
+        let drained = async {
+            while sqlx::query(waiting).bind(queue).fetch_optional(self.0.pool()).await.unwrap().is_some() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), drained).await.expect("the queue drains");
+    }
+}
+
+/// What was bound before stays bound: another service may know of queues that this one does not.
+async fn bind(store: &Store, bindings: Vec<(&'static str, &'static str)>) -> sqlx::Result<()> {
+    let bind = store.change(async move |mut change| {
+        for (queue, pattern) in bindings {
+            let bound = sqlx::query("SELECT queue FROM bindings WHERE queue = $1 AND pattern = $2");
+            if bound.bind(queue).bind(pattern).fetch_optional(&mut *change).await?.is_none() {
+                let insert = sqlx::query("INSERT INTO bindings (queue, pattern) VALUES ($1, $2)");
+                insert.bind(queue).bind(pattern).execute(&mut *change).await?;
+            }
+        }
+        change.commit().await
+    });
+    bind.await
+}
+
+impl Message {
+    /// Reads a row that begins with `id, topic, payload, created_at`.
+    pub fn read(row: &AnyRow) -> sqlx::Result<Self> {
+        let (id, topic) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(Self { id, topic, payload: row.try_get(2)?, created_at: row.try_get(3)? })
+    }
+}

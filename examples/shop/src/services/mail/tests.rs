@@ -1,0 +1,93 @@
+use super::*;
+use crate::contracts::events::{ORDER_CREATED, OrderEvent, USER_CREATED, UserEvent};
+use serde::Serialize;
+use tempfile::TempDir;
+
+async fn mailbox() -> (TempDir, Mailbox) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), "mail", &mailbox::TABLES).await.unwrap();
+    (folder, Mailbox::new(store))
+}
+
+fn message(id: &str, topic: &str, event: &impl Serialize) -> Message {
+    let payload = serde_json::to_string(event).unwrap();
+    Message { id: id.into(), topic: topic.into(), payload, created_at: 0 }
+}
+
+fn order(id: &str, buyer: &str) -> OrderEvent {
+    OrderEvent {
+        order_id: id.into(),
+        user_id: "u".into(),
+        buyer: buyer.into(),
+        items: Vec::new(),
+        total_cents: Some(1234),
+        reason: Some("out of stock".into()),
+    }
+}
+
+#[tokio::test]
+async fn one_mail_of_each_kind_for_each_order() {
+    let (_folder, mailbox) = mailbox().await;
+    for (message_id, kind, order_id) in [
+        ("m1", ORDER_CREATED, "o1"),
+        // The same message again, and the same news in another message.
+        ("m1", ORDER_CREATED, "o1"),
+        ("m2", ORDER_CREATED, "o1"),
+        ("m3", "order.confirmed", "o1"),
+        ("m4", "order.cancelled", "o2"),
+    ] {
+        receive(mailbox.clone(), message(message_id, kind, &order(order_id, "Ada"))).await.unwrap();
+    }
+    let mails = mailbox.newest(10).await.unwrap();
+    let kinds: Vec<_> = mails.iter().map(|mail| (mail.subject_id.as_str(), mail.kind.as_str())).collect();
+    assert_eq!(kinds, [("o2", "order.cancelled"), ("o1", "order.confirmed"), ("o1", "order.created")]);
+    assert!(mails.iter().all(|mail| mail.recipient == "Ada" && mail.body.contains("Dear Ada")), "{mails:?}");
+    assert!(mails[1].body.contains("12.34") && mails[0].body.contains("out of stock"), "{mails:?}");
+    assert_eq!(mailbox.newest(1).await.unwrap(), mails[..1]);
+}
+
+#[tokio::test]
+async fn a_user_is_greeted_by_name_and_email() {
+    let (_folder, mailbox) = mailbox().await;
+    let ada = UserEvent { user_id: "u".into(), name: "Ada".into(), email: "ada@example.org".into() };
+    receive(mailbox.clone(), message("m", USER_CREATED, &ada)).await.unwrap();
+    let mails = mailbox.newest(10).await.unwrap();
+    assert_eq!((mails[0].subject_id.as_str(), mails[0].recipient.as_str()), ("u", "Ada <ada@example.org>"));
+}
+
+#[tokio::test]
+async fn what_makes_no_mail_is_refused_with_a_reason_and_changes_nothing() {
+    let (_folder, mailbox) = mailbox().await;
+    for (topic, says) in [("order.lost", "no mail is written about order.lost"), (ORDER_CREATED, "payload")] {
+        match receive(mailbox.clone(), message("m", topic, &"nonsense")).await {
+            Err(Unhandled::Message(why)) => assert!(why.contains(says), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    receive(mailbox.clone(), message("m", ORDER_CREATED, &order("o1", "Ada"))).await.unwrap();
+    assert_eq!(mailbox.newest(10).await.unwrap().len(), 1, "the inbox has not taken it for known");
+}
+
+/// A relay that dies after it has published, and before it has deleted, publishes again: whether the message is still
+/// in its queue or was consumed meanwhile.
+#[tokio::test]
+async fn published_twice_is_one_mail() {
+    let (folder, mailbox) = mailbox().await;
+    let bus = Bus::open(folder.path(), BINDINGS).await.unwrap();
+    let consumer = mailbox.clone();
+    let consume = bus.clone().consume(MAIL, move |message| receive(consumer.clone(), message));
+    let consumer = tokio::spawn(consume);
+    let publish = async |id| {
+        let events = vec![message(id, ORDER_CREATED, &order(id, "Ada"))];
+        bus.publish(events.clone()).await.unwrap();
+        bus.publish(events).await.unwrap();
+    };
+    for round in ["o1", "o1", "o2", "o1", "o3"] {
+        publish(round).await;
+        bus.drained(MAIL).await;
+    }
+    consumer.abort();
+    let mails = mailbox.newest(10).await.unwrap();
+    let subjects: Vec<_> = mails.iter().map(|mail| mail.subject_id.as_str()).collect();
+    assert_eq!(subjects, ["o3", "o2", "o1"]);
+}
