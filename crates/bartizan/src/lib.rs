@@ -52,6 +52,7 @@
 //! |---|---|---|
 //! | `BreakerLayer` | refuses at once while the service behind it fails, and probes until it is well | around a client, a channel, a handler that calls out |
 //! | `DeadlineLayer` | bounds head and body by one instant, which travels to every call made inside | outermost on a server; with `outgoing` around a client |
+//! | `FaultLayer` | fails on purpose, once it is told that it may | where the failure would come from: before a handler, innermost around a client |
 //!
 //! Around a client the breaker is outside and the deadline inside: there a time-out is a failure, which the breaker counts. A
 //! time-out outside of the breaker looks to it like a caller that left.
@@ -94,6 +95,8 @@ pub use bartizan_client::Client;
 pub use bartizan_core::{Context, Kind, Priority, Refused, Verdict, find_cause};
 #[cfg(feature = "deadline")]
 pub use bartizan_deadline::{Deadline, DeadlineLayer};
+#[cfg(feature = "fault")]
+pub use bartizan_fault::{Fault, FaultLayer, Faults};
 
 /// Pages that belong to no single item.
 pub mod docs {

@@ -1,0 +1,177 @@
+use crate::blow::{Asked, Blow};
+use crate::counts::Counts;
+use crate::dice::Dice;
+use crate::{Fault, Faults};
+use bartizan_core::registry::{Observed, register};
+use bartizan_core::{Instant, Name};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// Names one fault of a layer, from its injection on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FaultId(u64);
+
+/// The state that a layer, its services and its handles share.
+#[derive(Debug)]
+pub(crate) struct Board {
+    enabled: bool,
+    /// Whether there may be a fault. All that a good call reads.
+    armed: AtomicBool,
+    list: Mutex<List>,
+    dice: Dice,
+    pub(crate) counts: Counts,
+    name: OnceLock<Name>,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    entries: Vec<Entry>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: FaultId,
+    fault: Fault,
+    since: Instant,
+}
+
+impl List {
+    fn add(&mut self, fault: Fault, since: Instant) -> FaultId {
+        let id = FaultId(self.next);
+        self.next += 1;
+        self.entries.push(Entry { id, fault, since });
+        id
+    }
+}
+
+impl Board {
+    pub(crate) fn new(faults: Faults) -> Self {
+        let board = Self {
+            enabled: faults.enabled,
+            armed: AtomicBool::new(false),
+            list: Mutex::default(),
+            dice: Dice::new(faults.seed),
+            counts: Counts::default(),
+            name: OnceLock::new(),
+        };
+        board.replace(faults.faults, faults.seed);
+        board
+    }
+
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    pub(crate) fn name(&self) -> Option<&Name> {
+        self.name.get()
+    }
+
+    /// Names the state and registers it; the first name stays.
+    pub(crate) fn set_name(self: &Arc<Self>, name: Name) {
+        if self.name.set(name).is_ok() {
+            let observed: Arc<dyn Observed> = self.clone();
+            register(&observed);
+        }
+    }
+
+    /// What is to be done to a call, or nothing.
+    #[inline]
+    pub(crate) fn strike<'a>(&self, asked: impl FnOnce(bool) -> Asked<'a>) -> Option<Blow> {
+        if !self.armed.load(Ordering::Acquire) {
+            return None;
+        }
+        self.strike_armed(asked)
+    }
+
+    #[cold]
+    fn strike_armed<'a>(&self, asked: impl FnOnce(bool) -> Asked<'a>) -> Option<Blow> {
+        let keyed = self.list().entries.iter().any(|entry| entry.fault.key.is_some());
+        // The user's function runs outside of the lock.
+        let asked = asked(keyed);
+        let mut blow = Blow::default();
+        self.change(|list, now| {
+            list.entries.retain(|entry| !entry.fault.is_over(entry.since, now));
+            for Entry { fault, since, .. } in &list.entries {
+                if fault.hits(*since, now, &asked, &self.dice) {
+                    blow.add(fault.harm);
+                }
+            }
+        });
+        let struck = blow != Blow::default();
+        if struck {
+            self.counts.count(&blow);
+        }
+        struck.then_some(blow)
+    }
+
+    pub(crate) fn inject(&self, fault: Fault) -> Option<FaultId> {
+        self.enabled.then(|| self.change(|list, now| list.add(fault, now)))
+    }
+
+    pub(crate) fn lift(&self, id: FaultId) -> bool {
+        self.change(|list, _| {
+            let before = list.entries.len();
+            list.entries.retain(|entry| entry.id != id);
+            list.entries.len() < before
+        })
+    }
+
+    pub(crate) fn clear(&self) {
+        self.change(|list, _| list.entries.clear());
+    }
+
+    /// Puts other faults in the place of all that there are, and begins the dice anew.
+    pub(crate) fn replace(&self, faults: Vec<Fault>, seed: u64) {
+        self.change(|list, now| {
+            list.entries.clear();
+            for fault in faults {
+                list.add(fault, now);
+            }
+            self.dice.reseed(seed);
+        });
+    }
+
+    /// The faults whose time is not over.
+    pub(crate) fn faults(&self) -> Vec<(FaultId, Fault)> {
+        self.change(|list, now| {
+            list.entries.retain(|entry| !entry.fault.is_over(entry.since, now));
+            list.entries.iter().map(|entry| (entry.id, entry.fault.clone())).collect()
+        })
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut List, Instant) -> R) -> R {
+        let mut list = self.list();
+        let result = change(&mut list, Instant::now());
+        // Within the lock, so that the flag is that of the list which was changed last.
+        self.armed.store(self.enabled && !list.entries.is_empty(), Ordering::Release);
+        result
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observed for Board {
+    fn layer(&self) -> &'static str {
+        "fault"
+    }
+
+    fn name(&self) -> &str {
+        self.name.get().map_or("", Name::as_str)
+    }
+
+    fn state(&self) -> &'static str {
+        match (self.enabled, self.armed.load(Ordering::Acquire)) {
+            (false, _) => "off",
+            (true, false) => "idle",
+            (true, true) => "active",
+        }
+    }
+
+    fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
+        show("faults", self.faults().len() as f64);
+        self.counts.show(show);
+    }
+}
