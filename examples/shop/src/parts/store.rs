@@ -13,7 +13,7 @@ use super::problem::Problem;
 use http::StatusCode;
 use sqlx::any::{AnyArguments, AnyPoolOptions, install_default_drivers};
 use sqlx::query::Query;
-use sqlx::{Any, AnyPool, Connection, Row, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Row, Transaction};
 use std::collections::BTreeSet;
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -215,25 +215,33 @@ fn connections(most: u32, pragmas: &'static str) -> AnyPoolOptions {
         })
 }
 
-/// Creates the tables of a new store; false when it is not new, and has others. Nothing is changed then: an order
-/// without the tables that came later would be a lie.
+/// Creates the tables of a new store; false when it is not new, and has others. Nothing is changed then: half of the
+/// tables of another version are worse than none. One that has its tables is opened even while it is locked.
 async fn prepare(writer: &AnyPool, tables: &[&'static str]) -> sqlx::Result<bool> {
     let mut connection = writer.acquire().await?;
+    let ours = tables.iter().map(|table| plain(table)).collect::<BTreeSet<_>>();
+    let there = there(&mut connection).await?;
+    if !there.is_empty() {
+        return Ok(there == ours);
+    }
+    // Others may be opening it as well.
     sqlx::raw_sql(PRAGMAS).execute(&mut *connection).await?;
     let mut change = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let there = sqlx::query("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL");
-    let there = there.fetch_all(&mut *change).await?;
-    let there = there.iter().map(|row| Ok(plain(row.try_get(0)?))).collect::<sqlx::Result<BTreeSet<_>>>()?;
-    let ours = there == tables.iter().map(|table| plain(table)).collect();
+    let there = self::there(&mut change).await?;
     if there.is_empty() {
         for table in tables {
             sqlx::raw_sql(*table).execute(&mut *change).await?;
         }
     }
-    let is_new = there.is_empty();
     change.commit().await?;
     sqlx::raw_sql(PATIENCE).execute(&mut *connection).await?;
-    Ok(is_new || ours)
+    Ok(there.is_empty() || there == ours)
+}
+
+/// The tables that a store has.
+async fn there(connection: &mut AnyConnection) -> sqlx::Result<BTreeSet<String>> {
+    let rows = sqlx::query("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL");
+    rows.fetch_all(connection).await?.iter().map(|row| Ok(plain(row.try_get(0)?))).collect()
 }
 
 /// How SQLite remembers what created a table.

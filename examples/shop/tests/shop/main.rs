@@ -18,6 +18,7 @@ mod journey;
 mod ledgers;
 #[cfg(feature = "stage")]
 mod load;
+mod mail;
 #[cfg(feature = "stage")]
 mod ops;
 mod process;

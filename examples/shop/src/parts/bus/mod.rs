@@ -13,7 +13,7 @@ mod tests;
 pub use consumer::Unhandled;
 
 use super::failure::Failure;
-use super::store::Store;
+use super::store::{Store, is_taken};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use std::path::Path;
@@ -70,7 +70,7 @@ impl Bus {
     /// As [`Store::open`].
     pub async fn open(folder: &Path, bindings: &[(&'static str, &'static str)]) -> Result<Self, Failure> {
         let store = Store::open(folder, "bus", &TABLES).await?;
-        let bound = bind(&store, bindings.to_vec()).await;
+        let bound = bind(&store, bindings).await;
         bound.map_err(|why| Failure::new(format!("the queues of the bus cannot be bound: {why}.")))?;
         Ok(Self(store))
     }
@@ -94,19 +94,21 @@ impl Bus {
     }
 }
 
-/// What was bound before stays bound: another service may know of queues that this one does not.
-async fn bind(store: &Store, bindings: Vec<(&'static str, &'static str)>) -> sqlx::Result<()> {
-    let bind = store.change(async move |mut change| {
-        for (queue, pattern) in bindings {
-            let bound = sqlx::query("SELECT queue FROM bindings WHERE queue = $1 AND pattern = $2");
-            if bound.bind(queue).bind(pattern).fetch_optional(&mut *change).await?.is_none() {
-                let insert = sqlx::query("INSERT INTO bindings (queue, pattern) VALUES ($1, $2)");
-                insert.bind(queue).bind(pattern).execute(&mut *change).await?;
-            }
+/// Binds what is not bound yet. What was bound before stays so: another service may know of queues that this one does
+/// not.
+async fn bind(store: &Store, bindings: &[(&'static str, &'static str)]) -> sqlx::Result<()> {
+    let insert = "INSERT INTO bindings (queue, pattern) VALUES ($1, $2)";
+    for (queue, pattern) in bindings {
+        let bound = sqlx::query("SELECT queue FROM bindings WHERE queue = $1 AND pattern = $2");
+        if bound.bind(*queue).bind(*pattern).fetch_optional(store.pool()).await?.is_some() {
+            continue;
         }
-        change.commit().await
-    });
-    bind.await
+        match store.execute(sqlx::query(insert).bind(*queue).bind(*pattern)).await {
+            Err(error) if !is_taken(&error) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 impl Message {

@@ -90,7 +90,7 @@ async fn many_may_open_it_at_once() {
 async fn who_reads_does_not_wait_for_who_writes() {
     let folder = tempfile::tempdir().unwrap();
     let (here, there) = (open(folder.path()).await, open(folder.path()).await);
-    let reader = here.clone();
+    let (reader, path) = (here.clone(), folder.path().to_owned());
     let outcome = here.change(async move |mut change| {
         put("a").execute(&mut *change).await?;
         assert_eq!(count(&reader).await, 0, "nothing half-done is seen");
@@ -99,6 +99,7 @@ async fn who_reads_does_not_wait_for_who_writes() {
         let second = second.unwrap_err();
         assert!(matches!(second, sqlx::Error::PoolTimedOut), "it has not tried in vain as well: {second}");
         assert!(matches!(reader.execute(put("c")).await, Err(sqlx::Error::PoolTimedOut)));
+        assert_eq!(count(&open(&path).await).await, 0, "a locked store is opened all the same");
         change.commit().await?;
         there.execute(put("b")).await
     });

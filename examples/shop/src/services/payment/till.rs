@@ -1,5 +1,6 @@
 //! What may happen to a payment. The row is written before the bank is asked, so that a charge is never forgotten;
-//! what the bank does not answer is `UNKNOWN` until somebody asks again.
+//! what the bank does not answer is `UNKNOWN` until somebody asks again. Nobody here asks on their own: only the order
+//! hangs on it, and it asks by its key until it knows.
 
 use super::bank::Bank;
 use super::ledger::{Ledger, voided};

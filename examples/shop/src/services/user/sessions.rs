@@ -8,6 +8,7 @@ use crate::parts::store::Store;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sqlx::Row;
+use sqlx::any::AnyRow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,13 +49,15 @@ impl Sessions {
     }
 }
 
+const FIND: &str = "SELECT id, seed FROM signing_keys ORDER BY created_at";
+
 async fn key(store: &Store) -> Result<Key, Broken> {
+    if let Some(row) = sqlx::query(FIND).fetch_optional(store.pool()).await? {
+        return read(&row);
+    }
     let key = store.change(async |mut change| {
-        let row = sqlx::query("SELECT id, seed FROM signing_keys ORDER BY created_at");
-        if let Some(row) = row.fetch_optional(&mut *change).await? {
-            let seed: String = row.try_get(1)?;
-            let seed = STANDARD.decode(seed)?.try_into().map_err(|_| "it has not 32 bytes")?;
-            return Ok(Key::from_seed(row.try_get(0)?, &seed));
+        if let Some(row) = sqlx::query(FIND).fetch_optional(&mut *change).await? {
+            return read(&row);
         }
         let (id, mut seed) = (crate::parts::id::new(), [0; 32]);
         getrandom::fill(&mut seed)?;
@@ -64,4 +67,10 @@ async fn key(store: &Store) -> Result<Key, Broken> {
         Ok(Key::from_seed(id, &seed))
     });
     key.await
+}
+
+fn read(row: &AnyRow) -> Result<Key, Broken> {
+    let seed: String = row.try_get(1)?;
+    let seed = STANDARD.decode(seed)?.try_into().map_err(|_| "it has not 32 bytes")?;
+    Ok(Key::from_seed(row.try_get(0)?, &seed))
 }

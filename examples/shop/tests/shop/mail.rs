@@ -1,0 +1,87 @@
+//! One mail for each kind of news, and to the right one.
+
+use super::customer::Customer;
+use super::process::{LONG, Shop, folder};
+use sqlx::any::install_default_drivers;
+use sqlx::{AnyConnection, Connection, Row};
+use std::path::Path;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// Who got which mails about an order, once there are so many.
+async fn mails(folder: &Path, order: &str, many: usize) -> Vec<(String, String)> {
+    install_default_drivers();
+    let url = format!("sqlite://{}", folder.join("mail.db").display());
+    let mut store = AnyConnection::connect(&url).await.unwrap();
+    let asked = async {
+        loop {
+            let mails = sqlx::query("SELECT kind, recipient FROM mails WHERE subject_id = $1 ORDER BY kind");
+            let mails = mails.bind(order).fetch_all(&mut store).await.unwrap();
+            if mails.len() >= many {
+                return mails.iter().map(|mail| (mail.get(0), mail.get(1))).collect();
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LONG, asked).await.expect("the mails are written")
+}
+
+fn to(recipient: &str, kinds: &[&str]) -> Vec<(String, String)> {
+    kinds.iter().map(|kind| ((*kind).to_owned(), recipient.to_owned())).collect()
+}
+
+#[tokio::test]
+async fn who_buys_is_told_what_becomes_of_the_order() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let ada = Customer::new(&shop).await;
+    let order = ada.order("k", &[("tea-mint", 1)]).await;
+    ada.cancel(order.text("id")).await;
+    let told = mails(folder.path(), order.text("id"), 3).await;
+    assert_eq!(told, to("Ada", &["order.cancelled", "order.confirmed", "order.created"]));
+    let me = ada.get("/api/v1/users/me").await;
+    let greeted = mails(folder.path(), me.text("id"), 1).await;
+    assert_eq!(greeted, to(&format!("Ada <{}>", ada.email), &["user.created"]));
+}
+
+/// Neither mail nor user is there when the order is placed. Mail comes later, and is told everything.
+#[cfg(feature = "stage")]
+#[tokio::test]
+async fn an_order_waits_for_nobody_who_is_only_told() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let (ops, ada) = (super::ops::Ops(&shop), Customer::new(&shop).await);
+    // Those who check her token have its key from now on.
+    let first = ada.order("first", &[("tea-mint", 1)]).await;
+    for service in ["mail", "user"] {
+        ops.set(service, "kill", serde_json::json!({ "ttl_s": 600 })).await;
+    }
+    let second = ada.order("second", &[("tea-mint", 1)]).await;
+    assert_eq!((second.status.as_u16(), second.text("status")), (201, "CONFIRMED"), "{second:?}");
+    ops.clear().await;
+    let kinds = ["order.confirmed", "order.created"];
+    assert_eq!(mails(folder.path(), first.text("id"), 2).await, to("Ada", &kinds));
+    assert_eq!(mails(folder.path(), second.text("id"), 2).await, to("customer", &kinds));
+}
+
+/// The whole shop is killed again and again, wherever it is.
+#[tokio::test]
+async fn a_crash_writes_no_mail_twice_and_forgets_none() {
+    let folder = folder();
+    let mut orders = Vec::new();
+    for crash in 0..4 {
+        let shop = Shop::open(folder.path()).await;
+        let ada = Customer::new(&shop).await;
+        for n in 0..6 {
+            let order = ada.order(&format!("k{n}"), &[("tea-mint", 1)]).await;
+            orders.push(order.text("id").to_owned());
+        }
+        sleep(Duration::from_millis(15 * crash)).await;
+        assert_eq!(shop.stop("KILL").await, None);
+    }
+    let _shop = Shop::open(folder.path()).await;
+    for order in orders {
+        let told = mails(folder.path(), &order, 2).await;
+        assert_eq!(told, to("Ada", &["order.confirmed", "order.created"]));
+    }
+}
