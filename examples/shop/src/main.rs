@@ -3,7 +3,9 @@
 mod args;
 mod claim;
 mod contracts;
+#[cfg_attr(not(feature = "stage"), expect(dead_code, reason = "only the stage kills, holds and replaces"))]
 mod host;
+#[cfg_attr(not(feature = "stage"), expect(dead_code, reason = "only the stage has ops and does harm"))]
 mod parts;
 mod services;
 mod stacks;

@@ -5,7 +5,6 @@
 use crate::contracts::payment::payments_client::PaymentsClient;
 use crate::parts::config::{Config, Name};
 use crate::parts::failure::Failure;
-use crate::parts::faults::{FaultLayer, FaultService};
 use crate::parts::peer::Peer;
 use crate::parts::problem;
 use crate::parts::turns::Turns;
@@ -14,8 +13,9 @@ use axum::extract::MatchedPath;
 use bartizan::breaker::{BreakerService, Evidence};
 use bartizan::client::ReqwestService;
 use bartizan::deadline::DeadlineService;
+use bartizan::fault::FaultService;
 use bartizan::http::Head;
-use bartizan::{Breaker, BreakerLayer, Client, DeadlineLayer};
+use bartizan::{Breaker, BreakerLayer, Client, DeadlineLayer, FaultLayer};
 use http::Uri;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};

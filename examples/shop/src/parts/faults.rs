@@ -1,23 +1,32 @@
 //! The places where faults can be put in: before the handlers of a service, and on the way to another.
 
-use tower::layer::util::Identity;
+use bartizan::{FaultLayer, Faults as Value};
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
 
-pub type FaultLayer = Identity;
-pub type FaultService<S> = S;
-pub struct Put;
-
-/// The places of this process. Clones share them.
+/// The places of this process. Clones share them. By default no fault can be put in anywhere.
 #[derive(Clone, Debug, Default)]
-pub struct Faults(());
+pub struct Faults(Option<Arc<Mutex<BTreeMap<String, FaultLayer>>>>);
 
 impl Faults {
+    /// Faults can be put in from here on.
     pub fn switched_on() -> Self {
-        Self(())
+        Self(Some(Arc::default()))
     }
-    pub fn layer(&self, _place: &str) -> FaultLayer {
-        Identity::new()
+
+    /// The layer of a place: always the same, so that what is in a place outlives who runs there.
+    pub fn layer(&self, place: &str) -> FaultLayer {
+        let Some(places) = &self.0 else { return FaultLayer::new(Value::new()) };
+        let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = || FaultLayer::new(Value::new().enabled(true).seed(seed(place))).named(place);
+        places.entry(place.to_owned()).or_insert_with(made).clone()
     }
-    pub fn put(&self, _place: &str, _fault: ()) -> Option<Put> {
-        None
-    }
+}
+
+/// Every place has dice of its own, and the same each time.
+fn seed(place: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    place.hash(&mut hasher);
+    hasher.finish()
 }

@@ -145,6 +145,10 @@ async fn browse(
     let said = ada.get("/api/v1/products").await;
     let cleared = say(ops.request(Method::DELETE, &format!("/faults/{id}")).bearer_auth(TOKEN)).await;
     assert_eq!(cleared.status, 204);
+    // So many good answers that no breaker makes anything of a few bad ones.
+    for _ in 0..6 {
+        assert_eq!(ada.get("/api/v1/products").await.status, 200);
+    }
     said
 }
 
@@ -156,11 +160,11 @@ async fn faults_of_calls_do_what_they_are_called() {
     for target in ["product", "gateway->product"] {
         let said = browse(&ops, &ada, target, "error", json!({})).await;
         assert!(said.status.is_server_error(), "{target}: {said:?}");
-        browse(&ops, &ada, target, "hang", json!({})).await.is_problem(504);
-        browse(&ops, &ada, target, "blackhole", json!({})).await.is_problem(504);
+        browse(&ops, &ada, target, "hang", json!({})).await.is_refusal(504);
+        browse(&ops, &ada, target, "blackhole", json!({})).await.is_refusal(504);
         browse(&ops, &ada, target, "reset", json!({})).await.is_problem(503);
-        browse(&ops, &ada, target, "latency", json!({ "ms": 10_000 })).await.is_problem(504);
-        browse(&ops, &ada, target, "reply_lost", json!({})).await.is_problem(504);
+        browse(&ops, &ada, target, "latency", json!({ "ms": 10_000 })).await.is_refusal(504);
+        browse(&ops, &ada, target, "reply_lost", json!({})).await.is_refusal(504);
         let said = browse(&ops, &ada, target, "delay", json!({ "ms": 1 })).await;
         assert_eq!(said.status, 200, "{target}: {said:?}");
     }

@@ -1,10 +1,12 @@
 //! The shop survives its payment.
 
-use super::customer::Customer;
+use super::customer::{Customer, Said};
 use super::ops::{Ops, check, command};
-use super::process::{Shop, folder};
-use serde_json::{Value, json};
+use super::process::{LONG, Shop, folder};
+use serde_json::json;
 use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
 
 /// How many orders a test of replies that are lost places, a few at a time.
 const ORDERS: usize = 1000;
@@ -37,11 +39,7 @@ async fn all_of_payment_is_killed_under_load_and_no_order_is_lost() {
     let ((code, said), ()) = tokio::join!(command(&load, folder.path(), shop.base), story);
     assert_eq!(code, Some(0), "{said}");
     check(folder.path(), shop.base).await;
-    let orders = ops.layers("orders", "orders").await.remove(0)["numbers"].clone();
-    for step in ["PENDING", "RESERVED", "PAID", "REFUNDING", "RELEASING"] {
-        assert_eq!(orders[step], 0.0, "{orders}");
-    }
-    assert!(orders["CONFIRMED"].as_f64().unwrap() > 41.0, "those of the load as well: {orders}");
+    assert!(confirmed(&ops).await > 41, "those of the load as well");
 }
 
 /// Three replies in ten are lost after the money was taken.
@@ -56,7 +54,7 @@ async fn a_thousand_orders_with_lost_replies_are_charged_once_each() {
         for n in 0..ORDERS / AT_ONCE {
             // All products in turn, for there are 1000 of each.
             let product = ["tea-mint", "tea-assam", "cup-bowl", "kit-timer"][n % 4];
-            let order = ada.order(&format!("k{lane}-{n}"), &[(product, 1)]).await;
+            let order = insist(&ada, &format!("k{lane}-{n}"), product).await;
             assert!(order.status == 201 || order.status == 202, "{order:?}");
             *statuses.entry(order.status.as_u16()).or_default() += 1;
         }
@@ -68,7 +66,32 @@ async fn a_thousand_orders_with_lost_replies_are_charged_once_each() {
     assert!(lost > ORDERS / 20, "{statuses:?}: replies were lost");
     ops.clear().await;
     check(folder.path(), shop.base).await;
-    let orders = ops.layers("orders", "orders").await.remove(0)["numbers"].clone();
-    let counted: Value = (ORDERS as f64).into();
-    assert_eq!(orders["CONFIRMED"], counted, "{orders}");
+    assert_eq!(confirmed(&ops).await, ORDERS as u64);
+}
+
+/// Orders, and asks again with the same key when the machine was too busy to answer.
+async fn insist(ada: &Customer<'_>, key: &str, product: &str) -> Said {
+    for _ in 0..20 {
+        let order = ada.order(key, &[(product, 1)]).await;
+        if !order.status.is_server_error() {
+            return order;
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+    ada.order(key, &[(product, 1)]).await
+}
+
+/// Waits until ops counts no order under way, and returns how many are confirmed. It looks every few seconds.
+async fn confirmed(ops: &Ops<'_>) -> u64 {
+    let counted = async {
+        loop {
+            let orders = ops.layers("orders", "orders").await.remove(0)["numbers"].clone();
+            let open = ["PENDING", "RESERVED", "PAID", "REFUNDING", "RELEASING"];
+            if open.iter().all(|step| orders[step] == 0) {
+                return orders["CONFIRMED"].as_u64().unwrap();
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(LONG, counted).await.expect("ops looks again")
 }

@@ -8,9 +8,10 @@ use super::wish::Fault;
 use crate::parts::clock::now_ms;
 use crate::parts::config::Instance;
 use crate::parts::failure::Failure;
-use crate::parts::faults::{Faults, Put};
+use crate::parts::faults::Faults;
 use crate::parts::problem::Problem;
 use crate::stage::supervisor::{Supervision, Wanted};
+use bartizan::fault::{FaultId, Handle};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
@@ -77,6 +78,29 @@ struct Active {
     target: Target,
     /// What has to be taken out of the places of calls. It leaves when this is dropped.
     _put: Vec<Put>,
+}
+
+/// A fault that is in one place of calls, until this is dropped.
+struct Put {
+    place: Handle,
+    id: FaultId,
+}
+
+impl Put {
+    /// Nothing, for what is done to processes.
+    fn new(places: &Faults, place: &str, fault: &Fault) -> Option<Self> {
+        let injected =
+            fault.kind.injected(Duration::from_millis(fault.ms.unsigned_abs()))?.share(fault.share);
+        let place = places.layer(place).handle();
+        let id = place.inject(injected).ok()?;
+        Some(Self { place, id })
+    }
+}
+
+impl Drop for Put {
+    fn drop(&mut self) {
+        self.place.lift(self.id);
+    }
 }
 
 struct Work {
@@ -150,12 +174,8 @@ impl Work {
 
     async fn put_in(&mut self, fault: Fault, target: Target) {
         tracing::info!(target = fault.target, kind = fault.kind.as_str(), "fault set");
-        let put = match fault.kind.is_of_processes() {
-            true => Vec::new(),
-            false => {
-                target.places().iter().filter_map(|place| self.places.put(place, injected(&fault))).collect()
-            }
-        };
+        let put = |place: &String| Put::new(&self.places, place, &fault);
+        let put = target.places().iter().filter_map(put).collect();
         self.active.push(Active { fault, target, _put: put });
         self.settle().await;
     }
@@ -207,5 +227,3 @@ async fn expiry(active: &[Active]) {
         None => std::future::pending().await,
     }
 }
-
-fn injected(_: &Fault) {}

@@ -1,7 +1,10 @@
 //! What can be done to the shop, and to what.
 
 use crate::parts::config::{Instance, Name};
+use bartizan::fault::Fault;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroUsize;
+use std::time::Duration;
 
 /// A fault by its name in the API.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, clap::ValueEnum)]
@@ -35,6 +38,9 @@ pub enum Kind {
     /// The same, one replica after another
     Rolling,
 }
+
+/// Bytes of an answer that come at a time.
+const DRIP: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// Names of the API that this shop has no fault for yet.
 pub(super) const NOT_YET: [&str; 8] =
@@ -72,6 +78,20 @@ impl Kind {
     /// Whether it is done to processes, and not to calls.
     pub(super) fn is_of_processes(self) -> bool {
         matches!(self, Self::Kill | Self::Pause | Self::Restart | Self::Rolling)
+    }
+
+    /// What it does to a call, if it is done to calls.
+    pub(super) fn injected(self, time: Duration) -> Option<Fault> {
+        match self {
+            Self::Latency | Self::Delay => Some(Fault::delay(time)),
+            Self::Blackhole | Self::Hang => Some(Fault::hang()),
+            Self::Reset => Some(Fault::reset()),
+            Self::Drip => Some(Fault::drip(DRIP, time)),
+            Self::Error => Some(Fault::error()),
+            Self::Panic => Some(Fault::panic()),
+            Self::ReplyLost => Some(Fault::lose_reply()),
+            Self::Kill | Self::Pause | Self::Restart | Self::Rolling => None,
+        }
     }
 
     /// Whether it is over as soon as it is done.
