@@ -1,5 +1,6 @@
 use super::*;
 use crate::contracts::events::{ORDER_CREATED, OrderEvent, USER_CREATED, UserEvent};
+use axum::response::IntoResponse;
 use serde::Serialize;
 use tempfile::TempDir;
 
@@ -90,4 +91,23 @@ async fn published_twice_is_one_mail() {
     let mails = mailbox.newest(10).await.unwrap();
     let subjects: Vec<_> = mails.iter().map(|mail| mail.subject_id.as_str()).collect();
     assert_eq!(subjects, ["o3", "o2", "o1"]);
+}
+
+#[tokio::test]
+async fn a_list_has_a_limit() {
+    let (_folder, mailbox) = mailbox().await;
+    for n in 0..3 {
+        let order = order(&format!("o{n}"), "Ada");
+        receive(mailbox.clone(), message(&format!("m{n}"), ORDER_CREATED, &order)).await.unwrap();
+    }
+    let listed = async |query: &str| {
+        let uri = format!("/mails{query}").parse().unwrap();
+        let said = list(State(mailbox.clone()), Query::try_from_uri(&uri)).await;
+        said.map(|Json(said)| said.mails.len()).map_err(|no| no.into_response().status())
+    };
+    assert_eq!(listed("").await, Ok(3));
+    assert_eq!(listed("?limit=2").await, Ok(2));
+    for query in ["?limit=0", "?limit=501", "?limit=-1", "?limit=many"] {
+        assert_eq!(listed(query).await, Err(StatusCode::BAD_REQUEST), "{query}");
+    }
 }
