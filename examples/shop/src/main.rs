@@ -1,4 +1,4 @@
-//! A shop of five services that stands on Bartizan's layers. `shop` opens it; `README.md` says what it is.
+//! A shop of services that stands on Bartizan's layers. `shop` opens it; `README.md` says what it is.
 
 mod args;
 mod claim;

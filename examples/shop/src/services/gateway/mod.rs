@@ -1,4 +1,4 @@
-//! The front of the shop: one REST API before five services.
+//! The front of the shop: one REST API before the services.
 
 mod orders;
 mod payments;
