@@ -3,6 +3,7 @@
 //! A deadline of who is served goes along with each call that is made for it, and only ever gets shorter.
 
 use crate::contracts::payment::payments_client::PaymentsClient;
+use crate::parts::bus::{Gate, Work};
 use crate::parts::config::{Config, Name};
 use crate::parts::failure::Failure;
 use crate::parts::peer::Peer;
@@ -28,6 +29,7 @@ pub const USER: Routes = routes(ms(3000), true);
 pub const PRODUCT: Routes = routes(ms(500), true);
 pub const ORDER: Routes = routes(ms(2000), true);
 pub const PAYMENT: Routes = routes(ms(800), true);
+pub const MAIL: Routes = routes(ms(800), true);
 pub const BANK: Routes = routes(ms(800), false);
 
 // Before a call: the deadline of an attempt, and the deadline of the whole. A breaker stands before each replica.
@@ -48,6 +50,9 @@ const BREAKER: Breaker = Breaker::new().open_for(ms(1000)).max_open_for(ms(8000)
 
 /// Before one replica of several: what it is refused goes to the others, and it may have its share at once again.
 const REPLICA: Breaker = BREAKER.evidence(Evidence::new().endpoint()).ramp(Duration::ZERO);
+
+/// Before what is done with the bus.
+const BUS: Duration = ms(2000);
 
 impl Routes {
     /// panics answered → deadline → breaker per route → fault → handler
@@ -125,6 +130,15 @@ impl Call {
     fn name(self, config: &Config) -> String {
         format!("{}->{}{}", config.here, self.to, self.what)
     }
+}
+
+/// breaker → deadline → the bus
+pub fn bus(config: &Config) -> Gate {
+    let name = format!("{}->bus", config.here);
+    let stack = ServiceBuilder::new()
+        .layer(BreakerLayer::new(BREAKER).named(name.as_str()).typed())
+        .layer(DeadlineLayer::new(BUS).typed().named(name.as_str()));
+    Gate::new(stack.service_fn(|work: Work| work))
 }
 
 /// Payments, through their stack.

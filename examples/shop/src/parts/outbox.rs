@@ -4,7 +4,7 @@
 //! A relay that dies in between publishes again, under the same id. A bus that is away loses nothing: the rows stay,
 //! however long it takes, and are never dead letters, for nobody has refused them.
 
-use super::bus::{ATTEMPT, Bus, Message};
+use super::bus::{Bus, Message};
 use super::clock::now_ms;
 use super::id;
 use super::store::{Change, Statement, Store};
@@ -113,15 +113,14 @@ impl Outbox {
         let messages = rows.iter().map(Message::read).collect::<sqlx::Result<Vec<_>>>()?;
         let ids: Vec<_> = messages.iter().map(|message| message.id.clone()).collect();
         let full = ids.len() as i64 == BATCH;
-        match timeout(ATTEMPT, bus.publish(messages)).await {
-            Ok(Ok(())) => {
+        match bus.publish(messages).await {
+            Ok(()) => {
                 self.delete(&ids).await?;
                 Ok(if full { Left::More } else { Left::Nothing })
             }
-            failed => {
-                let why = failed.map_or_else(|late| late.to_string(), |failed| format!("{failed:?}"));
+            Err(trouble) => {
                 let pause_ms = PAUSE_MS << tries.clamp(0, DOUBLINGS);
-                tracing::warn!(why, tries, "the bus has confirmed nothing");
+                tracing::warn!(%trouble, tries, "the bus has confirmed nothing");
                 self.put_off(&ids, tries + 1, now + pause_ms).await?;
                 Ok(Left::Pause(pause(pause_ms)))
             }

@@ -85,3 +85,28 @@ async fn a_crash_writes_no_mail_twice_and_forgets_none() {
         assert_eq!(told, to("Ada", &["order.confirmed", "order.created"]));
     }
 }
+
+/// Somebody has locked the bus. Orders go on, the breakers before the bus open, and nothing is lost.
+#[cfg(feature = "stage")]
+#[tokio::test]
+async fn a_bus_that_does_not_answer_is_left_alone_until_it_does() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let (ops, ada) = (super::ops::Ops(&shop), Customer::new(&shop).await);
+    install_default_drivers();
+    let url = format!("sqlite://{}", folder.path().join("bus.db").display());
+    let mut bus = AnyConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut bus).await.unwrap();
+    let mut orders = Vec::new();
+    for n in 0..8 {
+        let order = ada.order(&format!("k{n}"), &[("tea-mint", 1)]).await;
+        assert_eq!(order.status, 201, "{order:?}");
+        orders.push(order.text("id").to_owned());
+    }
+    ops.until("breaker", "order->bus", "open").await;
+    sqlx::raw_sql("ROLLBACK").execute(&mut bus).await.unwrap();
+    for order in orders {
+        assert_eq!(mails(folder.path(), &order, 2).await, to("Ada", &["order.confirmed", "order.created"]));
+    }
+    super::ops::check(folder.path(), shop.base).await;
+}

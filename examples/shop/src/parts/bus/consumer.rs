@@ -2,7 +2,7 @@
 
 use super::super::clock::now_ms;
 use super::delivery::Outcome;
-use super::{ATTEMPT, Bus, Message};
+use super::{ATTEMPT, Bus, Message, Trouble};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -60,7 +60,7 @@ impl Bus {
     }
 
     /// Handles what is due, and returns how many messages that were.
-    pub(super) async fn round<F, Fut>(&self, queue: &'static str, handle: &F) -> sqlx::Result<usize>
+    pub(super) async fn round<F, Fut>(&self, queue: &'static str, handle: &F) -> Result<usize, Trouble>
     where
         F: Fn(Message) -> Fut,
         Fut: Future<Output = Result<(), Unhandled>> + Send + 'static,
@@ -86,7 +86,7 @@ impl Bus {
         }
         let taken = outcomes.len();
         self.settle(queue, outcomes, now_ms()).await?;
-        trouble.map_or(Ok(taken), Err)
+        trouble.map_or(Ok(taken), |error| Err(error.into()))
     }
 }
 

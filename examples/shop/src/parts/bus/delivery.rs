@@ -1,7 +1,7 @@
 //! Out of the queues: taken under a lease, and settled before it is over. Both take the time as an argument.
 
-use super::super::store::Change;
-use super::{Bus, Message};
+use super::super::store::{Change, Store};
+use super::{Bus, Message, Trouble};
 use sqlx::Row;
 
 /// How often a message is delivered before it is a dead letter.
@@ -35,42 +35,24 @@ pub(super) enum Outcome {
 impl Bus {
     /// Takes the oldest messages that are due. One that has used up its deliveries, and whose lease is over
     /// nevertheless, is buried.
-    pub(super) async fn take(&self, queue: &'static str, most: i64, now: i64) -> sqlx::Result<Vec<Delivery>> {
-        // An idle queue costs a look, and no lock.
-        let due = sqlx::query("SELECT id FROM messages WHERE queue = $1 AND due_at <= $2 LIMIT 1");
-        if due.bind(queue).bind(now).fetch_optional(self.0.pool()).await?.is_none() {
-            return Ok(Vec::new());
-        }
-        let take = self.0.change(async move |mut change| {
-            let rows = sqlx::query(
-                "SELECT id, topic, payload, created_at, tries FROM messages
-                 WHERE queue = $1 AND due_at <= $2 ORDER BY id LIMIT $3",
-            );
-            let rows = rows.bind(queue).bind(now).bind(most).fetch_all(&mut *change).await?;
-            let mut taken = Vec::new();
-            for row in &rows {
-                let (message, tries) = (Message::read(row)?, row.try_get::<i64, _>(4)?);
-                if tries >= DELIVERIES {
-                    let reason = format!("delivered {tries} times, and nobody came to the end of it");
-                    bury(&mut change, queue, &Delivery { message, tries }, &reason, now).await?;
-                } else if lease(&mut change, queue, &message.id, tries, now).await? {
-                    taken.push(Delivery { message, tries: tries + 1 });
-                }
-            }
-            change.commit().await?;
-            Ok(taken)
-        });
-        take.await
+    pub(super) async fn take(
+        &self,
+        queue: &'static str,
+        most: i64,
+        now: i64,
+    ) -> Result<Vec<Delivery>, Trouble> {
+        let store = self.store.clone();
+        self.gate.pass(async move { due(&store, queue, most, now).await }).await
     }
 
-    /// Writes down what came of the deliveries of a round.
+    /// Writes down what came of the deliveries of a round. No gate: they were let in.
     pub(super) async fn settle(
         &self,
         queue: &'static str,
         outcomes: Vec<(Delivery, Outcome)>,
         now: i64,
     ) -> sqlx::Result<()> {
-        let settle = self.0.change(async move |mut change| {
+        let settle = self.store.change(async move |mut change| {
             for (delivery, outcome) in &outcomes {
                 let tries = delivery.tries;
                 match outcome {
@@ -91,6 +73,34 @@ impl Bus {
         });
         settle.await
     }
+}
+
+async fn due(queues: &Store, queue: &'static str, most: i64, now: i64) -> sqlx::Result<Vec<Delivery>> {
+    // An idle queue costs a look, and no lock.
+    let due = sqlx::query("SELECT id FROM messages WHERE queue = $1 AND due_at <= $2 LIMIT 1");
+    if due.bind(queue).bind(now).fetch_optional(queues.pool()).await?.is_none() {
+        return Ok(Vec::new());
+    }
+    let take = queues.change(async move |mut change| {
+        let rows = sqlx::query(
+            "SELECT id, topic, payload, created_at, tries FROM messages
+                 WHERE queue = $1 AND due_at <= $2 ORDER BY id LIMIT $3",
+        );
+        let rows = rows.bind(queue).bind(now).bind(most).fetch_all(&mut *change).await?;
+        let mut taken = Vec::new();
+        for row in &rows {
+            let (message, tries) = (Message::read(row)?, row.try_get::<i64, _>(4)?);
+            if tries >= DELIVERIES {
+                let reason = format!("delivered {tries} times, and nobody came to the end of it");
+                bury(&mut change, queue, &Delivery { message, tries }, &reason, now).await?;
+            } else if lease(&mut change, queue, &message.id, tries, now).await? {
+                taken.push(Delivery { message, tries: tries + 1 });
+            }
+        }
+        change.commit().await?;
+        Ok(taken)
+    });
+    take.await
 }
 
 /// Takes a message, unless somebody has been quicker.

@@ -6,11 +6,13 @@
 
 mod consumer;
 mod delivery;
+mod gate;
 mod publish;
 #[cfg(test)]
 mod tests;
 
 pub use consumer::Unhandled;
+pub use gate::{Gate, Trouble, Work};
 
 use super::failure::Failure;
 use super::store::{Store, is_taken};
@@ -19,8 +21,8 @@ use sqlx::any::AnyRow;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long whoever publishes or handles a message waits for its end.
-pub const ATTEMPT: Duration = Duration::from_secs(2);
+/// How long a message is handled before that is given up.
+const ATTEMPT: Duration = Duration::from_secs(2);
 
 const TABLES: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS messages (
@@ -51,7 +53,10 @@ const TABLES: [&str; 3] = [
 
 /// Clones share the connections.
 #[derive(Clone, Debug)]
-pub struct Bus(Store);
+pub struct Bus {
+    store: Store,
+    gate: Gate,
+}
 
 /// Something that has happened. Two messages of one id are the same one.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -72,13 +77,18 @@ impl Bus {
         let store = Store::open(folder, "bus", &TABLES).await?;
         let bound = bind(&store, bindings).await;
         bound.map_err(|why| Failure::new(format!("the queues of the bus cannot be bound: {why}.")))?;
-        Ok(Self(store))
+        Ok(Self { store, gate: Gate::default() })
+    }
+
+    /// Has what is published and taken pass a gate.
+    pub fn behind(self, gate: Gate) -> Self {
+        Self { gate, ..self }
     }
 
     /// The file itself, for a test that locks it.
     #[cfg(test)]
     pub fn store(&self) -> &Store {
-        &self.0
+        &self.store
     }
 
     /// Waits until nothing waits in a queue any more.
@@ -86,7 +96,8 @@ impl Bus {
     pub async fn drained(&self, queue: &'static str) {
         let waiting = "SELECT id FROM messages WHERE queue = $1";
         let drained = async {
-            while sqlx::query(waiting).bind(queue).fetch_optional(self.0.pool()).await.unwrap().is_some() {
+            while sqlx::query(waiting).bind(queue).fetch_optional(self.store.pool()).await.unwrap().is_some()
+            {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };

@@ -1,7 +1,7 @@
 //! Into the queues.
 
-use super::super::store::Change;
-use super::{Bus, Message};
+use super::super::store::{Change, Store};
+use super::{Bus, Message, Trouble};
 use sqlx::Row;
 use std::collections::BTreeSet;
 
@@ -12,21 +12,26 @@ impl Bus {
     /// # Errors
     ///
     /// When it is not known whether they are stored. Publishing them again does no harm.
-    pub async fn publish(&self, messages: Vec<Message>) -> sqlx::Result<()> {
-        let publish = self.0.change(async move |mut change| {
-            let rows = sqlx::query("SELECT queue, pattern FROM bindings").fetch_all(&mut *change).await?;
-            let bindings = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
-            let bindings = bindings.collect::<sqlx::Result<Vec<(String, String)>>>()?;
-            for message in &messages {
-                let bound = bindings.iter().filter(|(_, pattern)| matches(pattern, &message.topic));
-                for queue in bound.map(|(queue, _)| queue.as_str()).collect::<BTreeSet<_>>() {
-                    store(&mut change, queue, message).await?;
-                }
-            }
-            change.commit().await
-        });
-        publish.await
+    pub async fn publish(&self, messages: Vec<Message>) -> Result<(), Trouble> {
+        let store = self.store.clone();
+        self.gate.pass(async move { put(&store, messages).await }).await
     }
+}
+
+async fn put(queues: &Store, messages: Vec<Message>) -> sqlx::Result<()> {
+    let publish = queues.change(async move |mut change| {
+        let rows = sqlx::query("SELECT queue, pattern FROM bindings").fetch_all(&mut *change).await?;
+        let bindings = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+        let bindings = bindings.collect::<sqlx::Result<Vec<(String, String)>>>()?;
+        for message in &messages {
+            let bound = bindings.iter().filter(|(_, pattern)| matches(pattern, &message.topic));
+            for queue in bound.map(|(queue, _)| queue.as_str()).collect::<BTreeSet<_>>() {
+                store(&mut change, queue, message).await?;
+            }
+        }
+        change.commit().await
+    });
+    publish.await
 }
 
 async fn store(change: &mut Change, queue: &str, message: &Message) -> sqlx::Result<()> {

@@ -22,7 +22,7 @@ fn message(id: &str) -> Message {
 
 impl Bus {
     async fn count(&self, query: &'static str) -> i64 {
-        let row = sqlx::query(query).bind(QUEUE).fetch_one(self.0.pool()).await.unwrap();
+        let row = sqlx::query(query).bind(QUEUE).fetch_one(self.store.pool()).await.unwrap();
         row.try_get(0).unwrap()
     }
 
@@ -33,7 +33,7 @@ impl Bus {
     async fn dead(&self) -> Vec<(String, String)> {
         let rows =
             sqlx::query("SELECT id, reason FROM dead_letters WHERE queue = $1 ORDER BY id").bind(QUEUE);
-        let rows = rows.fetch_all(self.0.pool()).await.unwrap();
+        let rows = rows.fetch_all(self.store.pool()).await.unwrap();
         rows.iter().map(|row| (row.try_get(0).unwrap(), row.try_get(1).unwrap())).collect()
     }
 

@@ -11,6 +11,7 @@ use crate::parts::failure::Failure;
 use crate::parts::health;
 use crate::parts::problem::{self, Problem};
 use crate::parts::store::Store;
+use crate::stacks;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::routing::get;
@@ -31,10 +32,11 @@ const MOST_LISTED: i64 = 500;
 pub async fn start(config: &Config) -> Result<Router, Failure> {
     let store = Store::open(&config.data_dir, "mail", &mailbox::TABLES).await?;
     let mailbox = Mailbox::new(store.clone());
-    let bus = Bus::open(&config.data_dir, BINDINGS).await?;
+    let bus = Bus::open(&config.data_dir, BINDINGS).await?.behind(stacks::bus(config));
     let receiver = mailbox.clone();
     tokio::spawn(bus.consume(MAIL, move |message| receive(receiver.clone(), message)));
     let routes = Router::new().route("/mails", get(list)).with_state(mailbox);
+    let routes = stacks::MAIL.guard(routes, config);
     Ok(problem::fallbacks(routes.merge(health::routes(Some(store)))))
 }
 

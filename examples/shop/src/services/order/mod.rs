@@ -56,7 +56,8 @@ pub async fn start(config: &Config) -> Result<Router, Failure> {
     let payments = stacks::ORDER_TO_PAYMENT.grpc(config)?;
     let partners = Partners::new(users.clone(), products.clone(), payments);
     let saga = Saga::new(book.clone(), partners.clone());
-    tokio::spawn(outbox.relay(Bus::open(&config.data_dir, BINDINGS).await?));
+    let bus = Bus::open(&config.data_dir, BINDINGS).await?.behind(stacks::bus(config));
+    tokio::spawn(outbox.relay(bus));
     tokio::spawn(sweeper::run(book.clone(), saga.clone()));
     let (catalogue, gatekeeper) = (Catalogue::new(products), Gatekeeper::new(users));
     let service = Service { book, saga, partners, catalogue, gatekeeper };

@@ -45,7 +45,8 @@ pub async fn start(config: &Config) -> Result<Router, Failure> {
         passwords: Passwords::new(config.cheap_passwords)?,
         sessions: Sessions::open(&store, config.session).await?,
     };
-    tokio::spawn(outbox.relay(Bus::open(&config.data_dir, BINDINGS).await?));
+    let bus = Bus::open(&config.data_dir, BINDINGS).await?.behind(stacks::bus(config));
+    tokio::spawn(outbox.relay(bus));
     let routes = Router::new()
         .route("/users", post(register))
         .route("/users/{id}", get(read))

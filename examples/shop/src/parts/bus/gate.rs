@@ -1,0 +1,85 @@
+//! What stands before the bus: the layers that `stacks.rs` puts there.
+
+use bartizan::Refused;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::sync::oneshot;
+use tower::util::BoxCloneSyncService;
+use tower::{Service, ServiceExt};
+
+/// Something that is done with the bus, once it is awaited.
+pub struct Work(Passing<()>);
+
+impl Future for Work {
+    type Output = Result<(), Trouble>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+/// Some work on its way through the gate.
+type Passing<T> = Pin<Box<dyn Future<Output = Result<T, Trouble>> + Send>>;
+
+/// Why nothing is known to be done.
+#[derive(Debug)]
+pub enum Trouble {
+    Store(sqlx::Error),
+    /// A layer has refused it, or given it up.
+    Refused(Refused),
+}
+
+impl From<sqlx::Error> for Trouble {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Refused> for Trouble {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Refused(refused) => refused.fmt(f),
+        }
+    }
+}
+
+/// Where all that is done with the bus passes. Clones share the layers; by default there are none.
+#[derive(Clone, Debug, Default)]
+pub struct Gate(Option<BoxCloneSyncService<Work, (), Trouble>>);
+
+impl Gate {
+    /// A gate of layers around a service that does the work.
+    pub fn new<S>(stack: S) -> Self
+    where
+        S: Service<Work, Response = (), Error = Trouble> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        Self(Some(BoxCloneSyncService::new(stack)))
+    }
+
+    /// Does some work, if the layers let it pass.
+    pub(super) fn pass<T, F>(&self, work: F) -> Passing<T>
+    where
+        F: Future<Output = sqlx::Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let Some(stack) = self.0.clone() else { return Box::pin(async { Ok(work.await?) }) };
+        let (done, outcome) = oneshot::channel();
+        let work = Work(Box::pin(async move {
+            let _ = done.send(work.await?);
+            Ok(())
+        }));
+        Box::pin(async move {
+            stack.oneshot(work).await?;
+            Ok(outcome.await.map_err(|_| sqlx::Error::WorkerCrashed)?)
+        })
+    }
+}
