@@ -5,10 +5,12 @@ use http::{HeaderValue, Response, StatusCode};
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// Answers as a service that fails does: nothing tells it from a failure of its own.
+/// Answers as a service that fails does: nothing but its text tells it from a failure of its own.
 pub(crate) fn answer(end: Option<End>, grpc: bool) -> Response<Vec<u8>> {
     match (end, grpc) {
-        (Some(End::Status(status)), _) => problem(status),
+        // A gRPC client takes whatever comes in a body for a message.
+        (Some(End::Status(status)), true) => bare(status),
+        (Some(End::Status(status)), false) => problem(status),
         (Some(End::Grpc(code)), true) => trailers_only(code),
         (Some(End::Grpc(code)), false) => problem(status_of(code)),
         (_, true) => trailers_only(13),
@@ -16,22 +18,25 @@ pub(crate) fn answer(end: Option<End>, grpc: bool) -> Response<Vec<u8>> {
     }
 }
 
+fn bare(status: StatusCode) -> Response<Vec<u8>> {
+    let mut response = Response::new(Vec::new());
+    *response.status_mut() = status;
+    response
+}
+
 fn problem(status: StatusCode) -> Response<Vec<u8>> {
+    if [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED].contains(&status) {
+        return bare(status);
+    }
     let title = status.canonical_reason().unwrap_or_default();
     let body = format!(r#"{{"title":"{title}","status":{},"detail":"injected fault"}}"#, status.as_u16());
-    let empty =
-        status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
-    let mut response = Response::new(if empty { Vec::new() } else { body.into_bytes() });
-    *response.status_mut() = status;
-    if !empty {
-        let json = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(CONTENT_TYPE, json);
-    }
+    let mut response = bare(status).map(|_| body.into_bytes());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     response
 }
 
 fn trailers_only(code: u16) -> Response<Vec<u8>> {
-    let mut response = Response::new(Vec::new());
+    let mut response = bare(StatusCode::OK);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(GRPC_STATUS, code.into());

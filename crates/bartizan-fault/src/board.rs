@@ -43,6 +43,11 @@ impl List {
         self.entries.push(Entry { id, fault, since });
         id
     }
+
+    /// Drops the faults whose time is over.
+    fn forget(&mut self, now: Instant) {
+        self.entries.retain(|entry| !entry.fault.is_over(entry.since, now));
+    }
 }
 
 impl Board {
@@ -91,13 +96,17 @@ impl Board {
         let asked = asked(keyed);
         let mut blow = Blow::default();
         self.change(|list, now| {
-            list.entries.retain(|entry| !entry.fault.is_over(entry.since, now));
+            list.forget(now);
             for Entry { fault, since, .. } in &list.entries {
                 if fault.hits(*since, now, &asked, &self.dice) {
                     blow.add(fault.harm);
                 }
             }
         });
+        if asked.headers.is_none() {
+            // The typed flavour knows no bodies.
+            blow.body = None;
+        }
         let struck = blow != Blow::default();
         if struck {
             self.counts.count(&blow);
@@ -135,8 +144,16 @@ impl Board {
     /// The faults whose time is not over.
     pub(crate) fn faults(&self) -> Vec<(FaultId, Fault)> {
         self.change(|list, now| {
-            list.entries.retain(|entry| !entry.fault.is_over(entry.since, now));
+            list.forget(now);
             list.entries.iter().map(|entry| (entry.id, entry.fault.clone())).collect()
+        })
+    }
+
+    /// How many faults there are whose time is not over.
+    pub(crate) fn alive(&self) -> usize {
+        self.change(|list, now| {
+            list.forget(now);
+            list.entries.len()
         })
     }
 
@@ -163,15 +180,15 @@ impl Observed for Board {
     }
 
     fn state(&self) -> &'static str {
-        match (self.enabled, self.armed.load(Ordering::Acquire)) {
-            (false, _) => "off",
-            (true, false) => "idle",
-            (true, true) => "active",
+        match self.alive() {
+            _ if !self.enabled => "off",
+            0 => "idle",
+            _ => "active",
         }
     }
 
     fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
-        show("faults", self.faults().len() as f64);
+        show("faults", self.alive() as f64);
         self.counts.show(show);
     }
 }

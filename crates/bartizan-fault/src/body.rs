@@ -8,9 +8,12 @@ use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 type BoxError = Box<dyn Error + Send + Sync>;
+
+/// How long after its last byte a truncated body breaks. hyper throws away what it has not sent when a body fails, the head as well.
+const LINGER: Duration = Duration::from_millis(5);
 
 pin_project! {
     /// Response body of a [`FaultService`](crate::FaultService): the inner one, or what a fault made of it.
@@ -25,7 +28,7 @@ pin_project! {
     enum Content<B> {
         Passing { #[pin] body: B },
         Full { data: Vec<u8> },
-        Broken,
+        Broken { linger: Option<Pin<Box<Sleep>>> },
         Truncated { #[pin] body: B, left: usize },
         Dripping { #[pin] body: B, drip: Pin<Box<Drip>> },
     }
@@ -53,7 +56,7 @@ impl<B> FaultBody<B> {
     }
 
     pub(crate) fn broken() -> Self {
-        Self { content: Content::Broken }
+        Self { content: Content::Broken { linger: None } }
     }
 
     pub(crate) fn harmed(body: B, harm: Option<BodyHarm>) -> Self {
@@ -84,26 +87,41 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let mut content = self.project().content;
-        let frame = match content.as_mut().project() {
-            ContentProj::Passing { body } => return body.poll_frame(cx).map_err(Into::into),
-            ContentProj::Dripping { body, drip } => return drip.as_mut().poll_frame(body, cx),
-            ContentProj::Broken => Some(Err(Injected(()).into())),
-            ContentProj::Full { data } if data.is_empty() => None,
-            ContentProj::Full { data } => Some(Ok(Frame::data(std::mem::take(data).into()))),
-            ContentProj::Truncated { body, left } => {
-                match ready!(body.poll_frame(cx)).transpose().map_err(Into::into)? {
-                    Some(frame) => match cut(frame, left) {
-                        Some(frame) => return Poll::Ready(Some(Ok(frame))),
-                        None => Some(Err(Injected(()).into())),
-                    },
-                    None => None,
+        loop {
+            let frame = match content.as_mut().project() {
+                ContentProj::Passing { body } => return body.poll_frame(cx).map_err(Into::into),
+                ContentProj::Dripping { body, drip } => return drip.as_mut().poll_frame(body, cx),
+                ContentProj::Broken { linger } => {
+                    if let Some(linger) = linger {
+                        ready!(linger.as_mut().poll(cx));
+                    }
+                    Some(Err(Injected(()).into()))
                 }
+                ContentProj::Full { data } if data.is_empty() => None,
+                ContentProj::Full { data } => Some(Ok(Frame::data(std::mem::take(data).into()))),
+                ContentProj::Truncated { body, left } => {
+                    match ready!(body.poll_frame(cx)).transpose().map_err(Into::into)? {
+                        Some(frame) => match cut(frame, left) {
+                            Cut::Whole(frame) => return Poll::Ready(Some(Ok(frame))),
+                            Cut::Short(data) => {
+                                // At once, or a server would take the inner body's end for the end of this one.
+                                let linger = Some(Box::pin(sleep(LINGER)));
+                                content.set(Content::Broken { linger });
+                                match data {
+                                    Some(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                                    None => continue,
+                                }
+                            }
+                        },
+                        None => None,
+                    }
+                }
+            };
+            if matches!(frame, Some(Err(_)) | None) {
+                content.set(Content::Full { data: Vec::new() });
             }
-        };
-        if matches!(frame, Some(Err(_)) | None) {
-            content.set(Content::Full { data: Vec::new() });
+            return Poll::Ready(frame);
         }
-        Poll::Ready(frame)
     }
 
     #[inline]
@@ -112,7 +130,7 @@ where
             Content::Passing { body } | Content::Truncated { body, .. } => body.is_end_stream(),
             Content::Dripping { body, drip } => drip.rest.is_empty() && body.is_end_stream(),
             Content::Full { data } => data.is_empty(),
-            Content::Broken => false,
+            Content::Broken { .. } => false,
         }
     }
 
@@ -122,7 +140,7 @@ where
             // What is promised, and not what comes: that is the fault.
             Content::Passing { body } | Content::Truncated { body, .. } => body.size_hint(),
             Content::Full { data } => SizeHint::with_exact(data.len() as u64),
-            Content::Broken => SizeHint::default(),
+            Content::Broken { .. } => SizeHint::default(),
             Content::Dripping { body, drip } => {
                 let (rest, hint) = (drip.rest.len() as u64, body.size_hint());
                 let mut more = SizeHint::new();
@@ -136,19 +154,24 @@ where
     }
 }
 
-/// As much of a frame as may pass; none when nothing of it may. The frame after the last byte is the one that breaks.
-fn cut<D: Buf + From<Vec<u8>>>(frame: Frame<D>, left: &mut usize) -> Option<Frame<D>> {
+/// What is left of a frame.
+enum Cut<D> {
+    Whole(Frame<D>),
+    Short(Option<D>),
+}
+
+fn cut<D: Buf + From<Vec<u8>>>(frame: Frame<D>, left: &mut usize) -> Cut<D> {
     let mut data = match frame.into_data() {
         Ok(data) => data,
         // Trailers come only when the whole body was short enough.
-        Err(trailers) => return Some(trailers),
+        Err(trailers) => return Cut::Whole(trailers),
     };
     if data.remaining() <= *left {
         *left -= data.remaining();
-        return Some(Frame::data(data));
+        return Cut::Whole(Frame::data(data));
     }
     let bytes = std::mem::take(left);
-    (bytes > 0).then(|| Frame::data(data.copy_to_bytes(bytes).to_vec().into()))
+    Cut::Short((bytes > 0).then(|| data.copy_to_bytes(bytes).to_vec().into()))
 }
 
 impl Drip {
@@ -166,7 +189,7 @@ impl Drip {
         loop {
             if !this.rest.is_empty() {
                 ready!(this.timer.as_mut().poll(cx));
-                this.timer.as_mut().reset(after(*this.pause));
+                this.timer.set(sleep(*this.pause));
                 let drop = this.rest.split_to(this.bytes.get().min(this.rest.len()));
                 return Poll::Ready(Some(Ok(Frame::data(drop.to_vec().into()))));
             }
@@ -180,11 +203,6 @@ impl Drip {
     }
 }
 
-fn after(pause: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(pause).unwrap_or(now)
-}
-
 impl<B: Default> Default for FaultBody<B> {
     fn default() -> Self {
         Self { content: Content::Passing { body: B::default() } }
@@ -196,7 +214,7 @@ impl<B> fmt::Debug for FaultBody<B> {
         f.write_str(match self.content {
             Content::Passing { .. } => "FaultBody(passing)",
             Content::Full { .. } => "FaultBody(full)",
-            Content::Broken => "FaultBody(broken)",
+            Content::Broken { .. } => "FaultBody(broken)",
             Content::Truncated { .. } => "FaultBody(truncated)",
             Content::Dripping { .. } => "FaultBody(dripping)",
         })

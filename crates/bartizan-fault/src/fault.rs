@@ -33,8 +33,12 @@ pub(crate) enum Harm {
     LoseReply,
 }
 
+const NO_ANSWER: &str = "status must not be informational";
+const NO_CODE: &str = "grpc must be a code of gRPC, 0 to 16";
+const NO_SHARE: &str = "share must be within 0.0..=1.0";
+
 impl Fault {
-    /// The call begins later by so much.
+    /// The call begins later by so much, up to some thirty years.
     #[must_use]
     pub fn delay(by: Duration) -> Self {
         Self::new(Harm::Delay(by))
@@ -47,17 +51,56 @@ impl Fault {
         Self::new(Harm::Error)
     }
 
-    /// The answer is this status, also for gRPC, whose clients make a code of it. The inner service is not called. Typed: an error.
+    /// The answer is this status with a problem in JSON; for gRPC with nothing, so that clients make a code of it. The inner service is not
+    /// called. Typed: an error.
+    ///
+    /// # Panics
+    ///
+    /// When `status` is informational (1xx), which is no answer; [`try_status`](Self::try_status) returns an error instead.
     #[must_use]
     pub fn status(status: StatusCode) -> Self {
-        Self::new(Harm::Status(status))
+        match Self::try_status(status) {
+            Ok(fault) => fault,
+            Err(_) => panic!("{NO_ANSWER}"),
+        }
+    }
+
+    /// The answer is this status, as [`status`](Self::status) does.
+    ///
+    /// # Errors
+    ///
+    /// When `status` is informational (1xx).
+    pub fn try_status(status: StatusCode) -> Result<Self, Invalid> {
+        if status.is_informational() {
+            return Err(Invalid::new("status", NO_ANSWER));
+        }
+        Ok(Self::new(Harm::Status(status)))
     }
 
     /// The answer is this gRPC code, 0 to 16, and to HTTP the status that goes with it (google.rpc.Code). The inner service is not
     /// called. Typed: an error.
+    ///
+    /// # Panics
+    ///
+    /// When `code` is above 16; [`try_grpc`](Self::try_grpc) returns an error instead.
     #[must_use]
     pub fn grpc(code: u16) -> Self {
-        Self::new(Harm::Grpc(code))
+        match Self::try_grpc(code) {
+            Ok(fault) => fault,
+            Err(_) => panic!("{NO_CODE}"),
+        }
+    }
+
+    /// The answer is this gRPC code, as [`grpc`](Self::grpc) does.
+    ///
+    /// # Errors
+    ///
+    /// When `code` is above 16.
+    pub fn try_grpc(code: u16) -> Result<Self, Invalid> {
+        if code > 16 {
+            return Err(Invalid::new("grpc", NO_CODE));
+        }
+        Ok(Self::new(Harm::Grpc(code)))
     }
 
     /// There is no answer, ever, and the inner service is not called. The call ends when it is dropped.
@@ -66,14 +109,16 @@ impl Fault {
         Self::new(Harm::Hang)
     }
 
-    /// The connection breaks: the answer is a head whose body fails at once. hyper's server then closes an HTTP/1 connection, and
-    /// resets the stream in HTTP/2. The inner service is not called. Typed: an error.
+    /// The connection breaks, and the inner service is not called: the answer is a head of 200 whose body fails at once, for which hyper's
+    /// server closes an HTTP/1 connection, and resets the stream in HTTP/2, before it has sent a byte. A gRPC client of tonic's sees
+    /// `INTERNAL`. Around a client it is that head and that body. Typed: an error.
     #[must_use]
     pub fn reset() -> Self {
         Self::new(Harm::Reset)
     }
 
-    /// The body of the answer breaks off after so many bytes, if it is longer; the head still promises all of it. Typed: nothing happens.
+    /// The body of the answer breaks off after so many bytes, if it is longer; the head still promises all of it. It breaks 5 ms after the
+    /// last of them, as hyper's server would otherwise send neither them nor the head. Typed: nothing happens.
     #[must_use]
     pub fn truncate(bytes: usize) -> Self {
         Self::new(Harm::Truncate(bytes))
@@ -85,14 +130,15 @@ impl Fault {
         Self::new(Harm::Drip(bytes, pause))
     }
 
-    /// The call panics.
+    /// The call panics when it is first polled, and the inner service is not called. What catches no panic breaks the connection, or the
+    /// HTTP/2 stream.
     #[must_use]
     pub fn panic() -> Self {
         Self::new(Harm::Panic)
     }
 
     /// The inner service is called and comes to its end, its answer's body as well; then the reply is lost, and nothing is ever heard of it. What
-    /// the service has committed is committed. The call ends when it is dropped.
+    /// the service has committed is committed. The call ends when it is dropped, and the inner one with it, if it has not come to its end.
     #[must_use]
     pub fn lose_reply() -> Self {
         Self::new(Harm::LoseReply)
@@ -111,7 +157,7 @@ impl Fault {
     pub fn share(self, share: f64) -> Self {
         match self.try_share(share) {
             Ok(fault) => fault,
-            Err(_) => panic!("share must be within 0.0..=1.0"),
+            Err(_) => panic!("{NO_SHARE}"),
         }
     }
 
@@ -122,7 +168,7 @@ impl Fault {
     /// When `share` lies outside of `0.0..=1.0`.
     pub fn try_share(mut self, share: f64) -> Result<Self, Invalid> {
         if !(0.0..=1.0).contains(&share) {
-            return Err(Invalid::new("share", "share must be within 0.0..=1.0"));
+            return Err(Invalid::new("share", NO_SHARE));
         }
         self.share = share;
         Ok(self)

@@ -7,6 +7,7 @@ use bartizan_core::{Kind, Name, Reason, Refused};
 use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -93,21 +94,22 @@ where
             Some(End::Hang) => return Poll::Pending,
             Some(End::Panic) => panic!("injected panic"),
             Some(End::Reset) => return Poll::Ready(Ok(Response::new(FaultBody::broken()))),
-            Some(End::LoseReply) => loop {
-                if let Some(lost) = this.lost.as_mut().as_pin_mut() {
-                    if !matches!(ready!(lost.poll_frame(cx)), Some(Ok(_))) {
-                        this.lost.set(None);
-                        this.inner.set(None);
-                    }
-                } else if let Some(inner) = this.inner.as_mut().as_pin_mut() {
-                    match ready!(inner.poll(cx)) {
-                        Ok(reply) => this.lost.set(Some(reply.into_body())),
-                        Err(_) => this.inner.set(None),
-                    }
-                } else {
-                    return Poll::Pending;
+            Some(End::LoseReply) => {
+                if let Some(inner) = this.inner.as_mut().as_pin_mut() {
+                    let reply = ready!(inner.poll(cx));
+                    this.inner.set(None);
+                    this.lost.set(reply.ok().map(Response::into_body));
                 }
-            },
+                if let Some(lost) = this.lost.as_mut().as_pin_mut() {
+                    if matches!(ready!(lost.poll_frame(cx)), Some(Ok(_))) {
+                        // A body that always has more must not keep a deadline outside from being looked at.
+                        cx.waker().wake_by_ref();
+                    } else {
+                        this.lost.set(None);
+                    }
+                }
+                return Poll::Pending;
+            }
             Some(End::Error | End::Status(_) | End::Grpc(_)) => {
                 return Poll::Ready(Ok(answer(this.blow.end, *this.grpc).map(FaultBody::full)));
             }
@@ -202,6 +204,20 @@ where
         // The reply is lost, and the inner future must not be polled again.
         this.inner.set(None);
         Poll::Pending
+    }
+}
+
+impl<F, B> fmt::Debug for HttpFuture<F, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let struck = matches!(self.state, HttpState::Struck { .. });
+        f.debug_struct("HttpFuture").field("struck", &struck).finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Debug for TypedFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let struck = matches!(self.state, TypedState::Struck { .. });
+        f.debug_struct("TypedFuture").field("struck", &struck).finish_non_exhaustive()
     }
 }
 

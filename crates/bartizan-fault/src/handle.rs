@@ -62,7 +62,7 @@ impl Handle {
     /// What was counted so far.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.board.counts.snapshot(self.board.faults().len())
+        self.board.counts.snapshot(self.board.alive())
     }
 }
 

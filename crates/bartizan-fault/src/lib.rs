@@ -25,16 +25,17 @@
 //! |---|---|---|---|
 //! | [`delay`](Fault::delay) | the call begins later | the same | yes |
 //! | [`error`](Fault::error) | 500, gRPC 13 | an error | no |
-//! | [`status`](Fault::status) | that status | an error | no |
+//! | [`status`](Fault::status) | that status, of which gRPC clients make a code | an error | no |
 //! | [`grpc`](Fault::grpc) | that code, in HTTP the status that goes with it | an error | no |
 //! | [`hang`](Fault::hang) | no answer, ever | the same | no |
-//! | [`reset`](Fault::reset) | the connection breaks, or the HTTP/2 stream | an error | no |
+//! | [`reset`](Fault::reset) | the connection breaks before a byte is sent, or the HTTP/2 stream | an error | no |
 //! | [`truncate`](Fault::truncate) | the body breaks off | nothing | yes |
 //! | [`drip`](Fault::drip) | the body comes drip by drip | nothing | yes |
 //! | [`panic`](Fault::panic) | a panic | the same | no |
 //! | [`lose_reply`](Fault::lose_reply) | all is done, and no answer comes | the same | yes, to its end |
 //!
-//! A delayed call makes the inner future at once and polls it later: what a service does in `call` itself is not delayed.
+//! A delayed call makes the inner future at once and polls it later: what a service does in `call` itself is not delayed. Delays,
+//! drips and truncated bodies take tokio's timer.
 //!
 //! # What it costs
 //!
