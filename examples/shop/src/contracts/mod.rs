@@ -3,6 +3,7 @@
 pub mod bank;
 pub mod events;
 pub mod mail;
+pub mod object;
 pub mod order;
 pub mod payment;
 pub mod problems;

@@ -1,11 +1,13 @@
 //! Orders, over HTTP.
 
+use super::object::objects;
 use super::product::Item;
 use serde::{Deserialize, Serialize};
 
 /// `POST /orders`, with `Authorization` and `Idempotency-Key`
 #[derive(Debug, Deserialize, Serialize)]
 pub struct PlaceOrder {
+    #[serde(deserialize_with = "objects")]
     pub items: Vec<Item>,
 }
 

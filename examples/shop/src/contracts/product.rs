@@ -1,5 +1,6 @@
 //! Products and reservations, over HTTP.
 
+use super::object::objects;
 use serde::{Deserialize, Serialize};
 
 /// `GET /products/{id}` → 200
@@ -29,6 +30,7 @@ pub struct Item {
 /// `PUT /reservations/{order}`
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Reserve {
+    #[serde(deserialize_with = "objects")]
     pub items: Vec<Item>,
 }
 

@@ -87,6 +87,7 @@ impl Store {
         install_default_drivers();
         let url = format!("sqlite://{}?mode=rwc", escape(&path));
         let opened = async {
+            look_at(&url).await?;
             let writer = connections(WRITERS, "").acquire_timeout(OPENING).connect(&url).await?;
             if !prepare(&writer, tables).await? {
                 return Ok(None);
@@ -190,8 +191,7 @@ impl Queue {
 
     /// Counts an outcome that says that the store is locked.
     fn watch<T>(&self, outcome: sqlx::Result<T>) -> sqlx::Result<T> {
-        let why = outcome.as_ref().err().and_then(|error| error.as_database_error());
-        if why.is_some_and(|why| why.message().contains("locked")) {
+        if outcome.as_ref().err().is_some_and(is_locked) {
             self.locked.fetch_add(1, Ordering::Relaxed);
         }
         outcome
@@ -213,6 +213,19 @@ fn connections(most: u32, pragmas: &'static str) -> AnyPoolOptions {
                 Ok(())
             })
         })
+}
+
+/// Fails at once for a file that is none of SQLite's; a pool would try again until its patience is over.
+async fn look_at(url: &str) -> sqlx::Result<()> {
+    let mut connection = AnyConnection::connect(url).await?;
+    match sqlx::raw_sql("SELECT name FROM sqlite_master").execute(&mut connection).await {
+        Err(error) if !is_locked(&error) => Err(error),
+        _ => connection.close().await,
+    }
+}
+
+fn is_locked(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|why| why.message().contains("locked"))
 }
 
 /// Creates the tables of a new store; false when it is not new, and has others. Nothing is changed then: half of the

@@ -149,7 +149,10 @@ impl Supervisor {
             };
             match event {
                 Event::Ordered(order, done) => drop(done.send(self.obey(order).await)),
-                Event::Fell(n) => self.posts[n].fell(),
+                Event::Fell(n) => {
+                    tracing::warn!(instance = %self.posts[n].seen.instance, "fell over");
+                    self.posts[n].fell();
+                }
                 Event::Due(n) => {
                     if let Err(failure) = self.start(n).await {
                         tracing::warn!(instance = %self.posts[n].seen.instance, %failure, "cannot start");
@@ -307,7 +310,6 @@ impl Post {
         self.pause = None;
         self.seen.restarted();
         self.seen.stands(Standing::Down);
-        tracing::warn!(instance = %self.seen.instance, "fell over");
     }
 }
 

@@ -125,6 +125,17 @@ async fn two_shops_run_side_by_side() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_no_store_is_named() {
+    let folder = folder();
+    std::fs::write(folder.path().join("order.db"), [7; 8192]).unwrap();
+    let mut process = program(&[], folder.path(), free_base()).spawn().unwrap();
+    let said = stderr(&mut process).await;
+    assert_eq!(timeout(LONG, process.wait()).await.expect("it ends in time").unwrap().code(), Some(1));
+    assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+    assert!(said.contains("order.db cannot be opened") && said.contains("not a database"), "{said}");
+}
+
+#[tokio::test]
 async fn a_data_folder_has_one_shop() {
     let folder = folder();
     let _shop = Shop::open(folder.path()).await;

@@ -5,6 +5,7 @@
 mod ledger;
 
 use crate::contracts::bank::{Charge, Entry, EntryState};
+use crate::contracts::object::Object;
 use crate::parts::body::Input;
 use crate::parts::config::Config;
 use crate::parts::failure::Failure;
@@ -39,7 +40,7 @@ pub async fn start(config: &Config) -> Result<Router, Failure> {
 async fn charge(
     State(ledger): State<Ledger>,
     Id(key): Id,
-    Input(charge): Input<Charge>,
+    Input(Object(charge)): Input<Object<Charge>>,
 ) -> Result<Json<Entry>, Problem> {
     let amount = charge.amount_cents;
     if amount <= 0 {

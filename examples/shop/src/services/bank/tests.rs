@@ -10,7 +10,7 @@ async fn bank() -> (TempDir, Store, Ledger) {
 
 async fn take(ledger: &Ledger, key: &str, cents: i64) -> Result<EntryState, Problem> {
     let money = Charge { amount_cents: cents, reference: format!("order of {key}") };
-    charge(State(ledger.clone()), Id(key.into()), Input(money)).await.map(|Json(entry)| entry.state)
+    charge(State(ledger.clone()), Id(key.into()), Input(Object(money))).await.map(|Json(entry)| entry.state)
 }
 
 async fn give_back(ledger: &Ledger, key: &str) -> EntryState {

@@ -1,5 +1,6 @@
 //! The front of the shop: one REST API before the services.
 
+mod edge;
 mod orders;
 mod payments;
 mod products;
@@ -14,6 +15,7 @@ use crate::parts::{health, problem};
 use crate::stacks::{self, Payments};
 use axum::Router;
 use axum::extract::FromRef;
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use http::header::CONTENT_TYPE;
 
@@ -68,6 +70,8 @@ pub fn start(config: &Config) -> Result<Router, Failure> {
         .route("/api/v1/orders/{id}/cancel", post(orders::cancel))
         .route("/api/v1/payments/{id}", get(payments::read));
     let openapi = get(async || ([(CONTENT_TYPE, "application/json")], OPENAPI));
-    let routes = stacks::GATEWAY.guard(routes.with_state(service), config).route("/openapi.json", openapi);
+    let routes = stacks::GATEWAY
+        .guard(routes.layer(from_fn(edge::check)).with_state(service), config)
+        .route("/openapi.json", openapi);
     Ok(problem::fallbacks(routes.merge(health::routes(None))))
 }

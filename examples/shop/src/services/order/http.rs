@@ -4,6 +4,7 @@ use super::Service;
 use super::book::{Draft, Entry};
 use super::input::{self, Key};
 use super::partners::{DECLINED, SOLD_OUT};
+use crate::contracts::object::Object;
 use crate::contracts::order::{Order, Orders, PlaceOrder, Status};
 use crate::contracts::problems::{KEY_REUSED, OUT_OF_STOCK, PAYMENT_DECLINED};
 use crate::parts::auth::Customer;
@@ -29,7 +30,7 @@ pub(super) async fn place(
     State(service): State<Service>,
     customer: Customer,
     Key(key): Key,
-    Input(wanted): Input<PlaceOrder>,
+    Input(Object(wanted)): Input<Object<PlaceOrder>>,
 ) -> Result<Response, Problem> {
     let until = Instant::now() + PATIENCE;
     input::check(&wanted)?;
@@ -44,7 +45,7 @@ pub(super) async fn place(
         }
     };
     if placed.order.items != wanted.items {
-        let detail = "this key was used for an order of other items";
+        let detail = "this `Idempotency-Key` was used for an order of other items";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, KEY_REUSED, detail));
     }
     let Entry { order, .. } = service.saga.advance(&placed.order.id, until).await?;

@@ -23,7 +23,7 @@ pub(super) fn check(order: &PlaceOrder) -> Result<(), Problem> {
             return Err(Problem::invalid(format!("`quantity` of {:?} must be 1 to 1000", item.product_id)));
         }
         if !seen.insert(&item.product_id) {
-            return Err(Problem::invalid(format!("{:?} is named twice", item.product_id)));
+            return Err(Problem::invalid(format!("`items` must not name {:?} twice", item.product_id)));
         }
     }
     Ok(())

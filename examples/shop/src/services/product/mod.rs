@@ -4,6 +4,7 @@ mod catalogue;
 mod reservations;
 mod shelves;
 
+use crate::contracts::object::Object;
 use crate::contracts::problems;
 use crate::contracts::product::{Product, Products, Reservation, Reserve};
 use crate::parts::body::Input;
@@ -72,7 +73,7 @@ async fn read(State(service): State<Service>, Id(id): Id) -> Result<Json<Product
 async fn reserve(
     State(service): State<Service>,
     Id(order): Id,
-    Input(wanted): Input<Reserve>,
+    Input(Object(wanted)): Input<Object<Reserve>>,
 ) -> Result<Json<Reservation>, Problem> {
     Ok(Json(service.reservations.hold(&order, &wanted.items).await?))
 }

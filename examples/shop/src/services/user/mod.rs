@@ -5,6 +5,7 @@ mod input;
 mod sessions;
 
 use crate::contracts::events::BINDINGS;
+use crate::contracts::object::Object;
 use crate::contracts::user::{LogIn, Register, Session, User};
 use crate::parts::auth::{Jwks, Passwords};
 use crate::parts::body::Input;
@@ -58,7 +59,7 @@ pub async fn start(config: &Config) -> Result<Router, Failure> {
 
 async fn register(
     State(service): State<Service>,
-    Input(user): Input<Register>,
+    Input(Object(user)): Input<Object<Register>>,
 ) -> Result<(StatusCode, Json<User>), Problem> {
     let user = input::check(user)?;
     let hash = service.passwords.hash(user.password).await;
@@ -79,7 +80,10 @@ async fn read(State(service): State<Service>, Id(id): Id) -> Result<Json<User>, 
 }
 
 /// The same answer, after the same time, whether the email or the password is wrong.
-async fn log_in(State(service): State<Service>, Input(who): Input<LogIn>) -> Result<Json<Session>, Problem> {
+async fn log_in(
+    State(service): State<Service>,
+    Input(Object(who)): Input<Object<LogIn>>,
+) -> Result<Json<Session>, Problem> {
     let account = service.accounts.by_email(&input::normal(&who.email)).await?;
     let (id, hash) = account.map(|Account { id, hash }| (id, hash)).unzip();
     match id.filter(|_| who.password.len() <= input::LONGEST_PASSWORD) {

@@ -8,6 +8,7 @@ mod wish;
 pub use kind::Kind;
 pub use wish::{Fault, List, Wish};
 
+use crate::contracts::object::Object;
 use crate::parts::body::Input;
 use crate::parts::failure::Failure;
 use crate::parts::faults::Faults;
@@ -45,7 +46,7 @@ pub async fn start(
 
 async fn set(
     State(engine): State<Engine>,
-    Input(wish): Input<Wish>,
+    Input(Object(wish)): Input<Object<Wish>>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let (fault, target) = wish.grant()?;
     let answer = json!({ "id": fault.id, "expires_at": fault.expires_at });
