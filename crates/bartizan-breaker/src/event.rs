@@ -20,8 +20,9 @@ pub(crate) fn tell(label: Option<&Label>, change: Change) {
     }
 }
 
-/// Tells that two layers alive have the same name; they stay two.
+/// Tells that two layers alive have the same name; they stay two. No warning: while an application replaces a part of itself, both are
+/// alive for a moment.
 #[cold]
 pub(crate) fn tell_twin(name: &str) {
-    tracing::warn!(name, "another breaker has this name; the two do not share their state");
+    tracing::info!(name, "another breaker has this name; the two do not share their state");
 }

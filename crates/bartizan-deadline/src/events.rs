@@ -21,9 +21,10 @@ pub(crate) fn withholding(name: Option<&str>, turn: Turn) {
     }
 }
 
+/// No warning: while an application replaces a part of itself, both are alive for a moment.
 #[cold]
 pub(crate) fn twin(name: &str) {
-    tracing::warn!(layer = "deadline", name, "another layer of this name is alive; both are kept apart");
+    tracing::info!(layer = "deadline", name, "another layer of this name is alive; both are kept apart");
 }
 
 #[cold]
