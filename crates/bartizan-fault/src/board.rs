@@ -192,3 +192,20 @@ impl Observed for Board {
         self.counts.show(show);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_without_faults_reads_a_flag_and_no_more() {
+        let board = Board::new(Faults::new().enabled(true));
+        let untouched = |_| -> Asked<'static> { panic!("nobody looks at the request") };
+        assert_eq!(board.strike(untouched), None);
+
+        // Once the last fault is over, a call finds that out, and those after it do not look again.
+        board.inject(Fault::error().lasting(std::time::Duration::ZERO));
+        assert_eq!(board.strike(|_| Asked { headers: None, key: None }), None);
+        assert_eq!(board.strike(untouched), None);
+    }
+}

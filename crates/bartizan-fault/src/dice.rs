@@ -67,5 +67,6 @@ mod tests {
         }
         let dice = Dice::new(0);
         assert!((0..100).all(|_| dice.hits(1.0) && !dice.hits(0.0)));
+        assert_eq!(dice.throw(), Dice::new(0).throw(), "certainty takes no throw");
     }
 }

@@ -17,7 +17,7 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_test::task::spawn;
-use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok};
+use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok};
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_test::mock;
 
@@ -89,22 +89,32 @@ async fn it_is_as_ready_as_the_inner_service_and_calls_the_instance_that_is() {
 async fn a_call_that_a_fault_ends_does_not_spend_readiness() {
     for fault in [Fault::error(), Fault::grpc(14), Fault::hang(), Fault::reset(), Fault::panic()] {
         let layer = on();
-        let faults = layer.handle();
-        let (mock, mut handle) = mock::pair::<u8, u8>();
-        let mut service = spawn(layer.typed().layer(mock));
-        handle.allow(1);
-        assert_ready_ok!(service.enter(|cx, mut service| service.poll_ready(cx)));
-        faults.inject(fault).unwrap();
-        drop(service.call(1));
-        faults.clear();
-        // The one permit is still there.
-        assert_ready_ok!(service.enter(|cx, mut service| service.poll_ready(cx)));
-        let mut call = spawn(service.call(2));
-        let (seen, answer) = handle.next_request().await.unwrap();
-        answer.send_response(seen * 2);
-        assert_eq!(assert_ready_ok!(call.poll()), 4);
-        assert_pending!(service.enter(|cx, mut service| service.poll_ready(cx)));
+        layer.handle().inject(fault).unwrap();
+        keeps_readiness(&layer, request(&[]), Response::new(Full::new(Bytes::new()))).await;
+        keeps_readiness(&layer.typed(), 1_u8, 2_u8).await;
     }
+}
+
+/// Lets a fault end a call, lifts it, and makes another call with the one permit that there is.
+async fn keeps_readiness<K, M, Req, Res>(layer: &FaultLayer<K, M>, req: Req, answer: Res)
+where
+    Req: Clone,
+    FaultLayer<K, M>: Layer<mock::Mock<Req, Res>, Service: Service<Req, Error = BoxError> + Unpin>,
+{
+    let faults = layer.handle();
+    let (_, fault) = faults.faults().remove(0);
+    let (mock, mut handle) = mock::pair::<Req, Res>();
+    let mut service = spawn(layer.layer(mock));
+    handle.allow(1);
+    assert_ready_ok!(service.enter(|cx, mut service| service.poll_ready(cx)));
+    drop(service.call(req.clone()));
+    faults.clear();
+    assert_ready_ok!(service.enter(|cx, mut service| service.poll_ready(cx)));
+    let mut call = spawn(service.call(req));
+    handle.next_request().await.unwrap().1.send_response(answer);
+    assert!(assert_ready!(call.poll()).is_ok());
+    assert_pending!(service.enter(|cx, mut service| service.poll_ready(cx)));
+    faults.inject(fault).unwrap();
 }
 
 #[tokio::test(start_paused = true)]
