@@ -58,7 +58,7 @@ async fn each_change_of_state_is_told_once() {
     let layer = DeadlineLayer::new(guarded).named("told");
     assert!(told().is_empty());
     let twin = DeadlineLayer::new(guarded).named("told");
-    assert_eq!(told(), ["WARN told"], "of the twin");
+    assert_eq!(told(), ["INFO told"], "of the twin");
     drop(twin);
 
     let handle = layer.handle();
