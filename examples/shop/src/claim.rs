@@ -15,7 +15,7 @@ impl Claim {
     pub fn take(config: &Config, instances: &[Instance]) -> Result<Self, Failure> {
         let folder = config.data_dir.join("locks");
         let failed =
-            |why| Failure::new(format!("the data folder {} cannot be opened: {why}.", folder.display()));
+            |why| Failure::new(format!("--data-dir {} cannot be used: {why}.", config.data_dir.display()));
         create_dir_all(&folder).map_err(failed)?;
         let lock = |instance: &Instance| {
             let file = File::create(folder.join(instance.to_string())).map_err(failed)?;

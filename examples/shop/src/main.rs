@@ -51,9 +51,11 @@ fn open(args: Args) -> Result<(), Failure> {
 fn log() -> Result<(), Failure> {
     let level = match std::env::var("SHOP_LOG").as_deref() {
         Err(_) | Ok("") => tracing::Level::WARN,
-        Ok(level) => level
-            .parse()
-            .map_err(|_| Failure::new("SHOP_LOG must be one of error, warn, info, debug and trace."))?,
+        Ok(level) => level.parse().map_err(|_| {
+            Failure::new(format!(
+                "SHOP_LOG must be one of error, warn, info, debug and trace, not {level:?}."
+            ))
+        })?,
     };
     tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false).init();
     Ok(())

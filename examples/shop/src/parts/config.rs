@@ -85,6 +85,11 @@ impl Name {
     /// When there are not so many.
     pub fn replica(self, replica: u16) -> Result<Instance, Failure> {
         let most = self.replicas();
+        if most == 1 && replica != 1 {
+            return Err(Failure::new(format!(
+                "--replica must be 1: there is one {self}, and no replica {replica}."
+            )));
+        }
         if !(1..=most).contains(&replica) {
             return Err(Failure::new(format!("--replica of {self} must be 1 to {most}, not {replica}.")));
         }

@@ -20,14 +20,14 @@ pub enum FaultCommand {
         /// A service, a replica (payment-2) or a hop ("order->payment")
         target: String,
         kind: Kind,
-        /// The share of the calls that it is done to, up to 1
-        #[arg(long, value_name = "SHARE")]
+        /// The share of the calls that it is done to: above 0, up to 1 [default: 1]
+        #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
         share: Option<f64>,
-        /// How long it takes, where it takes time
-        #[arg(long, value_name = "MILLISECONDS")]
+        /// How long it takes, where it takes time: 1 to 60000 [default: 300]
+        #[arg(long, value_name = "MILLISECONDS", allow_negative_numbers = true)]
         ms: Option<i64>,
-        /// When it is over: 1 to 900
-        #[arg(long, value_name = "SECONDS")]
+        /// How long it lasts: 1 to 900 [default: 60]
+        #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
         ttl: Option<i64>,
     },
     /// Lists the faults that last
@@ -101,7 +101,7 @@ impl Ops {
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         if !status.is_success() {
             let detail = body["detail"].as_str().unwrap_or("it does not say why");
-            return Err(Failure::new(format!("ops answered {status}: {detail}.")));
+            return Err(Failure::new(format!("ops answered {status}: {}.", detail.trim_end_matches('.'))));
         }
         Ok(body)
     }

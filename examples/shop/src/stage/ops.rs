@@ -119,7 +119,7 @@ async fn bearer(State(token): State<Arc<str>>, request: Request, next: Next) -> 
         request.headers().get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
     if !given.is_some_and(|given| same(given, token.as_bytes())) {
         return Err(Problem::unauthorized(
-            "`Authorization: Bearer <token>` is asked for, with the token of the start",
+            "`Authorization: Bearer <token>` is asked for, with the token that was printed at the start, or `SHOP_TOKEN`",
         ));
     }
     Ok(next.run(request).await)

@@ -34,6 +34,9 @@ pub fn find(config: &Config) -> Result<String, Failure> {
     }
     let file = config.data_dir.join(FILE);
     std::fs::read_to_string(&file).map_err(|why| {
-        Failure::new(format!("there is no token: set SHOP_TOKEN, or --data-dir ({}: {why}).", file.display()))
+        let file = file.display();
+        Failure::new(format!(
+            "no shop is open on this --data-dir, and SHOP_TOKEN is not set ({file}: {why})."
+        ))
     })
 }

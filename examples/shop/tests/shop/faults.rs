@@ -213,6 +213,28 @@ async fn nobody_notices_a_restart() {
 }
 
 #[tokio::test]
+async fn a_restart_leaves_alone_what_is_killed_or_held() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let ops = Ops(&shop);
+    let restarts = async || {
+        let services = ops.layers("service", "payment").await;
+        services.iter().map(|it| it["numbers"]["restarts"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    ops.set("payment-1", "kill", json!({ "ttl_s": 600 })).await;
+    ops.set("payment-2", "pause", json!({ "ttl_s": 600 })).await;
+    ops.set("payment", "restart", json!({})).await;
+    assert_eq!(restarts().await, [0, 0, 1]);
+    assert_eq!(ops.states("service", "payment").await, ["killed", "paused", "up"]);
+    ops.wish(json!({ "target": "payment-1", "kind": "restart" })).await.is_problem(409);
+    assert_eq!(restarts().await, [0, 0, 1]);
+    ops.clear().await;
+    assert_eq!(ops.states("service", "payment").await, ["up", "up", "up"]);
+    ops.set("payment", "rolling", json!({})).await;
+    assert_eq!(restarts().await, [1, 1, 2]);
+}
+
+#[tokio::test]
 async fn the_command_line_sets_lists_and_clears() {
     let folder = folder();
     let shop = Shop::open(folder.path()).await;

@@ -12,6 +12,7 @@ use crate::parts::faults::Faults;
 use crate::parts::problem::Problem;
 use crate::stage::supervisor::{Supervision, Wanted};
 use bartizan::fault::{FaultId, Handle};
+use http::StatusCode;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
@@ -157,10 +158,17 @@ impl Work {
         Ok(())
     }
 
-    /// Starts new instances in the place of the old ones: all at once, or one after another.
+    /// Starts new instances in the place of the old ones: all at once, or one after another. What is killed or held by
+    /// another fault stays so.
     async fn renew(&mut self, fault: &Fault, target: &Target) -> Result<(), Problem> {
+        let held = |instance: &&Instance| self.wanted.iter().any(|(known, _)| known == *instance);
+        let running: Vec<_> = target.instances().iter().filter(|instance| !held(instance)).collect();
         let mut outcome = Ok(());
-        for instance in target.instances() {
+        if running.is_empty() {
+            let detail = format!("{} is killed or held at the moment, and cannot be restarted", fault.target);
+            outcome = Err(Problem::new(StatusCode::CONFLICT, "not-running", detail));
+        }
+        for instance in running {
             if let Err(failure) = self.supervision.restart(*instance).await {
                 outcome = Err(Problem::unavailable(failure.to_string()));
                 if fault.kind == Kind::Rolling {

@@ -79,8 +79,9 @@ impl Wish {
             return Err(Problem::invalid("`share` must be above 0 and at most 1"));
         }
         let ms = self.ms.unwrap_or(if kind.has_time() { TAKES } else { 0 });
-        if !(0..=SLOWEST).contains(&ms) {
-            return Err(Problem::invalid(format!("`ms` must be 0 to {SLOWEST}")));
+        let least = i64::from(kind.has_time());
+        if !(least..=SLOWEST).contains(&ms) {
+            return Err(Problem::invalid(format!("`ms` of a {} must be {least} to {SLOWEST}", self.kind)));
         }
         let ttl_s = self.ttl_s.unwrap_or(LASTS);
         if !(1..=LONGEST).contains(&ttl_s) {

@@ -129,7 +129,7 @@ impl fmt::Display for Report {
         writeln!(f, "{table}")?;
         writeln!(
             f,
-            "{} came, {} of them were not sent.",
+            "{} customers came; {} of them found too many in the shop, and were not sent.",
             self.course.sent + self.course.not_sent,
             self.course.not_sent
         )?;
@@ -230,7 +230,10 @@ mod tests {
             ["orders", "place", "own", "last", "all"]
         );
         assert_eq!(line("sent").split_whitespace().collect::<Vec<_>>(), ["sent", "140", "140", "140", "420"]);
-        assert!(text.contains("703 came, 3 of them were not sent."), "{text}");
+        assert!(
+            text.contains("703 customers came; 3 of them found too many in the shop, and were not sent."),
+            "{text}"
+        );
         assert!(text.contains("in var/load.journal."), "{text}");
         assert!(!text.contains("The load itself was late"), "{text}");
         report.course.worst_lag = Duration::from_secs(1);
