@@ -58,6 +58,7 @@
 //! time-out outside of the breaker looks to it like a caller that left.
 //!
 //! The first `layer` of a `ServiceBuilder` and of a tonic server is the outermost; of an axum router or route, it is the last.
+//! Several layers on one axum route go into one `ServiceBuilder`: with a `layer` each, the compiler cannot tell the error type between them.
 //!
 //! # Features
 //!
