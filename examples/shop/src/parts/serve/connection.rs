@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tower::ServiceExt;
 
 /// How long nothing must be asked on a connection before it is handed over to nobody.
-const LEAVE: Duration = Duration::from_secs(1);
+const LEAVE: Duration = Duration::from_secs(3);
 
 /// How long an overdue HTTP/2 peer gets to read that its connection is going away.
 const FAREWELL: Duration = Duration::from_millis(200);
