@@ -76,7 +76,7 @@ async fn a_bad_setting_is_a_sentence() {
     let mut process = program(&["run", "warehouse"], "/nowhere".as_ref(), free_base()).spawn().unwrap();
     assert!(stderr(&mut process).await.contains("warehouse"));
     let mut process = program(&[], "/dev/null/shop".as_ref(), free_base()).spawn().unwrap();
-    assert!(stderr(&mut process).await.contains("cannot be opened"));
+    assert!(stderr(&mut process).await.contains("--data-dir /dev/null/shop cannot be used"));
 }
 
 /// Starts one service, and returns it with the line that it says.
