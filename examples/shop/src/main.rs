@@ -15,7 +15,7 @@ mod up;
 
 use args::{Args, Command};
 use clap::Parser;
-use parts::config::Config;
+use parts::config::{self, Config};
 use parts::failure::Failure;
 use std::process::ExitCode;
 
@@ -49,9 +49,9 @@ fn open(args: Args) -> Result<(), Failure> {
 
 /// Logs go to standard error, from the level of `SHOP_LOG` on; `warn` when it is unset.
 fn log() -> Result<(), Failure> {
-    let level = match std::env::var("SHOP_LOG").as_deref() {
-        Err(_) | Ok("") => tracing::Level::WARN,
-        Ok(level) => level.parse().map_err(|_| {
+    let level = match config::set("SHOP_LOG")? {
+        None => tracing::Level::WARN,
+        Some(level) => level.parse().map_err(|_| {
             Failure::new(format!(
                 "SHOP_LOG must be one of error, warn, info, debug and trace, not {level:?}."
             ))

@@ -2,8 +2,8 @@
 
 use super::failure::Failure;
 use super::faults::Faults;
-use http::Uri;
-use std::env::var;
+use http::uri::Authority;
+use std::env::{VarError, var};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -152,10 +152,12 @@ impl Config {
     ///
     /// When a variable asks for what is not there, or cannot be understood; the sentence names it.
     pub fn new(data_dir: PathBuf, port_base: u16) -> Result<Self, Failure> {
-        if let Some(name) = NOT_YET.into_iter().find(|name| set(name).is_some()) {
-            return Err(Failure::new(format!(
-                "{name} is set, but this shop runs on its embedded parts alone so far: unset it to open the shop."
-            )));
+        for name in NOT_YET {
+            if set(name)?.is_some() {
+                return Err(Failure::new(format!(
+                    "{name} is set, but this shop runs on its embedded parts alone so far: unset it to open the shop."
+                )));
+            }
         }
         for name in Name::ASKED {
             named_urls(name)?;
@@ -164,9 +166,9 @@ impl Config {
             here: "shop".into(),
             data_dir,
             port_base,
-            bank_url: set("BANK_URL").map(|url| checked_url("BANK_URL", &url)).transpose()?,
+            bank_url: set("BANK_URL")?.map(|url| checked_url("BANK_URL", &url)).transpose()?,
             ops_token: token()?,
-            token_is_given: set("SHOP_TOKEN").is_some(),
+            token_is_given: set("SHOP_TOKEN")?.is_some(),
             session: session()?,
             cheap_passwords: flag("SHOP_CHEAP_PASSWORDS")?,
             faults: Faults::default(),
@@ -202,26 +204,33 @@ impl Config {
 /// `<SERVICE>_URL`: one, or several with commas between them.
 fn named_urls(service: Name) -> Result<Option<Vec<String>>, Failure> {
     let name = format!("{}_URL", service.as_str().to_uppercase());
-    set(&name).map(|urls| urls.split(',').map(|url| checked_url(&name, url)).collect()).transpose()
+    set(&name)?.map(|urls| urls.split(',').map(|url| checked_url(&name, url)).collect()).transpose()
 }
 
 /// The URL of a variable, without a slash at its end.
 fn checked_url(name: &str, url: &str) -> Result<String, Failure> {
     let url = url.trim();
-    let parsed = url.parse::<Uri>().ok();
-    let fits = parsed.is_some_and(|url| {
-        let whole = url.path_and_query().is_none_or(|path| path.as_str() == "/");
-        url.scheme_str() == Some("http") && url.host().is_some_and(|host| !host.is_empty()) && whole
+    let plain = url.strip_suffix('/').unwrap_or(url);
+    let authority = plain.strip_prefix("http://").and_then(|authority| authority.parse::<Authority>().ok());
+    let fits = authority.is_some_and(|authority| {
+        let host = authority.host();
+        // It may hold a user and a password as well, or a port that is none.
+        let whole = match authority.port_u16() {
+            Some(0) => return false,
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        !host.is_empty() && authority.as_str() == whole
     });
     if !fits {
         return Err(Failure::new(format!("{name} must be like http://127.0.0.1:8081, not {url:?}.")));
     }
-    Ok(url.trim_end_matches('/').to_owned())
+    Ok(plain.to_owned())
 }
 
 /// `SHOP_TOKEN`, as it can stand in a header.
 fn token() -> Result<String, Failure> {
-    match set("SHOP_TOKEN") {
+    match set("SHOP_TOKEN")? {
         None => random_token(),
         Some(token) if token.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(token),
         Some(_) => Err(Failure::new("SHOP_TOKEN must be of visible ASCII characters, without blanks.")),
@@ -230,7 +239,7 @@ fn token() -> Result<String, Failure> {
 
 /// `SHOP_SESSION_SECONDS`: up to a year.
 fn session() -> Result<Duration, Failure> {
-    let Some(seconds) = set("SHOP_SESSION_SECONDS") else { return Ok(Duration::from_secs(3600)) };
+    let Some(seconds) = set("SHOP_SESSION_SECONDS")? else { return Ok(Duration::from_secs(3600)) };
     match seconds.parse() {
         Ok(seconds @ 0..=31_536_000) => Ok(Duration::from_secs(seconds)),
         _ => Err(Failure::new(format!("SHOP_SESSION_SECONDS must be 0 to 31536000, not {seconds:?}."))),
@@ -239,7 +248,7 @@ fn session() -> Result<Duration, Failure> {
 
 /// A variable that is 1, 0 or not set.
 fn flag(name: &str) -> Result<bool, Failure> {
-    match set(name).as_deref() {
+    match set(name)?.as_deref() {
         None | Some("0") => Ok(false),
         Some("1") => Ok(true),
         Some(value) => Err(Failure::new(format!("{name} must be 0 or 1, not {value:?}."))),
@@ -247,8 +256,18 @@ fn flag(name: &str) -> Result<bool, Failure> {
 }
 
 /// A variable that is set to something.
-fn set(name: &str) -> Option<String> {
-    var(name).ok().filter(|value| !value.is_empty())
+///
+/// # Errors
+///
+/// When that is no text.
+pub fn set(name: &str) -> Result<Option<String>, Failure> {
+    match var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(value)) => {
+            Err(Failure::new(format!("{name} must be text in UTF-8, not {value:?}.")))
+        }
+    }
 }
 
 fn random_token() -> Result<String, Failure> {

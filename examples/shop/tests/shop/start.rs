@@ -2,16 +2,19 @@
 
 use super::customer::Customer;
 use super::process::{LONG, Shop, folder, free_base, program, signal_to, stderr};
+use std::ffi::OsStr;
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 use tokio::time::timeout;
 
 /// Starts the shop where it must not open, and returns the sentence it says.
-async fn refusal(args: &[&str], base: u16, variables: &[(&str, &str)]) -> String {
+async fn refusal<V: AsRef<OsStr>>(args: &[&str], base: u16, variables: &[(&str, V)]) -> String {
     let folder = folder();
-    let mut process = program(args, folder.path(), base).envs(variables.iter().copied()).spawn().unwrap();
+    let variables = variables.iter().map(|(name, value)| (name, value));
+    let mut process = program(args, folder.path(), base).envs(variables).spawn().unwrap();
     let said = stderr(&mut process).await;
     let status = timeout(LONG, process.wait()).await.expect("it ends in time").unwrap();
     assert_eq!(status.code(), Some(1), "{said}");
@@ -25,7 +28,7 @@ async fn a_taken_port_is_a_sentence() {
     for (offset, name) in [(0, "gateway"), (4, "order")] {
         let base = free_base();
         let _taken = TcpListener::bind(("127.0.0.1", base + offset)).unwrap();
-        let said = refusal(&[], base, &[]).await;
+        let said = refusal::<&str>(&[], base, &[]).await;
         assert!(said.contains(&format!("port {} of {name} is taken", base + offset)), "{said}");
     }
 }
@@ -59,16 +62,29 @@ async fn a_bad_setting_is_a_sentence() {
         ("PAYMENT_URL", "http://127.0.0.1:1,"),
         ("PAYMENT_URL", "ftp://127.0.0.1:1"),
         ("ORDER_URL", "http://127.0.0.1:1/orders"),
+        ("ORDER_URL", "http://127.0.0.1:99999"),
+        ("ORDER_URL", "http://127.0.0.1:0"),
+        ("ORDER_URL", "http://127.0.0.1:"),
+        ("ORDER_URL", "http://ada:secret@127.0.0.1:1"),
+        ("ORDER_URL", "http://127.0.0.1:1#orders"),
+        ("BANK_URL", "http://"),
+        ("BANK_URL", "https://127.0.0.1:1"),
     ] {
         let said = refusal(&[], free_base(), &[(name, value)]).await;
         assert!(said.contains(name) && !said.contains("panicked"), "{said}");
+    }
+    for name in
+        ["SHOP_TOKEN", "SHOP_LOG", "SHOP_SESSION_SECONDS", "SHOP_CHEAP_PASSWORDS", "USER_URL", "AMQP_URL"]
+    {
+        let said = refusal(&[], free_base(), &[(name, OsStr::from_bytes(b"\xff"))]).await;
+        assert!(said.contains(&format!("{name} must be text")), "{said}");
     }
     for (args, name) in [
         (["run", "payment", "--replica", "4"], "--replica"),
         (["run", "order", "--replica", "2"], "--replica"),
         (["run", "payment", "--replica", "0"], "--replica"),
     ] {
-        let said = refusal(&args, free_base(), &[]).await;
+        let said = refusal::<&str>(&args, free_base(), &[]).await;
         assert!(said.contains(name), "{said}");
     }
     let mut process = program(&["up"], "/nowhere".as_ref(), 65_521).spawn().unwrap();
