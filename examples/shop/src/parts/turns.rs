@@ -34,12 +34,16 @@ impl<S> Turns<S> {
         Self { endpoints, next: Arc::default() }
     }
 
-    /// The endpoint whose turn it is, and the place of its probe if it takes one. When all are passed over, the one
+    /// The endpoint whose turn it is, and the place of its probe if it takes one. The turns of one that is passed over
+    /// go to the others in equal parts: each round begins with another one of them. When all are passed over, the one
     /// whose turn it is says no.
     fn choose(&self) -> (&Endpoint<S>, Option<Probe>) {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let nth = |n: usize| &self.endpoints[turn.wrapping_add(n) % self.endpoints.len()];
-        for endpoint in (0..self.endpoints.len()).map(nth) {
+        let (all, round) = (self.endpoints.len(), turn / self.endpoints.len());
+        let first = &self.endpoints[turn % all];
+        let others = all - 1;
+        let other = |n: usize| &self.endpoints[(turn % all + 1 + (round + n) % others) % all];
+        for endpoint in [first].into_iter().chain((0..others).map(other)) {
             match endpoint.breaker.state() {
                 State::Open if endpoint.pauses() => {}
                 State::Open | State::HalfOpen => {
@@ -51,7 +55,7 @@ impl<S> Turns<S> {
                 _ => return (endpoint, None),
             }
         }
-        (nth(0), None)
+        (first, None)
     }
 }
 
@@ -163,7 +167,7 @@ mod tests {
         let (turns, handles) = three();
         assert_eq!(six(&turns).await, [0, 1, 2, 0, 1, 2]);
         handles[1].force_open_for(Duration::from_secs(5));
-        assert_eq!(six(&turns).await, [0, 2, 2, 0, 2, 2]);
+        assert_eq!(six(&turns).await, [0, 2, 2, 0, 0, 2], "its turns go to both others");
         handles.iter().for_each(|handle| handle.force_open_for(Duration::from_secs(5)));
         assert_eq!(six(&turns).await, [0, 1, 2, 0, 1, 2], "all are open: each says no in its turn");
     }
