@@ -2,7 +2,7 @@
 
 use crate::parts::config::{Config, Instance, Name};
 use crate::parts::failure::Failure;
-use crate::parts::serve::{Limits, Stop, serve};
+use crate::parts::serve::{LEAVE, Limits, Stop, serve};
 use crate::services;
 use axum::Router;
 use std::io;
@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tokio::runtime::{self, Handle};
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
@@ -159,7 +160,11 @@ async fn run(
 ) -> bool {
     let stop = stopped.clone();
     let drained = async {
-        let _ = stopped.wait_for(|stop| *stop != Stop::Not).await;
+        let how = stopped.wait_for(|stop| *stop != Stop::Not).await.map_or(Stop::Now, |stop| *stop);
+        // In a handover, requests may come until everybody has had the time to leave.
+        if how == Stop::Handover {
+            let _ = timeout(LEAVE, stopped.wait_for(|stop| *stop == Stop::Now)).await;
+        }
         tokio::time::sleep(DRAIN).await;
     };
     let killed = async {
@@ -178,19 +183,15 @@ async fn run(
 impl Running {
     /// Lets the requests under way finish, and ends.
     pub async fn drain(self) {
-        self.end(Stop::Now).await;
-    }
-
-    /// Leaves the field to who listens on the same socket, and ends when everybody has gone over.
-    pub async fn hand_over(self) {
-        self.end(Stop::Handover).await;
-    }
-
-    async fn end(self, how: Stop) {
-        let _ = self.stop.send(how);
+        let _ = self.stop.send(Stop::Now);
         if timeout(DRAIN + Duration::from_secs(2), self.ended).await.is_err() {
             tracing::warn!(instance = %self.instance, "did not end in time");
         }
+    }
+
+    /// Leaves the field to who listens on the same socket. It ends when everybody has gone over.
+    pub fn hand_over(&self) {
+        let _ = self.stop.send(Stop::Handover);
     }
 
     /// Ends it at once: its listener, its connections and everything that it was doing.
@@ -216,6 +217,11 @@ impl Running {
     pub async fn ended(&mut self) -> Instance {
         let _ = (&mut self.ended).await;
         self.instance
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.ended.try_recv(), Err(TryRecvError::Empty))
     }
 }
 

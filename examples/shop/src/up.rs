@@ -71,10 +71,14 @@ async fn work(
     let asked_to_stop = asked_to_stop()?;
     let (config, bound) = bind_all(config, instances)?;
     let _claim = Claim::take(&config, instances)?;
-    let mut running = open(&config, bound).await?;
+    let mut asked_to_stop = pin!(asked_to_stop);
+    let mut running = tokio::select! {
+        opened = open(&config, bound) => opened?,
+        () = &mut asked_to_stop => return Ok(()),
+    };
     say(&lines(&running));
     let outcome = tokio::select! {
-        () = asked_to_stop => Ok(()),
+        () = &mut asked_to_stop => Ok(()),
         instance = first_ended(&mut running) => Err(Failure::new(format!("{instance} has fallen over."))),
     };
     close(running).await;

@@ -21,7 +21,7 @@ pub enum FaultCommand {
         target: String,
         kind: Kind,
         /// The share of the calls that it is done to: above 0, up to 1 [default: 1]
-        #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+        #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share)]
         share: Option<f64>,
         /// How long it takes, where it takes time: 1 to 60000 [default: 300]
         #[arg(long, value_name = "MILLISECONDS", allow_negative_numbers = true)]
@@ -34,6 +34,12 @@ pub enum FaultCommand {
     List,
     /// Clears a fault, or all
     Clear { id: Option<String> },
+}
+
+/// What JSON has no number for would be left out, and stand for all calls.
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|share: &f64| share.is_finite());
+    number.ok_or_else(|| "it must be a number above 0, up to 1".into())
 }
 
 /// # Errors

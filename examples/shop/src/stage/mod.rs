@@ -17,6 +17,7 @@ use crate::parts::failure::Failure;
 use crate::parts::faults::Faults;
 use crate::up::{asked_to_stop, bind_all, block_on, instances, open_at, say};
 use services::Seen;
+use std::pin::pin;
 use supervisor::{Supervision, Supervisor};
 
 /// Opens the shop and its ops, says where, and closes both on Ctrl-C or SIGTERM.
@@ -49,11 +50,19 @@ async fn work(config: &Config) -> Result<(), Failure> {
         }
     };
     let mut supervisor = Supervisor::new(&config, bound, seen, orders, claim, Box::new(builder));
-    supervisor.open().await?;
+    let mut stop = pin!(stop);
+    let opened = tokio::select! {
+        opened = supervisor.open() => opened.map(|()| true)?,
+        () = &mut stop => false,
+    };
+    if !opened {
+        supervisor.close().await;
+        return Ok(());
+    }
     let ops = config.local(Name::Ops.replica(1)?);
     say(&[open_at(&config), format!("ops is open at {ops} with token {}", config.ops_token)]);
     tokio::select! {
-        () = stop => {}
+        () = &mut stop => {}
         () = supervisor.run() => {}
     }
     supervisor.close().await;

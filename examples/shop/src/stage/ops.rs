@@ -25,6 +25,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
+use tower_http::catch_panic::CatchPanicLayer;
 
 /// How long a service has to say that it is well.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -65,7 +66,7 @@ async fn start(stage: Stage, config: Config, stop: watch::Receiver<Stop>) -> Res
     let reads =
         reads.route("/health", get(services).with_state(ops)).merge(console.router()).merge(page::routes());
     let routes = reads.merge(writes).layer(from_fn(local)).merge(health::routes(Some(store)));
-    Ok(problem::fallbacks(routes))
+    Ok(problem::fallbacks(routes).layer(CatchPanicLayer::custom(problem::of_panic)))
 }
 
 /// Ends the streams when the shop closes; they have no end of their own.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 /// The pause before the second start in a row; the first is at once. Doubled with each, up to the longest.
@@ -93,7 +94,10 @@ struct Post {
     /// The listening socket once more, so that there is one while instances change. Not there while it is killed.
     socket: Option<TcpListener>,
     running: Option<Running>,
-    pause: Option<Pause>,
+    /// Those who have been replaced, and have not ended yet.
+    leaving: Vec<Running>,
+    /// One of each who runs or leaves, while it is wanted held.
+    pauses: Vec<Pause>,
     wanted: Wanted,
     started: Instant,
     /// Starts in a row that did not last.
@@ -165,11 +169,12 @@ impl Supervisor {
     /// Drains all, the one that was started last first.
     pub async fn close(&mut self) {
         self.orders.close();
+        // Whoever waits for an order that came too late is told so.
+        while self.orders.try_recv().is_ok() {}
+        // Who is drained may be waiting for somebody who is held.
+        self.posts.iter_mut().for_each(|post| post.pauses.clear());
         for post in self.posts.iter_mut().rev() {
-            post.pause = None;
-            if let Some(running) = post.running.take() {
-                running.drain().await;
-            }
+            post.drain().await;
         }
     }
 
@@ -227,9 +232,8 @@ impl Supervisor {
         }
         let (bound, build) = (post.bound()?, (self.builder)(post.seen.instance));
         let running = host::start(bound, &self.config, build).await?;
-        if let Some(old) = self.posts[n].runs(running) {
-            tokio::spawn(old.hand_over());
-        }
+        let old = self.posts[n].runs(running);
+        self.posts[n].leaves(old);
         self.posts[n].seen.restarted();
         Ok(())
     }
@@ -242,7 +246,8 @@ impl Post {
             seen,
             socket: Some(bound.listener),
             running: None,
-            pause: None,
+            leaving: Vec::new(),
+            pauses: Vec::new(),
             wanted: Wanted::Up,
             started: now,
             falls: 0,
@@ -272,16 +277,25 @@ impl Post {
         old
     }
 
+    /// Hands over from an old instance. Its customers are still answered.
+    fn leaves(&mut self, old: Option<Running>) {
+        self.leaving.retain_mut(|leaving| !leaving.has_ended());
+        if let Some(old) = old {
+            old.hand_over();
+            self.leaving.push(old);
+        }
+    }
+
     /// Holds the instance, or lets it go on, as it is wanted.
     fn hold(&mut self) {
         let Some(running) = &self.running else { return };
         if self.wanted == Wanted::Paused {
-            if self.pause.is_none() {
-                self.pause = Some(running.pause());
+            if self.pauses.is_empty() {
+                self.pauses = self.leaving.iter().chain([running]).map(Running::pause).collect();
             }
             self.seen.stands(Standing::Paused);
         } else {
-            self.pause = None;
+            self.pauses.clear();
             self.seen.stands(Standing::Up);
         }
     }
@@ -289,26 +303,35 @@ impl Post {
     async fn kill(&mut self) {
         self.socket = None;
         self.seen.stands(Standing::Killed);
-        if let Some(running) = self.running.take() {
-            running.kill().await;
-        }
+        self.all().map(Running::kill).collect::<JoinSet<_>>().join_all().await;
         // A held instance is let go when it can do nothing any more.
-        self.pause = None;
+        self.pauses.clear();
+    }
+
+    async fn drain(&mut self) {
+        self.all().map(Running::drain).collect::<JoinSet<_>>().join_all().await;
+    }
+
+    /// Who runs, and those who leave.
+    fn all(&mut self) -> impl Iterator<Item = Running> {
+        self.leaving.drain(..).chain(self.running.take())
     }
 
     fn fell(&mut self) {
         let now = Instant::now();
-        if now.duration_since(self.started) > STEADY {
-            self.falls = 0;
+        // Who did not even start has not been up.
+        if self.running.take().is_some() {
+            self.seen.restarted();
+            if now.duration_since(self.started) > STEADY {
+                self.falls = 0;
+            }
         }
         self.due = match self.falls {
             0 => now,
             falls => now + PAUSE.saturating_mul(1 << (falls - 1).min(8)).min(LONGEST_PAUSE),
         };
         self.falls += 1;
-        self.running = None;
-        self.pause = None;
-        self.seen.restarted();
+        self.pauses.clear();
         self.seen.stands(Standing::Down);
     }
 }
@@ -338,5 +361,28 @@ async fn happening(n: usize, post: &mut Post) -> Event {
             sleep_until(post.due).await;
             Event::Due(n)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parts::config::Name;
+    use tokio::time::advance;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_cannot_start_is_tried_less_and_less_often_however_long_ago_it_was_up() {
+        let config = Config::new("/nowhere".into(), 8080).unwrap();
+        let bound = host::bind(&config, Name::Bank.replica(1).unwrap()).unwrap();
+        let seen = Seen::new(bound.instance, bound.address);
+        let mut post = Post::new(bound, seen);
+        advance(STEADY * 2).await;
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            post.fell();
+            pauses.push(post.due.duration_since(Instant::now()).as_millis());
+            sleep_until(post.due).await;
+        }
+        assert_eq!(pauses, [0, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
     }
 }

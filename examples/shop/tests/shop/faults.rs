@@ -6,6 +6,8 @@ use super::process::{LONG, Shop, TOKEN, folder};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 #[tokio::test]
@@ -133,6 +135,48 @@ async fn faults_outlive_the_shop() {
     ops.until("service", "payment", "up").await;
 }
 
+/// A replica that has just been replaced is killed with the one that took over.
+#[tokio::test]
+async fn nothing_of_what_is_killed_answers() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let ops = Ops(&shop);
+    let mut old = TcpStream::connect(("127.0.0.1", shop.base + 2)).await.unwrap();
+    let (request, mut answer) = (b"GET /readyz HTTP/1.1\r\nhost: shop\r\n\r\n", [0; 1024]);
+    old.write_all(request).await.unwrap();
+    assert_ne!(timeout(LONG, old.read(&mut answer)).await.expect("an answer").unwrap(), 0);
+    ops.set("product-1", "restart", json!({})).await;
+    ops.set("product-1", "kill", json!({ "ttl_s": 600 })).await;
+    let _ = old.write_all(request).await;
+    let said = timeout(LONG, old.read(&mut answer)).await.expect("the connection is cut");
+    assert_eq!(said.unwrap_or(0), 0, "{}", String::from_utf8_lossy(&answer));
+}
+
+/// Somebody else has taken the port of a replica that was killed.
+#[tokio::test]
+async fn a_replica_waits_for_its_port() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let ops = Ops(&shop);
+    ops.set("payment-2", "kill", json!({ "ttl_s": 600 })).await;
+    let thief = std::net::TcpListener::bind(("127.0.0.1", shop.base + 6)).unwrap();
+    ops.clear().await;
+    assert_eq!(ops.states("service", "payment").await, ["up", "down", "up"]);
+    drop(thief);
+    ops.until("service", "payment", "up").await;
+}
+
+/// The smallest share is still one when the shop is opened again.
+#[tokio::test]
+async fn a_tiny_share_outlives_the_shop() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    Ops(&shop).set("order", "delay", json!({ "share": 1e-9, "ttl_s": 600 })).await;
+    assert_eq!(shop.stop("TERM").await, Some(0));
+    let shop = Shop::open(folder.path()).await;
+    assert_eq!(Ops(&shop).faults().await[0]["share"], 1e-6);
+}
+
 /// What a fault of a kind, on a target, makes of a request for the products.
 async fn browse(
     ops: &Ops<'_>,
@@ -249,6 +293,7 @@ async fn the_command_line_sets_lists_and_clears() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.starts_with("shop: ") && said.contains("`target` must be one of"), "{said}");
     assert_ne!(fault(&["set", "order", "earthquake"]).await.0, Some(0));
+    assert_ne!(fault(&["set", "order", "error", "--share", "NaN"]).await.0, Some(0));
     assert_eq!(fault(&["clear", id.trim()]).await.0, Some(0));
     assert_eq!(fault(&["list"]).await, (Some(0), String::new()));
     assert_eq!(fault(&["clear", id.trim()]).await.0, Some(1), "it is gone");

@@ -20,7 +20,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tower::ServiceExt;
 
 /// How long nothing must be asked on a connection before it is handed over to nobody.
-const LEAVE: Duration = Duration::from_secs(3);
+pub const LEAVE: Duration = Duration::from_secs(3);
+
+/// How often it is looked whether a connection that had asked nothing yet has turned out to be one of HTTP/2.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How long an overdue HTTP/2 peer gets to read that its connection is going away.
 const FAREWELL: Duration = Duration::from_millis(200);
@@ -60,7 +63,7 @@ pub(super) async fn drive(
     let stopped = async {
         let how = stopping.wait_for(|stop| *stop != Stop::Not).await.map_or(Stop::Now, |stop| *stop);
         // HTTP/2 tells which requests came too late, and they are sent again.
-        if how == Stop::Handover && !activity.is_multiplexed() {
+        if how == Stop::Handover {
             tokio::select! {
                 () = left_alone(&activity) => {}
                 _ = stop.wait_for(|stop| *stop == Stop::Now) => {}
@@ -86,15 +89,15 @@ pub(super) async fn drive(
 }
 
 /// Ends when nobody has asked anything for a while. Closed earlier, the connection might lose a request that is on its
-/// way here.
+/// way here, unless it is one of HTTP/2.
 async fn left_alone(activity: &Activity) {
-    loop {
+    while !activity.is_multiplexed() {
         let now = Instant::now();
         let end = activity.idle_since().map_or(now + LEAVE, |since| since + LEAVE);
         if end <= now {
             return;
         }
-        sleep_until(end).await;
+        sleep_until(end.min(now + LOOK)).await;
     }
 }
 

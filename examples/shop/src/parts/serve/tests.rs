@@ -3,6 +3,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -187,4 +188,53 @@ async fn told_to_hand_over_it_still_answers_who_asks_and_sends_them_away() {
     assert_eq!(closed(&mut asks).await, b"");
     assert_eq!(closed(&mut idle).await, b"", "whoever asks nothing is let go");
     timeout(LONG, server.served).await.expect("the loop ends").unwrap();
+}
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = &(payload.len() as u32).to_be_bytes()[1..];
+    [length, &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// Asked without a pause, it would never be left alone.
+#[tokio::test]
+async fn told_to_hand_over_it_sends_away_who_speaks_http_2_and_has_not_asked_yet() {
+    const HEADERS: u8 = 1;
+    const SETTINGS: u8 = 4;
+    const GOAWAY: u8 = 7;
+    let server = server(patient()).await;
+    let (mut reads, mut writes) = server.connect().await.into_split();
+    writes.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    writes.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
+    // Its settings come when it has taken the connection.
+    assert!(reads.readable().await.is_ok());
+    server.stop.send(Stop::Handover).unwrap();
+    let answers = AtomicU32::new(0);
+    let ask = async {
+        for stream in (1..).step_by(2) {
+            // GET http://shop/
+            let head = [&[0x82, 0x86, 0x84, 0x41, 4][..], b"shop"].concat();
+            let _ = writes.write_all(&frame(HEADERS, 5, stream, &head)).await;
+            sleep(SHORT / 6).await;
+        }
+    };
+    let sent_away = async {
+        loop {
+            let mut head = [0; 9];
+            reads.read_exact(&mut head).await.unwrap();
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut payload = vec![0; length as usize];
+            reads.read_exact(&mut payload).await.unwrap();
+            match head[3] {
+                HEADERS => drop(answers.fetch_add(1, Ordering::Relaxed)),
+                GOAWAY => return,
+                _ => {}
+            }
+        }
+    };
+    tokio::select! {
+        () = ask => {}
+        gone = timeout(LONG, sent_away) => gone.expect("it says that it goes away"),
+    }
+    assert!(answers.into_inner() > 0, "who asked was answered");
 }

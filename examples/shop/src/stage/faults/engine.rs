@@ -116,7 +116,10 @@ struct Work {
 impl Work {
     async fn run(mut self, lasting: Vec<Fault>, mut orders: mpsc::Receiver<Order>) {
         for fault in lasting {
-            if let Some(target) = Target::parse(&fault.target) {
+            // The shop was closed in the middle of a restart, and has been opened since.
+            if fault.kind.is_momentary() {
+                let _ = self.records.end(&fault.id).await;
+            } else if let Some(target) = Target::parse(&fault.target) {
                 self.put_in(fault, target).await;
             }
         }

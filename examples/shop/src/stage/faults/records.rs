@@ -32,7 +32,9 @@ impl Records {
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
         );
         let insert = insert.bind(fault.id.clone()).bind(fault.target.clone()).bind(fault.kind.as_str());
-        let insert = insert.bind((fault.share * 1e6) as i64).bind(fault.ms);
+        // The smallest share is one, too: none at all would be no fault.
+        let share = (fault.share * 1e6).round().max(1.0) as i64;
+        let insert = insert.bind(share).bind(fault.ms);
         self.0.execute(insert.bind(fault.started_at).bind(fault.expires_at)).await.map(drop)
     }
 
