@@ -131,6 +131,23 @@ pub const CASES: &[Case] = &[
         &[PAID],
         &["the bank keeps 70 cents of charge k9, which it does not know"],
     ),
+    breach(
+        "an order that costs less than its goods",
+        &[
+            ("order", "UPDATE orders SET total_cents = 1 WHERE id = 'o1'"),
+            ("payment", "UPDATE payments SET amount_cents = 1 WHERE id = 'p1'"),
+            ("bank", "UPDATE charges SET amount_cents = 1 WHERE id = 'o1'"),
+            ("bank", "UPDATE movements SET amount_cents = 1 WHERE charge_id = 'o1'"),
+        ],
+        &[PAID],
+        &["order o1 is CONFIRMED at 1 cents, and its goods cost 590 cents"],
+    ),
+    breach(
+        "an order that names a payment of another one",
+        &[("order", "UPDATE orders SET payment_id = 'p2' WHERE id = 'o1'")],
+        &[PAID],
+        &["order o1 is CONFIRMED and names payment p2, and p1 is captured"],
+    ),
     // Cancelled orders.
     breach(
         "a cancelled order whose payment is captured",
@@ -221,6 +238,12 @@ pub const CASES: &[Case] = &[
         &["reservation o9 is COMMITTED, and there is no such order"],
     ),
     breach(
+        "other goods than were ordered",
+        &[("order", r#"UPDATE orders SET items = '[{"product_id":"cup","quantity":3}]' WHERE id = 'o1'"#)],
+        &[STOCK],
+        &["order o1 is of 3 cup, and its reservation of 1 tea is COMMITTED"],
+    ),
+    breach(
         "a product that is gone",
         &[("product", "DELETE FROM products WHERE id = 'tea'")],
         &[STOCK],
@@ -244,6 +267,38 @@ pub const CASES: &[Case] = &[
             "order o1 has no mail of order.created",
             "order o2 has no mail of order.cancelled",
             "user u1 has no mail of user.created",
+        ],
+    ),
+    breach(
+        "a mail of an order that is lost",
+        &[
+            ("mail", "INSERT INTO mails VALUES ('o9', 'o9', 'order.created', '', '', {old})"),
+            ("mail", "INSERT INTO mails VALUES ('x', 'x', 'stock.low', '', '', {old})"),
+        ],
+        &[MAILS],
+        &["a mail tells order.created of order o9, which does not exist"],
+    ),
+    breach(
+        "a user who is lost",
+        &[("user", "DELETE FROM users WHERE id = 'u1'")],
+        &[MAILS],
+        &["a mail greets user u1, who does not exist"],
+    ),
+    breach(
+        "mails of what has not happened",
+        &[
+            ("mail", "INSERT INTO mails VALUES ('o1x', 'o1', 'order.cancelled', '', '', {old})"),
+            ("mail", "INSERT INTO mails VALUES ('o9c', 'o9', 'order.confirmed', '', '', {old})"),
+            (
+                "order",
+                "INSERT INTO orders VALUES ('o9', 'u1', 'k9', 'PAID', '[]', 590, 'Ada', NULL, NULL, {now}, {now}, 0, {now})",
+            ),
+            TOLD,
+        ],
+        &[MAILS],
+        &[
+            "a mail tells order.cancelled of order o1, which is CONFIRMED",
+            "a mail tells order.confirmed of order o9, which is PAID",
         ],
     ),
     breach(
@@ -425,6 +480,18 @@ pub const CASES: &[Case] = &[
         )
     },
     Case {
+        journal: "o1 409 CANCELLED\no1 202 RELEASING\no2 201 CONFIRMED\no2 202 RELEASING\no2 200 CANCELLED\n",
+        ..breach(
+            "an order that was refused and goes on",
+            &[],
+            &[ACKNOWLEDGED],
+            &[
+                "order o1 is CONFIRMED, and its customer was told that it is CANCELLED",
+                "order o1 is CONFIRMED, and its customer was told that it is RELEASING",
+            ],
+        )
+    },
+    Case {
         journal: "o1 201 CONFIRMED\no7 20",
         ..breach("half a line", &[], &[], &["(answers to customers: 1)"])
     },
@@ -432,7 +499,8 @@ pub const CASES: &[Case] = &[
 
 const RESERVED: (&str, &str) = (
     "order",
-    "INSERT INTO orders VALUES ('o9', 'u1', 'k9', 'RESERVED', '[]', 590, 'Ada', NULL, NULL, {old}, {old}, 3, {old})",
+    r#"INSERT INTO orders VALUES ('o9', 'u1', 'k9', 'RESERVED', '[{"product_id":"tea","quantity":1}]', 590, 'Ada', NULL,
+       NULL, {old}, {old}, 3, {old})"#,
 );
 const HELD: (&str, &str) = (
     "product",

@@ -127,7 +127,7 @@ async fn where_there_is_nothing_to_check_it_says_so() {
 async fn who_waits_wants_everything_at_its_end() {
     let folder = folder();
     let mut ledgers = Ledgers::new(folder.path()).await;
-    ledgers.run("order", "UPDATE orders SET step = 'PAID', created_at = {now} WHERE id = 'o1'").await;
+    ledgers.run("order", "UPDATE orders SET step = 'REFUNDING', updated_at = {now} WHERE id = 'o1'").await;
     let check = async |wait: &str| {
         let output = program(&["check", "--wait", wait], folder.path(), ANY).output().await.unwrap();
         (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())

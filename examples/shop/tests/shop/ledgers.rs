@@ -21,10 +21,10 @@ const SHOP: &[(&str, &[&str])] = &[
              total_cents BIGINT, buyer VARCHAR(400), payment_id VARCHAR(40), reason VARCHAR(255),
              created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, tries BIGINT NOT NULL, due_at BIGINT NOT NULL)",
             OUTBOX,
-            "INSERT INTO orders VALUES
-             ('o1', 'u1', 'k1', 'CONFIRMED', '[]', 590, 'Ada', 'p1', NULL, {old}, {old}, 0, {old}),
-             ('o2', 'u1', 'k2', 'CANCELLED', '[]', 480, 'Ada', 'p2', 'sent back', {old}, {old}, 0, {old}),
-             ('o3', 'u1', 'k3', 'CANCELLED', '[]', 900, 'Ada', NULL, 'declined', {old}, {old}, 0, {old})",
+            r#"INSERT INTO orders VALUES
+             ('o1', 'u1', 'k1', 'CONFIRMED', '[{"product_id":"tea","quantity":1}]', 590, 'Ada', 'p1', NULL, {old}, {old}, 0, {old}),
+             ('o2', 'u1', 'k2', 'CANCELLED', '[{"product_id":"tea","quantity":2}]', 480, 'Ada', 'p2', 'sent back', {old}, {old}, 0, {old}),
+             ('o3', 'u1', 'k3', 'CANCELLED', '[]', 900, 'Ada', NULL, 'declined', {old}, {old}, 0, {old})"#,
         ],
     ),
     (

@@ -27,7 +27,9 @@ pub struct Books {
 #[derive(Debug)]
 pub struct Order {
     pub step: Step,
+    pub items: Vec<Item>,
     pub total_cents: Option<i64>,
+    pub payment_id: Option<String>,
     pub created_at: i64,
     /// When it took its last step.
     pub updated_at: i64,
@@ -66,6 +68,11 @@ impl Step {
 
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|(_, known)| *known == word).map(|(step, _)| step)
+    }
+
+    /// Whether it is on the way back, or at its end.
+    pub fn is_back(self) -> bool {
+        matches!(self, Self::Refunding | Self::Releasing | Self::Cancelled)
     }
 
     pub fn is_final(self) -> bool {
@@ -166,6 +173,7 @@ pub struct Product {
 pub struct Reservation {
     pub hold: Hold,
     pub items: Vec<Item>,
+    pub total_cents: i64,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -196,10 +204,16 @@ impl fmt::Display for Hold {
     }
 }
 
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, Eq, PartialEq, serde::Deserialize)]
 pub struct Item {
     pub product_id: String,
     pub quantity: i64,
+}
+
+/// `2 tea, 1 cup`
+pub fn goods(items: &[Item]) -> String {
+    let goods = items.iter().map(|item| format!("{} {}", item.quantity, item.product_id));
+    goods.collect::<Vec<_>>().join(", ")
 }
 
 /// A message on its way.

@@ -7,7 +7,7 @@
 //! only make the judgement milder. What a step taken between two files makes look wrong, [`hearing`](super::hearing) sorts out.
 
 use super::books::{
-    Bank, Books, Charge, DeadLetter, Hold, Letter, Mail, Movement, Order, Payment, PaymentState, Place,
+    Bank, Books, Charge, DeadLetter, Hold, Item, Letter, Mail, Movement, Order, Payment, PaymentState, Place,
     Product, Reservation, Step, Told,
 };
 use super::calm::{Calm, Fault};
@@ -101,12 +101,16 @@ impl Shelf {
 
     /// Orders and outbox, which change together.
     async fn orders(&self, books: &mut Books) -> Result<(), Failure> {
-        type Row = (String, String, Option<i64>, i64, i64);
+        type Row = (String, String, String, Option<i64>, Option<String>, i64, i64);
         let mut store = Snapshot::open(self.file("order")).await?;
-        let query = "SELECT id, step, total_cents, created_at, updated_at FROM orders";
-        for (id, step, total_cents, created_at, updated_at) in store.rows::<Row>(query).await? {
+        let query = "SELECT id, step, items, total_cents, payment_id, created_at, updated_at FROM orders";
+        for (id, step, items, total_cents, payment_id, created_at, updated_at) in
+            store.rows::<Row>(query).await?
+        {
             let step = Step::parse(&step).ok_or_else(|| store.unknown("step of an order", &step))?;
-            books.orders.insert(id, Order { step, total_cents, created_at, updated_at });
+            let items = store.items("an order", &items)?;
+            let order = Order { step, items, total_cents, payment_id, created_at, updated_at };
+            books.orders.insert(id, order);
         }
         store.outbox(Place::OrderOutbox, books).await
     }
@@ -161,16 +165,15 @@ impl Shelf {
         let products = store.rows::<Row>(query).await?.into_iter();
         let product = |(id, stocked, stock, reserved, sold)| Product { id, stocked, stock, reserved, sold };
         books.products = products.map(product).collect();
-        let query = "SELECT id, state, items FROM reservations";
-        for (id, state, items) in store.rows::<(String, String, String)>(query).await? {
+        let query = "SELECT id, state, items, total_cents FROM reservations";
+        for (id, state, items, total_cents) in store.rows::<(String, String, String, i64)>(query).await? {
             let hold = Hold::parse(&state).ok_or_else(|| store.unknown("state of a reservation", &state))?;
             let items = match hold {
                 // Nothing is on hold for it, whatever it once was.
                 Hold::Released => Vec::new(),
-                _ => serde_json::from_str(&items)
-                    .map_err(|_| store.unknown("list of items in a reservation", &items))?,
+                _ => store.items("a reservation", &items)?,
             };
-            books.reservations.insert(id, Reservation { hold, items });
+            books.reservations.insert(id, Reservation { hold, items, total_cents });
         }
         Ok(())
     }
@@ -252,6 +255,10 @@ impl Snapshot {
             tries,
         }));
         Ok(())
+    }
+
+    fn items(&self, of: &str, items: &str) -> Result<Vec<Item>, Failure> {
+        serde_json::from_str(items).map_err(|_| self.unknown(&format!("list of items in {of}"), items))
     }
 
     fn unknown(&self, what: &str, word: &str) -> Failure {

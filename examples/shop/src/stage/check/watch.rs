@@ -207,7 +207,8 @@ mod tests {
     const STORES: [(&str, &str); 6] = [
         (
             "order",
-            "CREATE TABLE orders (id TEXT, step TEXT, total_cents BIGINT, created_at BIGINT, updated_at BIGINT);
+            "CREATE TABLE orders (id TEXT, step TEXT, items TEXT, total_cents BIGINT, payment_id TEXT, created_at BIGINT,
+              updated_at BIGINT);
              CREATE TABLE outbox (id TEXT, topic TEXT, payload TEXT, created_at BIGINT, tries BIGINT)",
         ),
         (
@@ -222,7 +223,7 @@ mod tests {
         (
             "product",
             "CREATE TABLE products (id TEXT, stocked BIGINT, stock BIGINT, reserved BIGINT, sold BIGINT);
-             CREATE TABLE reservations (id TEXT, state TEXT, items TEXT);
+             CREATE TABLE reservations (id TEXT, state TEXT, items TEXT, total_cents BIGINT);
              INSERT INTO products VALUES ('tea', 5, 5, 0, 0)",
         ),
         (
@@ -277,7 +278,8 @@ mod tests {
         watch.look().await;
         assert_eq!((stock.state(), stock.note()), ("holds", None));
 
-        run(folder.path(), "order", "INSERT INTO orders VALUES ('o1', 'PENDING', NULL, 0, 0)").await;
+        run(folder.path(), "order", "INSERT INTO orders VALUES ('o1', 'PENDING', '[]', NULL, NULL, 0, 0)")
+            .await;
         watch.look().await;
         let mut numbers = Vec::new();
         orders.numbers(&mut |name, number| numbers.push((name, number)));

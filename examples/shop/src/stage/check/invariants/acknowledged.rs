@@ -22,12 +22,23 @@ fn examine(books: &Books, _: Calm) -> Findings {
                 found.complain(id, "lost", text);
             }
             // Told so, it can only be that, or on its way back.
-            Some(step @ (Step::Pending | Step::Reserved | Step::Paid)) if status == "CONFIRMED" => {
-                let text = format!("order {id} is {step}, and its customer was told that it is CONFIRMED");
+            Some(step) if !may_follow(status, step) => {
+                let text = format!("order {id} is {step}, and its customer was told that it is {status}");
                 found.complain(id, "told otherwise", text);
             }
             Some(_) => {}
         }
     }
     found
+}
+
+/// Whether an order of which this was told can be there by now.
+fn may_follow(told: &str, step: Step) -> bool {
+    match told {
+        "CONFIRMED" => step == Step::Confirmed || step.is_back(),
+        // From the way back there is no other way.
+        "REFUNDING" | "RELEASING" => step.is_back(),
+        "CANCELLED" => step == Step::Cancelled,
+        _ => true,
+    }
 }

@@ -1,6 +1,6 @@
 //! Who gets nothing pays nothing.
 
-use super::super::books::{Books, Hold, PaymentState, Step};
+use super::super::books::{Books, Hold, PaymentState, Step, goods};
 use super::super::calm::Calm;
 use super::super::complaint::{Findings, Invariant};
 use super::money;
@@ -32,12 +32,7 @@ fn examine(books: &Books, _: Calm) -> Findings {
             }
         }
         if let Some(reservation) = books.reservations.get(id).filter(|it| it.hold != Hold::Released) {
-            let goods: Vec<_> = reservation
-                .items
-                .iter()
-                .map(|item| format!("{} {}", item.quantity, item.product_id))
-                .collect();
-            let (hold, goods) = (reservation.hold, goods.join(", "));
+            let (hold, goods) = (reservation.hold, goods(&reservation.items));
             let text = format!("order {id} is CANCELLED, and its reservation of {goods} is {hold}");
             found.complain(id, "stock kept", text);
         }

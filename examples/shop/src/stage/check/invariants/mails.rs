@@ -3,7 +3,7 @@
 use super::super::books::{Books, Step};
 use super::super::calm::Calm;
 use super::super::complaint::{Findings, Invariant};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 pub static MAILS: Invariant = Invariant {
     sentence: "there is one mail per order and kind, and one greeting per user",
@@ -26,6 +26,10 @@ fn examine(books: &Books, _: Calm) -> Findings {
         if *count > 1 {
             found.complain(about, "twice", format!("{about} has {count} mails of {kind}"));
         }
+    }
+    let users: HashSet<_> = books.users.iter().map(String::as_str).collect();
+    for (about, kind) in mails.keys() {
+        is_true(about, kind, books, &users, &mut found);
     }
     let under_way = books.under_way();
     let mut must = |about: &str, who: &str, kind: &'static str| {
@@ -50,4 +54,25 @@ fn examine(books: &Books, _: Calm) -> Findings {
         }
     }
     found
+}
+
+/// What a mail tells has happened.
+fn is_true(about: &str, kind: &str, books: &Books, users: &HashSet<&str>, found: &mut Findings) {
+    let step = books.orders.get(about).map(|order| order.step);
+    let text = match (kind, step) {
+        (GREETING, _) if !users.contains(about) => {
+            format!("a mail greets user {about}, who does not exist")
+        }
+        (CREATED | CONFIRMED | CANCELLED, None) => {
+            format!("a mail tells {kind} of order {about}, which does not exist")
+        }
+        (CONFIRMED, Some(step @ (Step::Pending | Step::Reserved | Step::Paid))) => {
+            format!("a mail tells {kind} of order {about}, which is {step}")
+        }
+        (CANCELLED, Some(step)) if step != Step::Cancelled => {
+            format!("a mail tells {kind} of order {about}, which is {step}")
+        }
+        _ => return,
+    };
+    found.complain(about, "not true", text);
 }

@@ -21,6 +21,7 @@ fn examine(books: &Books, _: Calm) -> Findings {
     let nothing = Money::default();
     for (id, order) in books.orders.iter().filter(|(_, order)| order.step == Step::Confirmed) {
         is_paid(id, order, money.get(id.as_str()).unwrap_or(&nothing), books.bank.is_some(), &mut found);
+        costs_what_its_goods_cost(id, order, books, &mut found);
     }
     for (id, money) in &money {
         once(id, money, &mut found);
@@ -60,12 +61,31 @@ fn is_paid(id: &str, order: &Order, money: &Money<'_>, bank: bool, found: &mut F
             format!("order {id} is CONFIRMED at {total}, and payment {payment} has captured {cents} cents");
         found.complain(id, "another amount", text);
     }
+    let named = order.payment_id.as_deref();
+    for payment in money.captured().filter(|payment| named != Some(payment.id.as_str())) {
+        let (payment, named) = (&payment.id, named.unwrap_or("none"));
+        let text = format!("order {id} is CONFIRMED and names payment {named}, and {payment} is captured");
+        found.complain(id, "another payment", text);
+    }
     if bank && order.total_cents.map(i128::from) != Some(money.kept_cents) {
         let (kept, takings) = (money.kept_cents, money.takings);
         let text = format!(
             "order {id} is CONFIRMED at {total}, and the bank keeps {kept} cents of it after taking money {takings} times"
         );
         found.complain(id, "the bank says otherwise", text);
+    }
+}
+
+fn costs_what_its_goods_cost(id: &str, order: &Order, books: &Books, found: &mut Findings) {
+    if let Some(cost) = books.reservations.get(id).map(|reservation| reservation.total_cents)
+        && Some(cost) != order.total_cents
+    {
+        let total = order.total_cents.map_or("an unknown total".to_owned(), |total| format!("{total} cents"));
+        found.complain(
+            id,
+            "another price",
+            format!("order {id} is CONFIRMED at {total}, and its goods cost {cost} cents"),
+        );
     }
 }
 

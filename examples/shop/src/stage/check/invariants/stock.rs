@@ -1,6 +1,6 @@
 //! No piece is lost, and none is there twice.
 
-use super::super::books::{Books, Hold, Product, Reservation, Step};
+use super::super::books::{Books, Hold, Product, Reservation, Step, goods};
 use super::super::calm::Calm;
 use super::super::complaint::{Findings, Invariant};
 use std::collections::HashMap;
@@ -79,9 +79,22 @@ fn goods_have_their_order(books: &Books, found: &mut Findings) {
             );
         }
     }
-    for (id, Reservation { hold, .. }) in &books.reservations {
-        if *hold != Hold::Released && !books.orders.contains_key(id) {
-            found.complain(id, "no order", format!("reservation {id} is {hold}, and there is no such order"));
+    let kept = books.reservations.iter().filter(|(_, reservation)| reservation.hold != Hold::Released);
+    for (id, Reservation { hold, items, .. }) in kept {
+        match books.orders.get(id) {
+            None => {
+                found.complain(
+                    id,
+                    "no order",
+                    format!("reservation {id} is {hold}, and there is no such order"),
+                );
+            }
+            Some(order) if order.items != *items => {
+                let (ordered, kept) = (goods(&order.items), goods(items));
+                let text = format!("order {id} is of {ordered}, and its reservation of {kept} is {hold}");
+                found.complain(id, "other goods", text);
+            }
+            Some(_) => {}
         }
     }
 }
