@@ -5,10 +5,12 @@ use crate::parts::failure::Failure;
 use crate::parts::serve::{LEAVE, Limits, Stop, serve};
 use crate::services;
 use axum::Router;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 use tokio::runtime::{self, Handle};
@@ -170,7 +172,7 @@ async fn run(
     let killed = async {
         // Without its sender nobody can kill it any more.
         if killed.wait_for(|kill| *kill).await.is_err() {
-            std::future::pending::<()>().await;
+            pending::<()>().await;
         }
     };
     tokio::select! {
@@ -215,8 +217,13 @@ impl Running {
 
     /// Returns when the instance has ended without being told to.
     pub async fn ended(&mut self) -> Instance {
-        let _ = (&mut self.ended).await;
+        poll_fn(|cx| self.poll_ended(cx)).await;
         self.instance
+    }
+
+    /// Ready when it has ended; not to be polled again then.
+    pub fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.ended).poll(cx).map(drop)
     }
 
     /// Whether it has ended.

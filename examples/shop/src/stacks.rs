@@ -8,6 +8,7 @@ use crate::parts::config::{Config, Name};
 use crate::parts::failure::Failure;
 use crate::parts::peer::Peer;
 use crate::parts::problem;
+use crate::parts::serve::KEEP;
 use crate::parts::turns::Turns;
 use axum::Router;
 use axum::extract::MatchedPath;
@@ -70,8 +71,8 @@ impl Routes {
 impl Call {
     /// deadline of the call → replicas in turns → for each: breaker → deadline of the attempt → fault → HTTP
     pub fn http(self, config: &Config) -> Result<Peer, Failure> {
-        let client =
-            reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        let client = client.pool_idle_timeout(KEEP).build();
         let client = client.map_err(|why| Failure::new(format!("no HTTP client can be made: {why}.")))?;
         let urls = self.urls(config)?;
         let base = urls[0].clone();

@@ -109,6 +109,7 @@ enum Event {
     Ordered(Order, Done),
     Fell(usize),
     Due(usize),
+    Left(usize),
 }
 
 impl Supervisor {
@@ -157,6 +158,7 @@ impl Supervisor {
                     tracing::warn!(instance = %self.posts[n].seen.instance, "fell over");
                     self.posts[n].fell();
                 }
+                Event::Left(n) => self.posts[n].lets_go(),
                 Event::Due(n) => {
                     if let Err(failure) = self.start(n).await {
                         tracing::warn!(instance = %self.posts[n].seen.instance, %failure, "cannot start");
@@ -279,11 +281,14 @@ impl Post {
 
     /// Hands over from an old instance. Its customers are still answered.
     fn leaves(&mut self, old: Option<Running>) {
-        self.leaving.retain_mut(|leaving| !leaving.has_ended());
         if let Some(old) = old {
             old.hand_over();
             self.leaving.push(old);
         }
+    }
+
+    fn lets_go(&mut self) {
+        self.leaving.retain_mut(|leaving| !leaving.has_ended());
     }
 
     /// Holds the instance, or lets it go on, as it is wanted.
@@ -351,38 +356,31 @@ async fn event(posts: &mut [Post]) -> Event {
 }
 
 async fn happening(n: usize, post: &mut Post) -> Event {
-    match &mut post.running {
+    let leaving = &mut post.leaving;
+    let left = poll_fn(|cx| match leaving.iter_mut().any(|leaving| leaving.poll_ended(cx).is_ready()) {
+        true => Poll::Ready(Event::Left(n)),
+        false => Poll::Pending,
+    });
+    let own = own(n, &mut post.running, post.wanted, post.due);
+    tokio::select! {
+        event = left => event,
+        event = own => event,
+    }
+}
+
+async fn own(n: usize, running: &mut Option<Running>, wanted: Wanted, due: Instant) -> Event {
+    match running {
         Some(running) => {
             running.ended().await;
             Event::Fell(n)
         }
-        None if post.wanted == Wanted::Killed => pending().await,
+        None if wanted == Wanted::Killed => pending().await,
         None => {
-            sleep_until(post.due).await;
+            sleep_until(due).await;
             Event::Due(n)
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::parts::config::Name;
-    use tokio::time::advance;
-
-    #[tokio::test(start_paused = true)]
-    async fn who_cannot_start_is_tried_less_and_less_often_however_long_ago_it_was_up() {
-        let config = Config::new("/nowhere".into(), 8080).unwrap();
-        let bound = host::bind(&config, Name::Bank.replica(1).unwrap()).unwrap();
-        let seen = Seen::new(bound.instance, bound.address);
-        let mut post = Post::new(bound, seen);
-        advance(STEADY * 2).await;
-        let mut pauses = Vec::new();
-        for _ in 0..8 {
-            post.fell();
-            pauses.push(post.due.duration_since(Instant::now()).as_millis());
-            sleep_until(post.due).await;
-        }
-        assert_eq!(pauses, [0, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
-    }
-}
+mod tests;

@@ -22,6 +22,10 @@ use tower::ServiceExt;
 /// How long nothing must be asked on a connection before it is handed over to nobody.
 pub const LEAVE: Duration = Duration::from_secs(3);
 
+/// How long those who ask here may keep a connection on which they ask nothing. A request that meets a closing connection is
+/// lost, so they close it long before it is closed here.
+pub const KEEP: Duration = LEAVE.checked_div(2).unwrap();
+
 /// How often it is looked whether a connection that had asked nothing yet has turned out to be one of HTTP/2.
 const LOOK: Duration = Duration::from_millis(50);
 

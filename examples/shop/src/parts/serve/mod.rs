@@ -11,7 +11,7 @@ mod limits;
 #[cfg(test)]
 mod tests;
 
-pub use connection::LEAVE;
+pub use connection::{KEEP, LEAVE};
 pub use limits::Limits;
 
 use axum::Router;

@@ -1,6 +1,7 @@
 //! The gateway, as customers see it: no layer of ours stands before it, nobody tries again on its behalf.
 
 use crate::parts::failure::Failure;
+use crate::parts::serve::KEEP;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -12,9 +13,6 @@ use std::time::Duration;
 
 /// How long a customer waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(3);
-
-/// Shorter than the patience of the shop's listeners with idle connections, so that no request meets a closing one.
-const IDLE: Duration = Duration::from_secs(20);
 
 /// By this the shop knows its own load, and does not limit it by address.
 const TOKEN: &str = "x-shop-token";
@@ -54,7 +52,7 @@ impl Gateway {
             .no_proxy()
             .redirect(Policy::none())
             .timeout(PATIENCE)
-            .pool_idle_timeout(IDLE)
+            .pool_idle_timeout(KEEP)
             .default_headers(headers)
             .build();
         let http = http.map_err(|why| Failure::new(format!("no HTTP client can be made: {why}.")))?;

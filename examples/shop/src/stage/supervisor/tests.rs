@@ -1,0 +1,19 @@
+use super::*;
+use crate::parts::config::Name;
+use tokio::time::advance;
+
+#[tokio::test(start_paused = true)]
+async fn who_cannot_start_is_tried_less_and_less_often_however_long_ago_it_was_up() {
+    let config = Config::new("/nowhere".into(), 8080).unwrap();
+    let bound = host::bind(&config, Name::Bank.replica(1).unwrap()).unwrap();
+    let seen = Seen::new(bound.instance, bound.address);
+    let mut post = Post::new(bound, seen);
+    advance(STEADY * 2).await;
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        post.fell();
+        pauses.push(post.due.duration_since(Instant::now()).as_millis());
+        sleep_until(post.due).await;
+    }
+    assert_eq!(pauses, [0, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
+}
