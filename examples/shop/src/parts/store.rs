@@ -93,6 +93,7 @@ impl Store {
                 return Ok(None);
             }
             let readers = connections(READERS, READS_ONLY).connect_lazy(&url)?;
+            first_reader(&readers).await?;
             let queue = Queue { turn: Arc::new(Semaphore::new(1)), locked: AtomicU64::new(0) };
             Ok(Some(Self { readers, writer, queue: Arc::new(queue) }))
         };
@@ -213,6 +214,19 @@ fn connections(most: u32, pragmas: &'static str) -> AnyPoolOptions {
                 Ok(())
             })
         })
+}
+
+/// Opens the first connection of those who read, however busy the machine is that opens a whole shop at once.
+async fn first_reader(readers: &AnyPool) -> sqlx::Result<()> {
+    let opened = async {
+        loop {
+            match readers.acquire().await {
+                Err(sqlx::Error::PoolTimedOut) => {}
+                opened => return opened.map(drop),
+            }
+        }
+    };
+    timeout(OPENING, opened).await.map_err(|_| sqlx::Error::PoolTimedOut)?
 }
 
 /// Fails at once for a file that is none of SQLite's; a pool would try again until its patience is over.
