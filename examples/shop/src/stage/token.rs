@@ -6,7 +6,8 @@ use std::fs::{File, create_dir_all};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
-const FILE: &str = "ops.token";
+/// In the data folder; written anew each time that the shop is opened.
+pub const FILE: &str = "ops.token";
 
 /// Writes the token down, for this user alone.
 ///

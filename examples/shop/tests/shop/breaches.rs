@@ -5,7 +5,7 @@ const STOCK: usize = 0;
 const PAID: usize = 1;
 const CANCELLED: usize = 2;
 const MAILS: usize = 3;
-const SETTLED: usize = 4;
+pub const SETTLED: usize = 4;
 const DRAINED: usize = 5;
 const ACKNOWLEDGED: usize = 6;
 

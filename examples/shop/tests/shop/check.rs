@@ -1,12 +1,13 @@
 //! Whether `shop check` finds what is wrong, names the invariant that it breaks, and is silent when nothing is.
 
-use super::breaches::{CASES, Case};
+use super::breaches::{CASES, Case, SETTLED};
 use super::customer::Customer;
 use super::ledgers::Ledgers;
 use super::process::{Shop, folder, program};
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -124,6 +125,24 @@ async fn where_there_is_nothing_to_check_it_says_so() {
 }
 
 #[tokio::test]
+async fn a_shop_that_was_closed_has_thirty_seconds_from_its_opening_on() {
+    let folder = folder();
+    let mut ledgers = Ledgers::new(folder.path()).await;
+    ledgers.run("order", "UPDATE orders SET step = 'REFUNDING' WHERE id = 'o1'").await;
+    let state = async || {
+        let (code, said, json) = check(folder.path()).await;
+        let state = json["invariants"][SETTLED]["state"].as_str().map(str::to_owned);
+        (code, state.unwrap_or_else(|| panic!("{said}")))
+    };
+    assert_eq!(state().await, (Some(1), "broken".into()), "nobody knows when it was opened");
+    // It leaves its token there when it is opened.
+    let token = std::fs::File::create(folder.path().join("ops.token")).unwrap();
+    assert_eq!(state().await, (Some(0), "waiting".into()));
+    token.set_modified(token.metadata().unwrap().modified().unwrap() - Duration::from_secs(31)).unwrap();
+    assert_eq!(state().await, (Some(1), "broken".into()));
+}
+
+#[tokio::test]
 async fn who_waits_wants_everything_at_its_end() {
     let folder = folder();
     let mut ledgers = Ledgers::new(folder.path()).await;
@@ -136,7 +155,7 @@ async fn who_waits_wants_everything_at_its_end() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("there are still things open"), "{said}");
     let confirm = async {
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
         ledgers.run("order", "UPDATE orders SET step = 'CONFIRMED' WHERE id = 'o1'").await;
     };
     let ((code, said), ()) = tokio::join!(check("20s"), confirm);

@@ -15,9 +15,11 @@ use crate::parts::clock::now_ms;
 use crate::parts::config::Config;
 use crate::parts::failure::Failure;
 use crate::parts::store::escape;
+use crate::stage::token::FILE;
 use sqlx::any::{AnyRow, install_default_drivers};
 use sqlx::{AnyConnection, Connection, FromRow};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 /// The stores without which nothing can be said.
 const NEEDED: [&str; 6] = ["order", "user", "payment", "product", "bus", "mail"];
@@ -50,7 +52,15 @@ impl Shelf {
         self.products(&mut books).await?;
         self.queue(&mut books).await?;
         self.mails(&mut books).await?;
-        Ok((books, Calm::new(now, &self.faults().await?)))
+        Ok((books, Calm::new(now, &self.faults().await?).but_from(self.opened())))
+    }
+
+    /// When the shop was opened last. Before that it was closed, and nothing could come to its end. Not known of
+    /// services that run alone.
+    fn opened(&self) -> i64 {
+        let token = std::fs::metadata(self.folder.join(FILE)).and_then(|token| token.modified()).ok();
+        let opened = token.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        opened.map_or(i64::MIN, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
     }
 
     fn check_whole(&self) -> Result<(), Failure> {
