@@ -5,6 +5,8 @@
 //! [`Verdict`], found in up to three stages by a [`Classify`]: at the request, at the head of the answer, at
 //! the end of its body. A layer's own no is one type for all of them, [`Refused`].
 //!
+//! What retries and hedges may cost is a [`Budget`]; the [`Purse`] that they share holds its [`Token`]s.
+//!
 //! What a request carries along, its deadline, priority and attempt number, is the ambient [`Context`].
 //!
 //! ```
@@ -39,18 +41,30 @@
 //! polled, and the weak [`registry`] of named handles. Nothing else.
 
 mod admit;
+mod budget;
 mod classify;
 mod context;
+mod dice;
 mod invalid;
+mod ledger;
+#[cfg(all(test, bartizan_loom))]
+mod loom_models;
+mod purse;
+mod rate;
 mod refused;
 pub mod registry;
+mod sync;
+mod token;
 mod verdict;
 
 pub use admit::{Admit, Permit, Refusing};
+pub use budget::Budget;
 pub use classify::{Attempt, Classify, ErrorsFail};
 pub use context::{Context, Priority, Scoped};
 pub use invalid::Invalid;
+pub use purse::{Purse, Snapshot as PurseSnapshot};
 pub use refused::{Kind, Name, Reason, Refused, find_cause};
+pub use token::Token;
 pub use tokio::time::Instant;
 pub use verdict::{Step, Verdict};
 

@@ -1,0 +1,56 @@
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Seeded dice that threads share without a lock: the n-th throw depends on the seed and on n alone.
+///
+/// SplitMix64: G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+#[derive(Debug)]
+pub(crate) struct Dice(AtomicU64);
+
+/// 2^64 divided by the golden ratio, made odd.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Dice {
+    /// Creates dice of a seed, or of one that nobody knows.
+    pub(crate) fn new(seed: Option<u64>) -> Self {
+        // A hasher of std's begins with keys from the system's source of randomness.
+        Self(AtomicU64::new(seed.unwrap_or_else(|| RandomState::new().hash_one(()))))
+    }
+
+    /// Hits with this probability.
+    pub(crate) fn hits(&self, share: f64) -> bool {
+        // Neither certainty takes a throw, so that it does not move the others.
+        if share >= 1.0 || share <= 0.0 {
+            return share >= 1.0;
+        }
+        // The upper 53 bits are as many as a float holds.
+        let unit = (self.throw() >> 11) as f64 / (1_u64 << 53) as f64;
+        unit < share
+    }
+
+    fn throw(&self) -> u64 {
+        let mut z = self.0.fetch_add(GOLDEN, Ordering::Relaxed).wrapping_add(GOLDEN);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn throws_are_those_of_the_paper() {
+        // The first outputs of the reference implementation for the seed 1234567.
+        let dice = Dice::new(Some(1_234_567));
+        let throws = [(); 3].map(|()| dice.throw());
+        assert_eq!(throws, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
+    }
+
+    #[test]
+    fn dice_without_a_seed_differ() {
+        let throws: Vec<u64> = (0..4).map(|_| Dice::new(None).throw()).collect();
+        assert!(throws.windows(2).any(|pair| pair[0] != pair[1]), "{throws:?}");
+    }
+}
