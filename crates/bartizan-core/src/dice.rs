@@ -5,22 +5,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 ///
 /// SplitMix64: G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
 #[derive(Debug)]
-pub(crate) struct Dice(AtomicU64);
+pub struct Dice(AtomicU64);
 
 /// 2^64 divided by the golden ratio, made odd.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Dice {
     /// Creates dice of a seed, or of one that nobody knows.
-    pub(crate) fn new(seed: Option<u64>) -> Self {
+    #[must_use]
+    pub fn new(seed: Option<u64>) -> Self {
         // A hasher of std's begins with keys from the system's source of randomness.
         Self(AtomicU64::new(seed.unwrap_or_else(|| RandomState::new().hash_one(()))))
     }
 
-    /// Hits with this probability.
-    pub(crate) fn hits(&self, share: f64) -> bool {
+    /// Begins anew with a seed.
+    pub fn reseed(&self, seed: u64) {
+        self.0.store(seed, Ordering::Relaxed);
+    }
+
+    /// Hits with this probability: always from 1 on, never at 0, below, or with what is no number.
+    #[must_use]
+    pub fn hits(&self, share: f64) -> bool {
         // Neither certainty takes a throw, so that it does not move the others.
-        if share >= 1.0 || share <= 0.0 {
+        if share >= 1.0 || share <= 0.0 || share.is_nan() {
             return share >= 1.0;
         }
         // The upper 53 bits are as many as a float holds.
@@ -46,6 +53,27 @@ mod tests {
         let dice = Dice::new(Some(1_234_567));
         let throws = [(); 3].map(|()| dice.throw());
         assert_eq!(throws, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
+    }
+
+    #[test]
+    fn a_share_is_met_and_repeats() {
+        for share in [0.01, 0.3, 0.5, 0.99] {
+            let hits = |seed| {
+                let dice = Dice::new(Some(seed));
+                (0..10_000).map(|_| dice.hits(share)).collect::<Vec<_>>()
+            };
+            let hit = hits(7).into_iter().filter(|hit| *hit).count() as f64 / 10_000.0;
+            // Four standard deviations of a binomial share.
+            assert!(
+                (hit - share).abs() < 4.0 * (share * (1.0 - share) / 10_000.0_f64).sqrt(),
+                "{share}: {hit}"
+            );
+            assert_eq!(hits(7), hits(7));
+            assert_ne!(hits(7), hits(8));
+        }
+        let dice = Dice::new(Some(0));
+        assert!((0..100).all(|_| dice.hits(1.0) && !dice.hits(0.0)));
+        assert_eq!(dice.throw(), Dice::new(Some(0)).throw(), "certainty takes no throw");
     }
 
     #[test]

@@ -61,6 +61,7 @@ pub use admit::{Admit, Permit, Refusing};
 pub use budget::Budget;
 pub use classify::{Attempt, Classify, ErrorsFail};
 pub use context::{Context, Priority, Scoped};
+pub use dice::Dice;
 pub use invalid::Invalid;
 pub use purse::{Purse, Snapshot as PurseSnapshot};
 pub use refused::{Kind, Name, Reason, Refused, find_cause};

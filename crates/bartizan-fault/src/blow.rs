@@ -1,5 +1,5 @@
-use crate::dice::Dice;
 use crate::fault::{Fault, Harm};
+use bartizan_core::Dice;
 use bartizan_core::Instant;
 use http::{HeaderMap, StatusCode};
 use std::num::NonZeroUsize;
@@ -100,7 +100,7 @@ mod tests {
         let since = Instant::now();
         let secs = |secs| Duration::from_secs(secs);
         let fault = Fault::hang().after(secs(10)).lasting(secs(5));
-        let dice = Dice::new(0);
+        let dice = Dice::new(Some(0));
         for (at, hits) in [(0, false), (9, false), (10, true), (14, true), (15, false), (60, false)] {
             assert_eq!(fault.hits(since, since + secs(at), &NOBODY, &dice), hits, "{at} s");
         }
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn restrictions_join() {
-        let (now, dice) = (Instant::now(), Dice::new(0));
+        let (now, dice) = (Instant::now(), Dice::new(Some(0)));
         let name = HeaderName::from_static("x-canary");
         let fault = Fault::error().header(name.clone(), HeaderValue::from_static("yes")).key("tenant-7");
         let mut headers = HeaderMap::new();

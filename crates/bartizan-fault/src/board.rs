@@ -1,7 +1,7 @@
 use crate::blow::{Asked, Blow};
 use crate::counts::Counts;
-use crate::dice::Dice;
 use crate::{Fault, Faults};
+use bartizan_core::Dice;
 use bartizan_core::registry::{Observed, register};
 use bartizan_core::{Instant, Name};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,7 +56,7 @@ impl Board {
             enabled: faults.enabled,
             armed: AtomicBool::new(false),
             list: Mutex::default(),
-            dice: Dice::new(faults.seed),
+            dice: Dice::new(Some(faults.seed)),
             counts: Counts::default(),
             name: OnceLock::new(),
         };

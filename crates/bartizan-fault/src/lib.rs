@@ -55,7 +55,6 @@ mod blow;
 mod board;
 mod body;
 mod counts;
-mod dice;
 mod fault;
 mod faults;
 pub mod future;
