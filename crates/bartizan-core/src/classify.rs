@@ -1,7 +1,6 @@
-use crate::{Refused, Step, Verdict, find_cause};
+use crate::{Refused, Step, Verdict, find_cause, recognised};
 use std::any::Any;
 use std::convert::Infallible;
-use std::error::Error;
 
 /// Judges requests in up to three stages; this is the first, which sees the request.
 ///
@@ -36,8 +35,8 @@ pub trait Attempt<Res, Err>: Send + 'static {
 /// [`Failure`](Verdict::Failure), but an error that is a [`Refused`] which did not reach the service is
 /// [`Ignored`](Verdict::Ignored).
 ///
-/// A refusal is recognised where the error is a [`Refused`] or a boxed error with one in its chain of sources. An error
-/// enum that wraps a `Refused` needs a classifier of its own to have it ignored.
+/// A refusal is found where the error is a [`Refused`], or has one in its chain of sources and is a boxed error or of a type that
+/// was made known by [`recognise`](crate::recognise).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ErrorsFail;
 
@@ -85,16 +84,7 @@ fn judge_error(error: &dyn Any) -> Verdict {
 }
 
 fn find_refused(error: &dyn Any) -> Option<&Refused> {
-    type Shared = Box<dyn Error + Send + Sync>;
-    if let Some(refused) = error.downcast_ref::<Refused>() {
-        Some(refused)
-    } else if let Some(boxed) = error.downcast_ref::<Shared>() {
-        find_cause::<Refused>(&**boxed)
-    } else if let Some(boxed) = error.downcast_ref::<Box<dyn Error>>() {
-        find_cause::<Refused>(&**boxed)
-    } else {
-        None
-    }
+    error.downcast_ref().or_else(|| recognised(error).and_then(find_cause))
 }
 
 #[cfg(test)]

@@ -30,9 +30,14 @@ impl Dice {
         if share >= 1.0 || share <= 0.0 || share.is_nan() {
             return share >= 1.0;
         }
+        self.unit() < share
+    }
+
+    /// Throws a number within `0.0..1.0`.
+    #[must_use]
+    pub fn unit(&self) -> f64 {
         // The upper 53 bits are as many as a float holds.
-        let unit = (self.throw() >> 11) as f64 / (1_u64 << 53) as f64;
-        unit < share
+        (self.throw() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     fn throw(&self) -> u64 {

@@ -5,7 +5,8 @@
 //! [`Verdict`], found in up to three stages by a [`Classify`]: at the request, at the head of the answer, at
 //! the end of its body. A layer's own no is one type for all of them, [`Refused`].
 //!
-//! What retries and hedges may cost is a [`Budget`]; the [`Purse`] that they share holds its [`Token`]s.
+//! What retries and hedges may cost is a [`Budget`]; the [`Purse`] that they share holds its [`Token`]s. Which [`Endpoint`] a call
+//! went to is what its next copy should [`Avoid`].
 //!
 //! What a request carries along, its deadline, priority and attempt number, is the ambient [`Context`].
 //!
@@ -37,20 +38,22 @@
 //!
 //! # What is shared
 //!
-//! Two things are global: the ambient [`Context`] of a thread, set only while a future that entered it is being
-//! polled, and the weak [`registry`] of named handles. Nothing else.
+//! Three things are global: what is ambient on a thread while a call is made or polled, its [`Context`] and the [`Endpoint`] that was
+//! picked for it; the weak [`registry`] of named handles; and the types of errors that layers can look into, [`recognise`].
 
 mod admit;
 mod budget;
 mod classify;
 mod context;
 mod dice;
+mod endpoint;
 mod invalid;
 mod ledger;
 #[cfg(all(test, bartizan_loom))]
 mod loom_models;
 mod purse;
 mod rate;
+mod recognise;
 mod refused;
 pub mod registry;
 mod sync;
@@ -62,8 +65,10 @@ pub use budget::Budget;
 pub use classify::{Attempt, Classify, ErrorsFail};
 pub use context::{Context, Priority, Scoped};
 pub use dice::Dice;
+pub use endpoint::{Avoid, Endpoint};
 pub use invalid::Invalid;
 pub use purse::{Purse, Snapshot as PurseSnapshot};
+pub use recognise::{recognise, recognised};
 pub use refused::{Kind, Name, Reason, Refused, find_cause};
 pub use token::Token;
 pub use tokio::time::Instant;
