@@ -91,6 +91,7 @@ fn find_refused(error: &dyn Any) -> Option<&Refused> {
 mod tests {
     use super::*;
     use crate::{Kind, Reason};
+    use std::error::Error;
 
     const BEFORE: Reason = Reason::new("test", Kind::Unavailable, "no");
     const AFTER: Reason = BEFORE.reached();
