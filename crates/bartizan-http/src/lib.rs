@@ -4,6 +4,7 @@
 //!   trailers. [`AtEnd`] is its third stage.
 //! - [`answer`] turns a [`Refused`](bartizan_core::Refused) into a response: problem+json (RFC 9457), or trailers-only for gRPC.
 //! - [`GuardedBody`] holds a permit until the body has ended, failed or was dropped.
+//! - [`Replay`] is a request body that can be sent more than once.
 //! - [`Head`] is what a user's function may see of a request.
 //! - [`wire`] reads and writes the headers in which a deadline, a priority and an attempt number travel.
 //!
@@ -27,6 +28,7 @@ mod flavour;
 mod grpc;
 mod head;
 mod refusal;
+mod replay;
 pub mod wire;
 
 pub use body::GuardedBody;
@@ -35,6 +37,7 @@ pub use flavour::{Http, Typed};
 pub use grpc::{grpc_status, grpc_verdict, is_grpc};
 pub use head::Head;
 pub use refusal::{answer, refused_grpc_trailers};
+pub use replay::{Replay, ReplayLimit, ReplayTooLarge, Replays};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
