@@ -1,0 +1,269 @@
+use crate::begun::Begun;
+use crate::repeat::is_repeatable;
+use crate::signs::Signs;
+use crate::way::{Heard, Way};
+use bartizan_core::{Attempt, Avoid, Classify, Context, Endpoint, Step, Verdict};
+use bartizan_http::{AtEnd, End, Head, HttpClassifier, Replay, ReplayLimit, Replays, is_grpc, wire};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Request, Response, response};
+use http_body::Body;
+use hyper::body::Bytes;
+use pin_project_lite::pin_project;
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll, ready};
+use tower_service::Service;
+
+/// Statuses and gRPC codes on which a request asks to be sent again, as a list with commas. It goes no further than to the layer that
+/// sends again, and only counts where that trusts its callers.
+pub const RETRY_ON: HeaderName = HeaderName::from_static("x-request-retry-on");
+
+/// Sends HTTP requests more than once: a copy of the head, and the body from its first byte.
+#[derive(Clone)]
+pub struct HttpWay<C = HttpClassifier> {
+    classify: C,
+    /// What may be repeated; by [`is_repeatable`] if none.
+    rule: Option<Arc<dyn Fn(&Head<'_>) -> bool + Send + Sync>>,
+}
+
+impl HttpWay {
+    /// Creates the way that judges by [`HttpClassifier`] and repeats what is [repeatable](is_repeatable).
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { classify: HttpClassifier, rule: None }
+    }
+}
+
+impl<C> HttpWay<C> {
+    /// Replaces the classifier.
+    #[must_use]
+    pub fn classify<D>(self, classify: D) -> HttpWay<D> {
+        HttpWay { classify, rule: self.rule }
+    }
+
+    /// Sets what may be repeated.
+    #[must_use]
+    pub fn repeat(mut self, rule: impl Fn(&Head<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.rule = Some(Arc::new(rule));
+        self
+    }
+
+    fn may_repeat(&self, parts: &Parts) -> bool {
+        let Parts { method, uri, headers, extensions, .. } = parts;
+        let head = Head { method, uri, headers, extensions };
+        self.rule.as_ref().map_or_else(|| is_repeatable(&head), |rule| rule(&head))
+    }
+}
+
+impl Default for HttpWay {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<C: fmt::Debug> fmt::Debug for HttpWay<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpWay").field("classify", &self.classify).finish_non_exhaustive()
+    }
+}
+
+/// What copies of an HTTP request are made of.
+#[derive(Debug)]
+pub struct HttpKept<B> {
+    parts: Parts,
+    body: Replays<B>,
+    asked: Vec<u16>,
+}
+
+pin_project! {
+    /// One attempt of an [`HttpWay`].
+    pub struct HttpTry<F, A, B: Body, E> {
+        #[pin]
+        stage: Stage<F, A, B, E>,
+    }
+}
+
+pin_project! {
+    #[project = StageProj]
+    enum Stage<F, A, B: Body, E> {
+        Calling { #[pin] future: F, attempt: Option<A>, grpc: bool },
+        // The head is here, and the first frame decides.
+        Peeking { answer: Option<(response::Parts, Pin<Box<B>>, E)> },
+    }
+}
+
+impl<F, A, B: Body, E> fmt::Debug for HttpTry<F, A, B, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let peeking = matches!(self.stage, Stage::Peeking { .. });
+        f.debug_struct("HttpTry").field("peeking", &peeking).finish_non_exhaustive()
+    }
+}
+
+const DONE: &str = "an attempt is not polled after its answer";
+
+impl<S, B, RB, C> Way<S, Request<B>> for HttpWay<C>
+where
+    S: Service<Request<Replay<B>>, Response = Response<RB>>,
+    S::Error: 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    RB: Body,
+    C: Classify<Request<Replay<B>>>,
+    C::Attempt: Attempt<Response<RB>, S::Error>,
+    <C::Attempt as Attempt<Response<RB>, S::Error>>::AtEnd: AtEnd,
+{
+    type Sent = Request<Replay<B>>;
+    type Kept = HttpKept<B>;
+    type Response = Response<Begun<RB>>;
+    type Error = S::Error;
+    type Try = HttpTry<S::Future, C::Attempt, RB, <C::Attempt as Attempt<Response<RB>, S::Error>>::AtEnd>;
+
+    #[inline(always)]
+    fn poll_ready(service: &mut S, cx: &mut task::Context<'_>) -> Poll<Result<(), S::Error>> {
+        service.poll_ready(cx)
+    }
+
+    #[inline]
+    fn keep(&self, req: Request<B>, limit: &ReplayLimit, all: bool) -> (Self::Sent, Option<HttpKept<B>>) {
+        let (mut parts, body) = req.into_parts();
+        let asked = if parts.headers.is_empty() { Vec::new() } else { take_asked(&mut parts.headers) };
+        let again = number_attempt(&mut parts) == 0 && (all || self.may_repeat(&parts));
+        let (body, replays) = Replay::split(body, limit);
+        let kept = again.then(|| HttpKept { parts: parts.clone(), body: replays, asked });
+        (Request::from_parts(parts, body), kept)
+    }
+
+    fn repeatable(&self, kept: &HttpKept<B>) -> bool {
+        self.may_repeat(&kept.parts)
+    }
+
+    fn copy(&self, kept: &HttpKept<B>, attempt: u32, avoid: Avoid) -> Option<Self::Sent> {
+        let body = kept.body.again()?;
+        let mut parts = kept.parts.clone();
+        wire::write_attempt(&mut parts.headers, attempt);
+        let context = context_of(&parts).unwrap_or_default();
+        parts.extensions.insert(context.with_attempt(attempt));
+        if !avoid.is_empty() {
+            parts.extensions.insert(avoid);
+        }
+        Some(Request::from_parts(parts, body))
+    }
+
+    #[inline(always)]
+    fn send(&self, service: &mut S, sent: Self::Sent) -> (Self::Try, Option<Endpoint>) {
+        let attempt = Some(self.classify.start(&sent));
+        let grpc = is_grpc(sent.headers());
+        let (future, endpoint) = Endpoint::watch(|| service.call(sent));
+        (HttpTry { stage: Stage::Calling { future, attempt, grpc } }, endpoint)
+    }
+
+    #[inline(always)]
+    fn poll_try(
+        &self,
+        mut attempt: Pin<&mut Self::Try>,
+        kept: Option<&HttpKept<B>>,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Heard<Self::Response, S::Error>> {
+        if let StageProj::Calling { future, attempt: judge, grpc } =
+            attempt.as_mut().project().stage.project()
+        {
+            let answer = ready!(future.poll(cx));
+            let at_end = match judge.take().expect(DONE).classify(answer.as_ref()) {
+                Step::Done(verdict) => return Poll::Ready(whole(answer, verdict)),
+                Step::AtEnd(at_end) => at_end,
+            };
+            // Nobody gains by waiting for the first frame of what cannot be sent again.
+            if !*grpc || !kept.is_some_and(|kept| self.may_repeat(&kept.parts)) {
+                return Poll::Ready(whole(answer, Verdict::Success));
+            }
+            let response = match answer {
+                Ok(response) => response,
+                Err(error) => return Poll::Ready(whole(Err(error), Verdict::Failure)),
+            };
+            let (parts, body) = response.into_parts();
+            let answer = Some((parts, Box::pin(body), at_end));
+            attempt.as_mut().project().stage.set(Stage::Peeking { answer });
+        }
+        let StageProj::Peeking { answer } = attempt.project().stage.project() else {
+            unreachable!("the stage of calling is over")
+        };
+        poll_first(answer, kept, cx)
+    }
+
+    fn signs(answer: &Result<Self::Response, S::Error>) -> Signs {
+        match answer {
+            Ok(response) => Signs::of_response(response),
+            Err(error) => Signs::of_error(error),
+        }
+    }
+
+    fn extension<T: Clone + Send + Sync + 'static>(kept: &HttpKept<B>) -> Option<T> {
+        kept.parts.extensions.get().cloned()
+    }
+
+    fn asked(kept: &HttpKept<B>) -> &[u16] {
+        &kept.asked
+    }
+}
+
+fn whole<B: Body, E>(answer: Result<Response<B>, E>, verdict: Verdict) -> Heard<Response<Begun<B>>, E> {
+    Heard { answer: answer.map(|response| response.map(Begun::whole)), verdict }
+}
+
+type Peeking<B, A> = Option<(response::Parts, Pin<Box<B>>, A)>;
+
+/// Waits for the first frame, but not while the caller may yet have something to send: it may wait for the head in order to go on.
+fn poll_first<B: Body, A: AtEnd, Q, E>(
+    answer: &mut Peeking<B, A>,
+    kept: Option<&HttpKept<Q>>,
+    cx: &mut task::Context<'_>,
+) -> Poll<Heard<Response<Begun<B>>, E>> {
+    let (_, body, _) = answer.as_mut().expect(DONE);
+    let first = match body.as_mut().poll_frame(cx) {
+        Poll::Ready(first) => Some(first),
+        Poll::Pending if kept.is_some_and(|kept| kept.body.is_ended()) => return Poll::Pending,
+        Poll::Pending => None,
+    };
+    let (parts, body, at_end) = answer.take().expect(DONE);
+    let verdict = match &first {
+        None => Verdict::Success,
+        Some(None) => at_end.finish(End::Eof),
+        Some(Some(Err(_))) => at_end.finish(End::Error),
+        Some(Some(Ok(frame))) => match frame.trailers_ref() {
+            Some(trailers) => at_end.finish(End::Trailers(trailers)),
+            None => Verdict::Success,
+        },
+    };
+    let response = Response::from_parts(parts, Begun::peeked(body, first));
+    Poll::Ready(Heard { answer: Ok(response), verdict })
+}
+
+fn context_of(parts: &Parts) -> Option<Context> {
+    parts.extensions.get().copied().or_else(Context::current)
+}
+
+/// Finds out which attempt of a tier above the request belongs to, and has it say so further down.
+#[inline]
+fn number_attempt(parts: &mut Parts) -> u32 {
+    let given = context_of(parts).map_or(0, |context| context.attempt());
+    let said = if parts.headers.is_empty() { None } else { wire::read_attempt(&parts.headers).value() };
+    let attempt = given.max(said.unwrap_or_default());
+    if attempt > said.unwrap_or_default() {
+        wire::write_attempt(&mut parts.headers, attempt);
+    }
+    attempt
+}
+
+/// Takes the answers out of the headers on which the request asks to be sent again. What is no number is passed over.
+#[inline]
+fn take_asked(headers: &mut HeaderMap) -> Vec<u16> {
+    if !headers.contains_key(RETRY_ON) {
+        return Vec::new();
+    }
+    let asked = headers.get_all(RETRY_ON).iter().filter_map(|value| value.to_str().ok());
+    let asked = asked.flat_map(|list| list.split(',')).filter_map(|code| code.trim().parse().ok()).collect();
+    headers.remove(RETRY_ON);
+    asked
+}

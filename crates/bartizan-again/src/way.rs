@@ -1,0 +1,66 @@
+use crate::signs::Signs;
+use bartizan_core::{Avoid, Endpoint, Verdict};
+use bartizan_http::ReplayLimit;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// How requests are sent more than once: all that a layer that does so must know of their kind.
+///
+/// There are two, and a layer takes either: [`HttpWay`](crate::HttpWay), which copies the head of a request and
+/// [replays](bartizan_http::Replay) its body, and [`TypedWay`](crate::TypedWay), which asks a function of the user's for copies.
+pub trait Way<S, Req>: Clone + Send + Sync + 'static {
+    /// What the inner service is called with.
+    type Sent;
+    /// What copies of a request are made of.
+    type Kept;
+    /// The answer as it is passed on.
+    type Response;
+    /// The error of the inner service.
+    type Error: 'static;
+    /// One attempt, from its call to the point from which there is no way back: the head of the answer, or over gRPC the first frame
+    /// of its body.
+    type Try;
+
+    /// Polls the inner service for readiness.
+    fn poll_ready(service: &mut S, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>>;
+
+    /// Makes a request ready to be sent first. What copies can be made of comes with it, if any can: not for a request that is
+    /// itself [another attempt](bartizan_core::Context::attempt), as one tier alone sends again, nor, unless `all` is asked for, for
+    /// one that is not [repeatable](Self::repeatable).
+    fn keep(&self, req: Req, limit: &ReplayLimit, all: bool) -> (Self::Sent, Option<Self::Kept>);
+
+    /// Whether the request may be sent again though it may have had its effect.
+    fn repeatable(&self, kept: &Self::Kept) -> bool;
+
+    /// Makes a copy, which says which attempt it is and where it should not go. `None` where none can be made any more.
+    fn copy(&self, kept: &Self::Kept, attempt: u32, avoid: Avoid) -> Option<Self::Sent>;
+
+    /// Calls the inner service, which was found ready. Says which endpoint was picked, if one said so.
+    fn send(&self, service: &mut S, sent: Self::Sent) -> (Self::Try, Option<Endpoint>);
+
+    /// Polls an attempt for its answer.
+    fn poll_try(
+        &self,
+        attempt: Pin<&mut Self::Try>,
+        kept: Option<&Self::Kept>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Heard<Self::Response, Self::Error>>;
+
+    /// Reads what an answer says about sending the request again.
+    fn signs(answer: &Result<Self::Response, Self::Error>) -> Signs;
+
+    /// Finds an extension of the request.
+    fn extension<T: Clone + Send + Sync + 'static>(kept: &Self::Kept) -> Option<T>;
+
+    /// The answers on which the request itself asks to be sent again: see [`RETRY_ON`](crate::RETRY_ON).
+    fn asked(kept: &Self::Kept) -> &[u16];
+}
+
+/// The answer to an attempt, and the verdict on it.
+#[derive(Debug)]
+pub struct Heard<R, E> {
+    /// The answer, or the error of the inner service.
+    pub answer: Result<R, E>,
+    /// What the classifier says of it.
+    pub verdict: Verdict,
+}

@@ -1,0 +1,116 @@
+use crate::course::{Next, Why};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What is counted. On the way of a call that ends well there is nothing but the calls themselves, and these only if somebody can
+/// read them.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    calls: AtomicU64,
+    retries: AtomicU64,
+    resent: AtomicU64,
+    waited: AtomicU64,
+    recovered: AtomicU64,
+    ends: [AtomicU64; 8],
+}
+
+impl Counts {
+    pub(crate) fn call(&self) {
+        self.calls.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a try that begins.
+    pub(crate) fn again(&self, next: Next) {
+        let count = match next {
+            Next::Resend => &self.resent,
+            Next::Wait(_) => &self.waited,
+            Next::Retry(_) => &self.retries,
+        };
+        count.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn recovered(&self) {
+        self.recovered.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn ended(&self, why: Why) {
+        self.ends[why as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let end = |why: Why| self.ends[why as usize].load(Relaxed);
+        Snapshot {
+            calls: self.calls.load(Relaxed),
+            retries: self.retries.load(Relaxed),
+            resent: self.resent.load(Relaxed),
+            waited: self.waited.load(Relaxed),
+            recovered: self.recovered.load(Relaxed),
+            not_repeatable: end(Why::NotRepeatable),
+            told: end(Why::Told),
+            refused: end(Why::Refused),
+            out_of_tries: end(Why::Tries),
+            out_of_time: end(Why::Time),
+            out_of_budget: end(Why::Budget),
+            too_large: end(Why::TooLarge),
+        }
+    }
+}
+
+/// What a retry layer has counted since it was created.
+///
+/// Calls are counted from when the layer was [named](crate::RetryLayer::named) or first gave out a [handle](crate::RetryLayer::handle).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// Calls. Each is one attempt, and each of the next three another one.
+    pub calls: u64,
+    /// Retries that the purse paid for.
+    pub retries: u64,
+    /// Requests that never arrived and were sent again at once.
+    pub resent: u64,
+    /// Tries after a layer on this side had refused and said for how long.
+    pub waited: u64,
+    /// Calls that ended well, though not at first.
+    pub recovered: u64,
+    /// Failures of requests that must not be repeated.
+    pub not_repeatable: u64,
+    /// Failures whose server wants to be left alone.
+    pub told: u64,
+    /// Refusals of layers on this side that did not say for how long.
+    pub refused: u64,
+    /// Failures after the last try.
+    pub out_of_tries: u64,
+    /// Failures too close to the deadline, or after the allowance.
+    pub out_of_time: u64,
+    /// Failures for whose retry there was no token.
+    pub out_of_budget: u64,
+    /// Failures of requests whose body is too large to be kept.
+    pub too_large: u64,
+}
+
+impl Snapshot {
+    /// All attempts.
+    #[must_use]
+    pub const fn attempts(&self) -> u64 {
+        self.calls + self.retries + self.resent + self.waited
+    }
+
+    /// The numbers under their names, in the order of the fields.
+    pub(crate) fn each(&self, show: &mut dyn FnMut(&'static str, f64)) {
+        for (name, count) in [
+            ("calls", self.calls),
+            ("retries", self.retries),
+            ("resent", self.resent),
+            ("waited", self.waited),
+            ("recovered", self.recovered),
+            ("not_repeatable", self.not_repeatable),
+            ("told", self.told),
+            ("refused", self.refused),
+            ("out_of_tries", self.out_of_tries),
+            ("out_of_time", self.out_of_time),
+            ("out_of_budget", self.out_of_budget),
+            ("too_large", self.too_large),
+        ] {
+            show(name, count as f64);
+        }
+    }
+}
