@@ -12,9 +12,9 @@
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
 //! # static CALLS: AtomicU32 = AtomicU32::new(0);
-//! // Fails twice, then answers.
+//! // Fails once, then answers.
 //! let moody = service_fn(|_| async {
-//!     let status = if CALLS.fetch_add(1, Ordering::Relaxed) < 2 { 503 } else { 200 };
+//!     let status = if CALLS.fetch_add(1, Ordering::Relaxed) < 1 { 503 } else { 200 };
 //!     Ok::<_, Infallible>(Response::builder().status(status).body(String::new()).unwrap())
 //! });
 //! let answer = RetryLayer::new(Retry::new()).layer(moody).oneshot(Request::new(String::new())).await;
