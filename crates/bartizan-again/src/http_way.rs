@@ -199,6 +199,10 @@ where
         }
     }
 
+    fn tell<T: Clone + Send + Sync + 'static>(answer: &mut Self::Response, say: T) {
+        answer.extensions_mut().insert(say);
+    }
+
     fn extension<T: Clone + Send + Sync + 'static>(kept: &HttpKept<B>) -> Option<T> {
         kept.parts.extensions.get().cloned()
     }

@@ -111,6 +111,8 @@ where
         }
     }
 
+    fn tell<T: Clone + Send + Sync + 'static>(_: &mut S::Response, _: T) {}
+
     fn extension<T: Clone + Send + Sync + 'static>(_: &Req) -> Option<T> {
         None
     }

@@ -49,6 +49,9 @@ pub trait Way<S, Req>: Clone + Send + Sync + 'static {
     /// Reads what an answer says about sending the request again.
     fn signs(answer: &Result<Self::Response, Self::Error>) -> Signs;
 
+    /// Leaves something in the extensions of an answer, where it has any.
+    fn tell<T: Clone + Send + Sync + 'static>(answer: &mut Self::Response, say: T);
+
     /// Finds an extension of the request.
     fn extension<T: Clone + Send + Sync + 'static>(kept: &Self::Kept) -> Option<T>;
 

@@ -1,0 +1,81 @@
+use crate::counts::Count;
+use crate::future::ResponseFuture;
+use crate::shared::{Flags, Shared};
+use bartizan_again::{HttpWay, Way};
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tower::Service;
+
+/// Service that sends copies of a request that takes longer than most. It is as ready as the inner service; each copy is sent by a clone
+/// of it that is made ready first.
+pub struct HedgeService<S, W = HttpWay> {
+    inner: S,
+    shared: Arc<Shared>,
+    way: W,
+}
+
+impl<S, W> HedgeService<S, W> {
+    pub(crate) const fn new(inner: S, shared: Arc<Shared>, way: W) -> Self {
+        Self { inner, shared, way }
+    }
+
+    /// The inner service.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to be changed.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Takes the inner service out.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S: Clone, W: Clone> Clone for HedgeService<S, W> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.shared.clone(), self.way.clone())
+    }
+}
+
+impl<S: fmt::Debug, W> fmt::Debug for HedgeService<S, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HedgeService")
+            .field("inner", &self.inner)
+            .field("name", &self.shared.name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, W, Req> Service<Req> for HedgeService<S, W>
+where
+    S: Clone,
+    W: Way<S, Req>,
+{
+    type Response = W::Response;
+    type Error = W::Error;
+    type Future = ResponseFuture<S, W, Req>;
+
+    #[inline(always)]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), W::Error>> {
+        W::poll_ready(&mut self.inner, cx)
+    }
+
+    #[inline(always)]
+    fn call(&mut self, req: Req) -> Self::Future {
+        let unready = self.inner.clone();
+        let mut service = std::mem::replace(&mut self.inner, unready);
+        let flags = self.shared.flags();
+        if flags.has(Flags::WATCHED) {
+            self.shared.counts.count(Count::Calls, 1);
+        }
+        let (sent, kept) = self.way.keep(req, &self.shared.limit, false);
+        let kept = kept.filter(|_| flags.has(Flags::ENABLED));
+        let (primary, endpoint) = self.way.send(&mut service, sent);
+        ResponseFuture::new(primary, endpoint, service, self.way.clone(), self.shared.clone(), kept)
+    }
+}
