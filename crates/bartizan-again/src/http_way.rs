@@ -20,12 +20,14 @@ use tower_service::Service;
 /// sends again, and only counts where that trusts its callers.
 pub const RETRY_ON: HeaderName = HeaderName::from_static("x-request-retry-on");
 
+type Rule = dyn Fn(&Head<'_>) -> bool + Send + Sync;
+
 /// Sends HTTP requests more than once: a copy of the head, and the body from its first byte.
 #[derive(Clone)]
 pub struct HttpWay<C = HttpClassifier> {
     classify: C,
     /// What may be repeated; by [`is_repeatable`] if none.
-    rule: Option<Arc<dyn Fn(&Head<'_>) -> bool + Send + Sync>>,
+    rule: Option<Arc<Rule>>,
 }
 
 impl HttpWay {

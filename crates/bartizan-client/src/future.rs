@@ -38,7 +38,7 @@ impl Future for ReqwestFuture {
                 Poll::Ready(Err(error.take().expect("a client's future is not polled after it is done")))
             }
             State::Sent { pending, uri } => {
-                let mut response = ready!(Pin::new(pending).poll(cx))?;
+                let mut response = ready!(Pin::new(pending).poll(cx)).inspect_err(|_| known())?;
                 if let Some(whence) = elsewhere(uri, response.url()) {
                     response.extensions_mut().insert(Redirected(whence));
                 }
@@ -46,6 +46,12 @@ impl Future for ReqwestFuture {
             }
         }
     }
+}
+
+/// Lets the layers look into the error that they are about to get.
+#[cold]
+fn known() {
+    bartizan_core::recognise::<reqwest::Error>();
 }
 
 /// Where the answer came from, unless from where the request was sent to.

@@ -4,6 +4,7 @@ use http::{Request, Response, Version};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::client::legacy::{Client, Error, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::sync::Once;
 use std::task::{Context, Poll};
 use tower_service::Service;
 
@@ -62,6 +63,9 @@ where
     }
 
     fn call(&mut self, mut req: Request<B>) -> ResponseFuture {
+        // So that the layers can look into its errors.
+        static KNOWN: Once = Once::new();
+        KNOWN.call_once(bartizan_core::recognise::<Error>);
         // The version belongs to the hop that the request came over (RFC 9110 §6.2). hyper takes HTTP/2 as a demand, which a
         // connection of HTTP/1 refuses, and others as unsupported.
         *req.version_mut() = Version::HTTP_11;

@@ -52,6 +52,8 @@
 //! |---|---|---|
 //! | `BreakerLayer` | refuses at once while the service behind it fails, and probes until it is well | around a client, a channel, a handler that calls out |
 //! | `DeadlineLayer` | bounds head and body by one instant, which travels to every call made inside | outermost on a server; with `outgoing` around a client |
+//! | `RetryLayer` | sends what failed again, if that can do no harm and successes have paid for it | around a client, inside the deadline of the whole call |
+//! | `HedgeLayer` | sends a copy of what takes longer than most, and takes the first good answer | around a client, inside the retry |
 //! | `FaultLayer` | fails on purpose, once it is told that it may | where the failure would come from: before a handler, innermost around a client |
 //!
 //! Around a client the breaker is outside and the deadline inside: there a time-out is a failure, which the breaker counts. A
@@ -66,6 +68,8 @@
 //! |---|---|---|
 //! | `breaker` | `BreakerLayer`, [`breaker`] | on |
 //! | `deadline` | `DeadlineLayer`, [`deadline`] | on |
+//! | `hedge` | `HedgeLayer`, [`hedge`] | on |
+//! | `retry` | `RetryLayer`, [`retry`] | on |
 //! | `console` | `console`: every named layer as JSON and as a stream | off |
 //! | `fault` | `FaultLayer`, `fault` | off |
 //! | `client` | `Client` and `ReqwestService`, `client` | off |
@@ -87,17 +91,25 @@ pub use bartizan_core as core;
 pub use bartizan_deadline as deadline;
 #[cfg(feature = "fault")]
 pub use bartizan_fault as fault;
+#[cfg(feature = "hedge")]
+pub use bartizan_hedge as hedge;
 pub use bartizan_http as http;
+#[cfg(feature = "retry")]
+pub use bartizan_retry as retry;
 
 #[cfg(feature = "breaker")]
 pub use bartizan_breaker::{Breaker, BreakerLayer};
 #[cfg(feature = "client")]
 pub use bartizan_client::Client;
-pub use bartizan_core::{Context, Kind, Priority, Refused, Verdict, find_cause};
+pub use bartizan_core::{Budget, Context, Kind, Priority, Purse, Refused, Verdict, find_cause};
 #[cfg(feature = "deadline")]
 pub use bartizan_deadline::{Deadline, DeadlineLayer};
 #[cfg(feature = "fault")]
 pub use bartizan_fault::{Fault, FaultLayer, Faults};
+#[cfg(feature = "hedge")]
+pub use bartizan_hedge::{Hedge, HedgeLayer};
+#[cfg(feature = "retry")]
+pub use bartizan_retry::{Retry, RetryLayer};
 
 /// Pages that belong to no single item.
 pub mod docs {
@@ -106,7 +118,14 @@ pub mod docs {
 }
 
 /// Its own README, and the pages of the workspace.
-#[cfg(all(doctest, feature = "breaker", feature = "client", feature = "deadline"))]
+#[cfg(all(
+    doctest,
+    feature = "breaker",
+    feature = "client",
+    feature = "deadline",
+    feature = "hedge",
+    feature = "retry"
+))]
 mod readme {
     #[doc = include_str!("../README.md")]
     struct Facade;
