@@ -13,11 +13,16 @@ use crate::parts::turns::Turns;
 use axum::Router;
 use axum::extract::MatchedPath;
 use bartizan::breaker::{BreakerService, Evidence};
-use bartizan::client::ReqwestService;
+use bartizan::client::{AnyBody, ReqwestService};
+use bartizan::core::recognise;
 use bartizan::deadline::DeadlineService;
 use bartizan::fault::FaultService;
 use bartizan::http::Head;
-use bartizan::{Breaker, BreakerLayer, Client, DeadlineLayer, FaultLayer};
+use bartizan::retry::RetryService;
+use bartizan::{
+    Breaker, BreakerLayer, Budget, Client, DeadlineLayer, FaultLayer, Hedge, HedgeLayer, Purse, Retry,
+    RetryLayer,
+};
 use http::Uri;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
@@ -33,17 +38,20 @@ pub const PAYMENT: Routes = routes(ms(800), true);
 pub const MAIL: Routes = routes(ms(800), true);
 pub const BANK: Routes = routes(ms(800), false);
 
-// Before a call: the deadline of an attempt, and the deadline of the whole. A breaker stands before each replica.
+// Before a call: the deadline of an attempt, the deadline of the whole, how often it may be made again, and whether a copy is sent
+// when it takes long. Only what may be repeated is: reads, and writes that carry a key. A breaker stands before each replica.
 pub const GATEWAY_TO_USER_REGISTER: Call = call(Name::Gateway, Name::User, " register", ms(2500), ms(2500));
 pub const GATEWAY_TO_USER_LOGIN: Call = call(Name::Gateway, Name::User, " login", ms(1000), ms(1000));
-pub const GATEWAY_TO_USER_GET: Call = call(Name::Gateway, Name::User, " GET", ms(300), ms(600));
-pub const GATEWAY_TO_PRODUCT: Call = call(Name::Gateway, Name::Product, "", ms(150), ms(500));
-pub const GATEWAY_TO_ORDER_POST: Call = call(Name::Gateway, Name::Order, " POST", ms(1500), ms(2000));
-pub const GATEWAY_TO_ORDER_GET: Call = call(Name::Gateway, Name::Order, " GET", ms(300), ms(600));
-pub const GATEWAY_TO_PAYMENT: Call = call(Name::Gateway, Name::Payment, "", ms(300), ms(600));
-pub const ORDER_TO_USER: Call = call(Name::Order, Name::User, "", ms(150), ms(400));
-pub const ORDER_TO_PRODUCT: Call = call(Name::Order, Name::Product, "", ms(200), ms(500));
-pub const ORDER_TO_PAYMENT: Call = call(Name::Order, Name::Payment, "", ms(300), ms(800));
+pub const GATEWAY_TO_USER_GET: Call = call(Name::Gateway, Name::User, " GET", ms(300), ms(600)).retry(1);
+pub const GATEWAY_TO_PRODUCT: Call =
+    call(Name::Gateway, Name::Product, "", ms(150), ms(500)).retry(2).hedge();
+pub const GATEWAY_TO_ORDER_POST: Call =
+    call(Name::Gateway, Name::Order, " POST", ms(1500), ms(2000)).retry(1);
+pub const GATEWAY_TO_ORDER_GET: Call = call(Name::Gateway, Name::Order, " GET", ms(300), ms(600)).retry(1);
+pub const GATEWAY_TO_PAYMENT: Call = call(Name::Gateway, Name::Payment, "", ms(300), ms(600)).retry(1);
+pub const ORDER_TO_USER: Call = call(Name::Order, Name::User, "", ms(150), ms(400)).retry(2).hedge();
+pub const ORDER_TO_PRODUCT: Call = call(Name::Order, Name::Product, "", ms(200), ms(500)).retry(2);
+pub const ORDER_TO_PAYMENT: Call = call(Name::Order, Name::Payment, "", ms(300), ms(800)).retry(1);
 pub const PAYMENT_TO_BANK: Call = call(Name::Payment, Name::Bank, "", ms(250), ms(350));
 
 /// Opens on the evidence of failures, and asks again soon: what is down for a moment must not hold orders up for long.
@@ -69,7 +77,7 @@ impl Routes {
 }
 
 impl Call {
-    /// deadline of the call → replicas in turns → for each: breaker → deadline of the attempt → fault → HTTP
+    /// deadline of the call → retry → hedge → replicas in turns → for each: breaker → deadline of the attempt → fault → HTTP
     pub fn http(self, config: &Config) -> Result<Peer, Failure> {
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let client = client.pool_idle_timeout(KEEP).build();
@@ -81,19 +89,25 @@ impl Call {
             let stack = stack.layer(&breaker).layer(attempt).layer(fault);
             (breaker.handle(), stack.service(ReqwestService::new(client.clone())))
         });
-        let stack = ServiceBuilder::new().layer(self.deadline(config)).service(Turns::new(replicas));
+        let (retry, hedge) = self.again(config);
+        let stack = ServiceBuilder::new().layer(self.deadline(config)).layer(retry).layer(hedge);
+        let stack = stack.service(Turns::new(replicas));
         Ok(Peer::new(self.to.as_str(), Client::new(stack).base_url(base).boxed()))
     }
 
-    /// deadline of the call → replicas in turns → for each: breaker → deadline of the attempt → fault → gRPC
+    /// deadline of the call → retry → replicas in turns → for each: breaker → deadline of the attempt → fault → gRPC
     pub fn grpc(self, config: &Config) -> Result<Payments, Failure> {
         let urls = self.urls(config)?;
         let replicas = self.replicas(config, urls).map(|(url, breaker, attempt, fault)| {
             let stack = ServiceBuilder::new().layer(&breaker).layer(attempt).layer(fault);
-            (breaker.handle(), stack.service(Endpoint::from(url).connect_lazy()))
+            let channel: AnyChannel =
+                AnyBody::new(Endpoint::from(url).connect_lazy(), tonic::body::Body::new);
+            (breaker.handle(), stack.service(channel))
         });
-        let stack = ServiceBuilder::new().layer(self.deadline(config)).service(Turns::new(replicas));
-        Ok(PaymentsClient::new(stack))
+        // So that a connection that is refused is seen for what it is.
+        recognise::<tonic::transport::Error>();
+        let stack = ServiceBuilder::new().layer(self.deadline(config)).layer(self.again(config).0);
+        Ok(PaymentsClient::new(stack.service(Turns::new(replicas))))
     }
 
     fn urls(self, config: &Config) -> Result<Vec<Uri>, Failure> {
@@ -110,6 +124,20 @@ impl Call {
 
     fn deadline(self, config: &Config) -> DeadlineLayer {
         DeadlineLayer::new(self.total).outgoing().named(self.name(config))
+    }
+
+    /// What makes the call again, and what sends a copy of it: paid from one purse.
+    fn again(self, config: &Config) -> (RetryLayer, HedgeLayer) {
+        let name = self.name(config);
+        let retry = Retry::new().max_retries(self.retries).enabled(self.retries > 0);
+        let hedge = Hedge::new().enabled(self.hedged);
+        if self.retries == 0 && !self.hedged {
+            return (RetryLayer::new(retry), HedgeLayer::new(hedge));
+        }
+        let purse = Purse::new(Budget::new()).named(name.as_str());
+        let hedge = HedgeLayer::new(hedge).purse(purse.clone());
+        let hedge = if self.hedged { hedge.named(name.as_str()) } else { hedge };
+        (RetryLayer::new(retry).purse(purse).named(name), hedge)
     }
 
     /// The layers before each replica, with where it is.
@@ -143,8 +171,12 @@ pub fn bus(config: &Config) -> Gate {
 }
 
 /// Payments, through their stack.
-pub type Payments =
-    PaymentsClient<DeadlineService<Turns<BreakerService<DeadlineService<FaultService<Channel>>>>>>;
+pub type Payments = PaymentsClient<
+    DeadlineService<RetryService<Turns<BreakerService<DeadlineService<FaultService<AnyChannel>>>>>>,
+>;
+
+/// tonic's channel, for the bodies that the layers make.
+type AnyChannel = AnyBody<Channel, fn(bartizan::client::Body) -> tonic::body::Body>;
 
 /// The stack before the routes of a service.
 #[derive(Clone, Copy)]
@@ -166,11 +198,27 @@ pub struct Call {
     what: &'static str,
     attempt: Duration,
     total: Duration,
+    retries: u32,
+    hedged: bool,
+}
+
+impl Call {
+    /// Makes a call that failed again, so often at most, if it may be repeated.
+    const fn retry(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// Sends a copy of a call that takes longer than nearly all do, if it may be repeated.
+    const fn hedge(mut self) -> Self {
+        self.hedged = true;
+        self
+    }
 }
 
 const fn call(from: Name, to: Name, what: &'static str, attempt: Duration, total: Duration) -> Call {
     assert!(attempt.as_nanos() <= total.as_nanos(), "an attempt must fit into the total");
-    Call { from, to, what, attempt, total }
+    Call { from, to, what, attempt, total, retries: 0, hedged: false }
 }
 
 /// A request, sent to one replica.

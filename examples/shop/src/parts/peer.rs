@@ -2,6 +2,7 @@
 
 use super::problem::Problem;
 use bartizan::client::{Error, Response};
+use bartizan::retry::Repeatable;
 use bartizan::{Client, Kind, Refused};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -69,6 +70,13 @@ impl Peer {
         let refused = if let Error::Refused(refused) = error { Some(refused) } else { None };
         Lost { peer: self.name, refused }
     }
+}
+
+/// A gRPC request that may be sent again: it only reads, or whoever gets it knows it again by its key.
+pub fn repeatable<T>(message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.extensions_mut().insert(Repeatable(true));
+    request
 }
 
 impl Answer {

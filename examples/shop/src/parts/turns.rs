@@ -1,6 +1,8 @@
 //! Several replicas, asked in turns.
 
 use bartizan::breaker::{Handle, State};
+use bartizan::core::{self, Avoid};
+use http::Request;
 use pin_project_lite::pin_project;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,8 +11,8 @@ use std::task::{Context, Poll};
 use tower::util::Oneshot;
 use tower::{Service, ServiceExt};
 
-/// Asks its endpoints in turns, and passes over one whose breaker is open while there is another. Clones share the
-/// turns. An endpoint whose pause is over is asked by one call at a time until its breaker has closed.
+/// Asks its endpoints in turns, and passes over one whose breaker is open, or that a call has been to already, while there is another.
+/// Clones share the turns. An endpoint whose pause is over is asked by one call at a time until its breaker has closed.
 #[derive(Debug)]
 pub struct Turns<S> {
     endpoints: Arc<[Endpoint<S>]>,
@@ -20,6 +22,7 @@ pub struct Turns<S> {
 /// One replica: its breaker, and the stack that ends there.
 #[derive(Debug)]
 struct Endpoint<S> {
+    id: core::Endpoint,
     breaker: Handle,
     stack: S,
     probing: Arc<AtomicBool>,
@@ -28,7 +31,10 @@ struct Endpoint<S> {
 impl<S> Turns<S> {
     /// `endpoints` must not be empty.
     pub fn new(endpoints: impl IntoIterator<Item = (Handle, S)>) -> Self {
-        let endpoint = |(breaker, stack)| Endpoint { breaker, stack, probing: Arc::default() };
+        let endpoint = |(breaker, stack)| {
+            let id = core::Endpoint::new();
+            Endpoint { id, breaker, stack, probing: Arc::default() }
+        };
         let endpoints: Arc<[_]> = endpoints.into_iter().map(endpoint).collect();
         assert!(!endpoints.is_empty(), "turns need somebody to take them");
         Self { endpoints, next: Arc::default() }
@@ -37,13 +43,15 @@ impl<S> Turns<S> {
     /// The endpoint whose turn it is, and the place of its probe if it takes one. The turns of one that is passed over
     /// go to the others in equal parts: each round begins with another one of them. When all are passed over, the one
     /// whose turn it is says no.
-    fn choose(&self) -> (&Endpoint<S>, Option<Probe>) {
+    fn choose(&self, avoid: Avoid) -> (&Endpoint<S>, Option<Probe>) {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let (all, round) = (self.endpoints.len(), turn / self.endpoints.len());
         let first = &self.endpoints[turn % all];
         let others = all - 1;
         let other = |n: usize| &self.endpoints[(turn % all + 1 + (round + n) % others) % all];
-        for endpoint in [first].into_iter().chain((0..others).map(other)) {
+        let ring = [first].into_iter().chain((0..others).map(other));
+        let (been, fresh): (Vec<_>, Vec<_>) = ring.partition(|endpoint| avoid.contains(endpoint.id));
+        for endpoint in fresh.into_iter().chain(been) {
             match endpoint.breaker.state() {
                 State::Open if endpoint.pauses() => {}
                 State::Open | State::HalfOpen => {
@@ -86,17 +94,19 @@ impl<S> Clone for Turns<S> {
     }
 }
 
-impl<S: Service<Req> + Clone, Req> Service<Req> for Turns<S> {
+impl<S: Service<Request<B>> + Clone, B> Service<Request<B>> for Turns<S> {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S, Req>;
+    type Future = ResponseFuture<S, Request<B>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, req: Req) -> Self::Future {
-        let (endpoint, probe) = self.choose();
+    fn call(&mut self, req: Request<B>) -> Self::Future {
+        let avoid = req.extensions().get().copied().unwrap_or_default();
+        let (endpoint, probe) = self.choose(avoid);
+        endpoint.id.picked();
         ResponseFuture { call: endpoint.stack.clone().oneshot(req), _probe: probe }
     }
 }
@@ -132,7 +142,7 @@ mod tests {
     #[derive(Clone)]
     struct Replica(usize);
 
-    impl Service<()> for Replica {
+    impl Service<Request<()>> for Replica {
         type Response = usize;
         type Error = Infallible;
         type Future = Ready<Result<usize, Infallible>>;
@@ -141,7 +151,7 @@ mod tests {
             Poll::Ready(Ok(()))
         }
 
-        fn call(&mut self, (): ()) -> Self::Future {
+        fn call(&mut self, _: Request<()>) -> Self::Future {
             ready(Ok(self.0))
         }
     }
@@ -157,7 +167,7 @@ mod tests {
         let mut said = Vec::new();
         for _ in 0..6 {
             // A clone for each call, as clients make them: the turns are shared.
-            said.push(turns.clone().oneshot(()).await.unwrap_or_else(|never| match never {}));
+            said.push(turns.clone().oneshot(Request::new(())).await.unwrap_or_else(|never| match never {}));
         }
         said
     }
@@ -177,13 +187,26 @@ mod tests {
         let (turns, handles) = three();
         handles[0].force_open_for(Duration::from_secs(5));
         advance(Duration::from_secs(6)).await;
-        let first = turns.choose().1;
+        let first = turns.choose(Avoid::new()).1;
         assert!(first.is_some(), "its pause is over");
         for _ in 0..6 {
-            assert!(turns.choose().1.is_none(), "and it is being asked");
+            assert!(turns.choose(Avoid::new()).1.is_none(), "and it is being asked");
         }
         drop(first);
-        let again = (0..3).any(|_| turns.choose().1.is_some());
+        let again = (0..3).any(|_| turns.choose(Avoid::new()).1.is_some());
         assert!(again, "a probe that came to nothing is followed by another");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_goes_where_it_has_not_been() {
+        let (turns, handles) = three();
+        let second = |avoid: Avoid| turns.choose(avoid).0.stack.0;
+        let been = |n: &[usize]| n.iter().fold(Avoid::new(), |avoid, n| avoid.and(turns.endpoints[*n].id));
+        for _ in 0..12 {
+            assert_eq!(second(been(&[0, 2])), 1);
+            assert_ne!(second(been(&[1])), 1);
+        }
+        handles[1].force_open_for(Duration::from_secs(5));
+        assert_ne!(second(been(&[0, 2])), 1, "rather where it has been than where nobody is");
     }
 }

@@ -5,6 +5,7 @@ use crate::contracts::payment::get_request::By;
 use crate::contracts::payment::{GetRequest, PaymentView};
 use crate::parts::auth::Customer;
 use crate::parts::id::Id;
+use crate::parts::peer::repeatable;
 use crate::parts::problem::Problem;
 use axum::Json;
 use axum::extract::State;
@@ -18,8 +19,12 @@ pub(super) async fn read(
     Id(id): Id,
 ) -> Result<Json<PaymentView>, Problem> {
     let by = Some(By::Id(id));
-    let payment =
-        service.payments.get(GetRequest { by }).await.map_err(|status| problem(&status))?.into_inner();
+    let payment = service
+        .payments
+        .get(repeatable(GetRequest { by }))
+        .await
+        .map_err(|status| problem(&status))?
+        .into_inner();
     if payment.user_id != customer.id {
         return Err(missing());
     }

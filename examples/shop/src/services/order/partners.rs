@@ -5,11 +5,12 @@ use crate::contracts::payment::{ChargeRequest, GetRequest, Payment, RefundReques
 use crate::contracts::problems::{OUT_OF_STOCK, RELEASED, UNKNOWN_PRODUCT};
 use crate::contracts::product::{Item, Reservation, Reserve};
 use crate::contracts::user::User;
-use crate::parts::peer::{Answer, Lost, Peer};
+use crate::parts::peer::{Answer, Lost, Peer, repeatable};
 use crate::parts::problem;
 use crate::stacks::Payments;
+use bartizan::retry::IDEMPOTENCY_KEY;
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tonic::Response;
 
 /// Reasons of a cancelled order that its customer is told in a status of their own.
@@ -65,7 +66,10 @@ impl Partners {
     /// Sells what is held.
     pub(super) async fn commit(&self, order: &str) -> Said<()> {
         let path = format!("/reservations/{order}/commit");
-        said(self.products.send(Method::POST, &path, HeaderMap::new(), Bytes::new()).await, |_| Some(()))
+        // Product knows the order, and sells to it once.
+        let key = HeaderValue::from_str(order).map(|key| (IDEMPOTENCY_KEY, key));
+        let headers = HeaderMap::from_iter(key.ok());
+        said(self.products.send(Method::POST, &path, headers, Bytes::new()).await, |_| Some(()))
     }
 
     /// Gives back what is held or sold; true when it is known to be back.
@@ -82,19 +86,19 @@ impl Partners {
             user_id: user.into(),
             amount_cents,
         };
-        charged(self.payments.clone().charge(charge).await.map(Response::into_inner))
+        charged(self.payments.clone().charge(repeatable(charge)).await.map(Response::into_inner))
     }
 
     /// What became of the charge of an order.
     pub(super) async fn find_charge(&self, order: &str) -> Charged {
         let by = Some(By::IdempotencyKey(order.into()));
-        charged(self.payments.clone().get(GetRequest { by }).await.map(Response::into_inner))
+        charged(self.payments.clone().get(repeatable(GetRequest { by })).await.map(Response::into_inner))
     }
 
     /// Gives the money back; true when it is known that nothing is kept.
     pub(super) async fn refund(&self, order: &str) -> bool {
         let refund = RefundRequest { idempotency_key: order.into() };
-        let refunded = self.payments.clone().refund(refund).await.map(Response::into_inner);
+        let refunded = self.payments.clone().refund(repeatable(refund)).await.map(Response::into_inner);
         refunded.is_ok_and(|payment| matches!(payment.state(), State::Refunded | State::Declined))
     }
 }
