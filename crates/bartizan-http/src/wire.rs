@@ -109,11 +109,35 @@ pub fn read_retry_after(headers: &HeaderMap) -> Option<Duration> {
     Wire::parse(headers, &RETRY_AFTER, parse).value()
 }
 
-/// Reads `grpc-retry-pushback-ms` (gRFC A6). `None` where it is absent, negative or malformed.
+/// What a gRPC server says of another attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushback {
+    /// Nothing.
+    Absent,
+    /// Not to make one.
+    Never,
+    /// To make it after this time.
+    After(Duration),
+}
+
+/// Reads `grpc-retry-pushback-ms` (gRFC A6). What is negative, malformed or given twice is [`Pushback::Never`].
+#[must_use]
+pub fn read_pushback_hint(headers: &HeaderMap) -> Pushback {
+    const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+    match Wire::parse(headers, &PUSHBACK, |value| digits(value, 20).map(Duration::from_millis)) {
+        Wire::Absent => Pushback::Absent,
+        Wire::Malformed => Pushback::Never,
+        Wire::Value(pause) => Pushback::After(pause),
+    }
+}
+
+/// Reads the pause in `grpc-retry-pushback-ms`. `None` where it is absent, negative or malformed.
 #[must_use]
 pub fn read_pushback(headers: &HeaderMap) -> Option<Duration> {
-    const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
-    Wire::parse(headers, &PUSHBACK, |value| digits(value, 20).map(Duration::from_millis)).value()
+    match read_pushback_hint(headers) {
+        Pushback::After(pause) => Some(pause),
+        Pushback::Absent | Pushback::Never => None,
+    }
 }
 
 #[allow(
@@ -271,5 +295,19 @@ mod tests {
             assert_eq!(read(&[odd]), None, "{odd:?}");
         }
         assert_eq!(read(&["1", "2"]), None);
+    }
+    #[test]
+    fn pushback_is_a_pause_or_a_no() {
+        const NAME: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+        assert_eq!(read_pushback_hint(&HeaderMap::new()), Pushback::Absent);
+        for (value, pause) in [("0", 0), ("1500", 1500), ("007", 7)] {
+            let read = read_pushback_hint(&with(&NAME, &[value]));
+            assert_eq!(read, Pushback::After(Duration::from_millis(pause)), "{value}");
+            assert_eq!(read_pushback(&with(&NAME, &[value])), Some(Duration::from_millis(pause)), "{value}");
+        }
+        for values in [&["-1"][..], &["+1"], &[""], &["soon"], &["1.5"], &[" 1"], &["1", "1"]] {
+            assert_eq!(read_pushback_hint(&with(&NAME, values)), Pushback::Never, "{values:?}");
+            assert_eq!(read_pushback(&with(&NAME, values)), None, "{values:?}");
+        }
     }
 }

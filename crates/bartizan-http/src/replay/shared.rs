@@ -206,10 +206,10 @@ impl<B> State<B> {
     /// Takes out the frames that nobody needs any more.
     #[must_use = "it is dropped outside the lock"]
     fn release(&mut self, limit: &ReplayLimit) -> Vec<Kept> {
-        let end = self.end();
-        let first =
-            if self.keeping { 0 } else { self.readers.iter().map(|reader| reader.at).min().unwrap_or(end) };
-        let past = first.saturating_sub(self.base) as usize;
+        let needed = self.readers.iter().map(|reader| reader.at).min();
+        let first = if self.keeping { self.base } else { needed.unwrap_or(u64::MAX) };
+        // Who receives a frame is past it before it is kept.
+        let past = (first.min(self.end()) - self.base) as usize;
         let freed: Vec<_> = self.frames.drain(..past).collect();
         let bytes = freed.iter().map(Kept::len).sum();
         self.base += past as u64;
@@ -288,7 +288,8 @@ impl<B: Body<Data = Bytes>> Turn<'_, B> {
             }
         };
         drop(state);
-        self.shared.waiting.wake_others(self.id);
+        self.shared.waiting.remove(self.id);
+        self.shared.waiting.wake_all();
         drop((freed, gone));
         frame
     }
@@ -321,7 +322,8 @@ impl<B> Turn<'_, B> {
     fn close(&mut self, with: Source<B>) {
         let source = self.source.take();
         self.shared.lock().source = with;
-        self.shared.waiting.wake_others(self.id);
+        self.shared.waiting.remove(self.id);
+        self.shared.waiting.wake_all();
         drop(source);
     }
 }

@@ -40,10 +40,13 @@ impl Waiting {
         drop(gone);
     }
 
-    /// Wakes all but one reader, who knows.
+    /// Wakes all but one reader, who goes on waiting.
     pub(super) fn wake_others(&self, id: u64) {
-        self.remove(id);
-        self.wake_all();
+        let mut all = self.lock();
+        let mut others = mem::take(&mut *all);
+        all.extend(others.iter().position(|(of, _)| *of == id).map(|at| others.swap_remove(at)));
+        drop(all);
+        others.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
     pub(super) fn wake_all(&self) {
