@@ -229,7 +229,11 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
             Pause::Over => {}
         }
         waiting.pause = Pause::Over;
-        ready!(W::poll_ready(&mut self.service, cx))?;
+        if let Err(error) = ready!(W::poll_ready(&mut self.service, cx)) {
+            // The token goes back now, and not when somebody drops the future.
+            *again = None;
+            return Poll::Ready(Err(error));
+        }
         let Again { sent, token, next, .. } = *again.take().expect("it was there a moment ago");
         if let Some(token) = token {
             token.spend();
