@@ -52,6 +52,10 @@ fn says(error: &(dyn Error + 'static)) -> Option<bool> {
 }
 
 /// With `NO_ERROR`, h2 fails streams above the last one that a `GOAWAY` names, and whoever asks for a new stream.
+///
+/// hyper asks once more between the making of a stream and its use. Should a `GOAWAY` arrive in just that moment, and
+/// its last stream be a later one, and the headers be gone already, then a server may see them, and a reset behind them,
+/// but no body. No error tells this apart.
 fn is_left_out(error: &h2::Error) -> bool {
     let reason = error.reason();
     error.is_remote()

@@ -3,7 +3,7 @@ use super::{error, poll, split, text};
 use bartizan_http::{Replay, ReplayLimit, ReplayTooLarge};
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body::{Frame, SizeHint};
+use http_body::Frame;
 use std::task::Poll;
 
 #[test]
@@ -43,7 +43,7 @@ fn a_reader_that_is_too_far_behind_fails_and_the_first_goes_on() {
 fn a_body_that_says_that_it_is_too_large_is_never_kept() {
     let limit = ReplayLimit::new(4, 100);
     let mut script = Script::new([data("abc"), data("de")]);
-    script.hint = SizeHint::with_exact(5);
+    script.exact = Some(5);
     let (mut first, replays) = Replay::split(script, &limit);
     assert!(replays.again().is_none());
     text(&mut first);

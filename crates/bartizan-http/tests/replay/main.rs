@@ -11,7 +11,7 @@ use bartizan_core::find_cause;
 use bartizan_http::{Replay, ReplayLimit, Replays};
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, Full};
 use source::{Script, Step, data};
 use std::error::Error;
@@ -119,7 +119,7 @@ async fn trailers_come_again() {
 #[test]
 fn hints_count_down_for_each_reader() {
     let mut script = Script::new([data("abc"), data("de")]);
-    script.hint = SizeHint::with_exact(5);
+    script.exact = Some(5);
     script.tells_end = true;
     let (mut first, replays) = Replay::split(script, &ReplayLimit::default());
     assert_eq!(first.size_hint().exact(), Some(5));

@@ -6,7 +6,7 @@ use bartizan_http::{Replay, ReplayLimit, ReplayTooLarge, Replays};
 use bytes::Bytes;
 use fastrand::Rng;
 use http::HeaderMap;
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body, Frame};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
@@ -78,7 +78,7 @@ impl Run {
         let size: usize = frames.iter().flatten().map(Bytes::len).sum();
         let exact = dice.bool();
         if exact {
-            script.hint = SizeHint::with_exact(size as u64);
+            script.exact = Some(size as u64);
         }
         let (first, replays) = Replay::split(script, &limit);
         let mut run = Self {

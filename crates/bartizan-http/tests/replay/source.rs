@@ -36,7 +36,7 @@ impl Watch {
 pub(crate) struct Script {
     pub(crate) steps: VecDeque<Step>,
     pub(crate) watch: Arc<Watch>,
-    pub(crate) hint: SizeHint,
+    pub(crate) exact: Option<u64>,
     /// Whether it says that it is at its end before it is asked.
     pub(crate) tells_end: bool,
 }
@@ -44,7 +44,7 @@ pub(crate) struct Script {
 impl Script {
     pub(crate) fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         let steps = steps.into_iter().collect();
-        Self { steps, watch: Arc::default(), hint: SizeHint::new(), tells_end: false }
+        Self { steps, watch: Arc::default(), exact: None, tells_end: false }
     }
 }
 
@@ -77,7 +77,7 @@ impl Body for Script {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.exact.map_or_else(SizeHint::new, SizeHint::with_exact)
     }
 }
 
