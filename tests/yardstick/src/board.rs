@@ -33,6 +33,10 @@ pub(crate) enum Unit {
     Bytes,
     Calls,
     Percent,
+    Milliseconds,
+    Seconds,
+    /// How many times as much as something.
+    Times,
 }
 
 /// One line of the table.
@@ -82,13 +86,19 @@ impl Unit {
             Self::Bytes => "bytes",
             Self::Calls => "calls",
             Self::Percent => "%",
+            Self::Milliseconds => "ms",
+            Self::Seconds => "s",
+            Self::Times => "×",
         }
     }
 
     fn show(self, number: f64) -> String {
         match self {
             _ if !number.is_finite() => "never".into(),
-            Self::Nanoseconds | Self::Percent => format!("{number:.1}"),
+            Self::Nanoseconds | Self::Milliseconds => format!("{number:.1}"),
+            Self::Percent if (99.5..100.0).contains(&number) => format!("{number:.2}"),
+            Self::Percent => format!("{number:.1}"),
+            Self::Seconds | Self::Times => format!("{number:.2}"),
             Self::Instructions | Self::Bytes => format!("{number:.0}"),
             Self::Allocations if number.fract() < 0.005 => format!("{number:.0}"),
             Self::Allocations => format!("{number:.2}"),

@@ -214,10 +214,11 @@ impl Results<'_> {
         Some(judgement)
     }
 
-    /// Nothing may be allocated but the header's value where one is written.
+    /// Nothing may be allocated but what the floor's own primitives allocate: a header's value, a head.
     fn judge_allocations(&self, case: usize) -> Option<Judgement> {
-        let header = self.figure(Place::Primitive('H')).map_or(0.0, |header| header.allocations);
-        let limit = self.cases[case].floor.headers() * header;
+        let of = |symbol| self.figure(Place::Primitive(symbol)).map_or(0.0, |figure| figure.allocations);
+        let counts = self.cases[case].floor.counts();
+        let limit = SYMBOLS.iter().zip(counts).map(|(symbol, count)| count * of(*symbol)).sum();
         let beyond_bare = self.beyond_bare(case, |figure| figure.allocations)?;
         Some(Judgement::at_most(limit, beyond_bare, Unit::Allocations))
     }
@@ -228,7 +229,7 @@ mod tests {
     use super::*;
     use crate::floor::{A, R};
 
-    const PRICES: Prices = [14.0, 7.0, 18.0, 13.0, 127.0, 40.0];
+    const PRICES: Prices = [14.0, 7.0, 18.0, 13.0, 127.0, 40.0, 90.0, 20.0];
 
     /// The verdicts on a row of bare 2 ns, a peer and ours, with a floor of 21 ns.
     fn judged(peer: f64, ours: f64, allocations: f64) -> Board {
@@ -286,7 +287,7 @@ mod tests {
     #[test]
     fn the_table_has_its_rows_in_order() {
         let names: Vec<String> =
-            judged(60.0, 20.0, 0.0).rows.into_iter().map(|row| row.name).skip(6).collect();
+            judged(60.0, 20.0, 0.0).rows.into_iter().map(|row| row.name).skip(SYMBOLS.len()).collect();
         assert_eq!(names, ["bare", "recloser", "ours", "floor", "target", "verdict"]);
     }
 }

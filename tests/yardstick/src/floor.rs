@@ -6,7 +6,7 @@ use std::{
 };
 
 /// The letters of the primitives, in the order of [`Prices`].
-pub(crate) const SYMBOLS: [char; 6] = ['A', 'R', 'T', 'S', 'W', 'H'];
+pub(crate) const SYMBOLS: [char; 8] = ['A', 'R', 'T', 'S', 'W', 'H', 'C', 'M'];
 
 /// One `Arc` clone and drop.
 pub(crate) const A: Floor = Floor::one(0);
@@ -18,6 +18,10 @@ pub(crate) const T: Floor = Floor::one(2);
 pub(crate) const W: Floor = Floor::one(4);
 /// One header written: a number that becomes a value in a map with room for it.
 pub(crate) const H: Floor = Floor::one(5);
+/// One head of a request copied.
+pub(crate) const C: Floor = Floor::one(6);
+/// One allocation, and its end.
+pub(crate) const M: Floor = Floor::one(7);
 
 /// What each primitive costs on this machine, in nanoseconds, in the order of [`SYMBOLS`].
 pub(crate) type Prices = [f64; SYMBOLS.len()];
@@ -41,9 +45,9 @@ impl Floor {
         Self { counts: [0.0; SYMBOLS.len()], nanos }
     }
 
-    /// How many headers it writes.
-    pub(crate) fn headers(&self) -> f64 {
-        self.counts[5]
+    /// How many of each primitive it has, in the order of [`SYMBOLS`].
+    pub(crate) fn counts(&self) -> [f64; SYMBOLS.len()] {
+        self.counts
     }
 
     /// The floor in nanoseconds at these prices.
@@ -91,7 +95,7 @@ impl fmt::Display for Floor {
 mod tests {
     use super::*;
 
-    const READ: Prices = [14.0, 7.0, 18.0, 13.0, 127.0, 40.0];
+    const READ: Prices = [14.0, 7.0, 18.0, 13.0, 127.0, 40.0, 90.0, 20.0];
 
     #[test]
     fn sums_at_the_prices_of_the_run() {

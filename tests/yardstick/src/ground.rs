@@ -118,8 +118,8 @@ impl Future for PendingOnce {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Site;
 
-impl Service<Request<Full<Bytes>>> for Site {
-    type Response = Response<Full<Bytes>>;
+impl<B> Service<Request<B>> for Site {
+    type Response = Response<B>;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
 
@@ -127,7 +127,7 @@ impl Service<Request<Full<Bytes>>> for Site {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Full<Bytes>>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         ready(Ok(Response::new(request.into_body())))
     }
 }

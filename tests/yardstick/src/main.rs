@@ -26,21 +26,29 @@ use crate::{
     board::Board,
     contest::Contest,
     experiment::{Experiment, Kind},
-    nano::{n1, n2, n7, n11, n12, n14},
+    nano::{n1, n2, n5, n6, n7, n11, n12, n14},
     options::Timing,
     progress::say,
     report::Outcome,
-    sim::{c1, c2},
+    sim::{c1, c2, h1, h2, h3, r1, r2, r3},
 };
 
 /// Every experiment, in the order in which `all` runs them.
-const EXPERIMENTS: [Experiment; 8] = [
+const EXPERIMENTS: [Experiment; 16] = [
     Experiment::timed("n1", n1::TITLE),
     Experiment::timed("n2", n2::TITLE),
+    Experiment::timed("n5", n5::TITLE),
+    Experiment::timed("n6", n6::TITLE),
     Experiment::timed("n7", n7::TITLE),
     Experiment::timed("n11", n11::TITLE),
     Experiment::timed("n12", n12::TITLE),
     Experiment::weighed("n14", n14::TITLE),
+    Experiment::simulated("h1", h1::TITLE),
+    Experiment::simulated("h2", h2::TITLE),
+    Experiment::simulated("h3", h3::TITLE),
+    Experiment::simulated("r1", r1::TITLE),
+    Experiment::simulated("r2", r2::TITLE),
+    Experiment::simulated("r3", r3::TITLE),
     Experiment::simulated("c1", c1::TITLE),
     Experiment::simulated("c2", c2::TITLE),
 ];
@@ -61,6 +69,10 @@ enum Command {
     N1(n1::Options),
     /// What a call costs that an open breaker refuses.
     N2(n2::Options),
+    /// What a call costs that could be retried.
+    N5(n5::Options),
+    /// What a call costs that could be hedged.
+    N6(n6::Options),
     /// What a call costs under a deadline.
     N7(n7::Options),
     /// What the HTTP flavour costs.
@@ -69,6 +81,18 @@ enum Command {
     N12(n12::Options),
     /// What a breaker weighs.
     N14(n14::Options),
+    /// Hedging a tail without a queue.
+    H1(h1::Options),
+    /// Hedging a wide fan-out.
+    H2(h2::Options),
+    /// Hedging under load.
+    H3(h3::Options),
+    /// Recovery from a retry storm.
+    R1(r1::Options),
+    /// Contention for one row.
+    R2(r2::Options),
+    /// Retries in three tiers.
+    R3(r3::Options),
     /// Calls until a breaker trips, and calls between false trips.
     C1(c1::Options),
     /// The return to a cold backend.
@@ -95,10 +119,18 @@ fn main() -> ExitCode {
         ),
         Command::N1(options) => verdict(timed("n1", &options.timing, || n1::contest(&options))),
         Command::N2(options) => verdict(timed("n2", &options.timing, || n2::contest(&options))),
+        Command::N5(options) => verdict(timed("n5", &options.timing, || n5::contest(&options))),
+        Command::N6(options) => verdict(timed("n6", &options.timing, || n6::contest(&options))),
         Command::N7(options) => verdict(timed("n7", &options.timing, || n7::contest(&options))),
         Command::N11(options) => verdict(timed("n11", &options.timing, || n11::contest(&options))),
         Command::N12(options) => verdict(timed("n12", &options.timing, || n12::contest(&options))),
         Command::N14(options) => verdict(show("n14", options.common.json, inside(|| n14::run(&options)))),
+        Command::H1(options) => verdict(show("h1", options.common.json, h1::run(&options))),
+        Command::H2(options) => verdict(show("h2", options.common.json, h2::run(&options))),
+        Command::H3(options) => verdict(show("h3", options.common.json, h3::run(&options))),
+        Command::R1(options) => verdict(show("r1", options.common.json, r1::run(&options))),
+        Command::R2(options) => verdict(show("r2", options.common.json, r2::run(&options))),
+        Command::R3(options) => verdict(show("r3", options.common.json, r3::run(&options))),
         Command::C1(options) => verdict(show("c1", options.common.json, c1::run(&options))),
         Command::C2(options) => verdict(show("c2", options.common.json, c2::run(&options))),
     }

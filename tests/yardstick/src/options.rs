@@ -26,6 +26,10 @@ impl Common {
     pub(crate) const RUNS: u32 = 20;
     const QUICK_RUNS: u32 = 3;
 
+    /// What tests of an experiment take.
+    #[cfg(test)]
+    pub(crate) const QUICK: Self = Self { seed: 1, runs: Self::QUICK_RUNS, quick: true, json: false };
+
     /// How many runs are asked for.
     pub(crate) fn runs(&self) -> u32 {
         if self.quick { Self::QUICK_RUNS } else { self.runs }

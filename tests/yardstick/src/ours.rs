@@ -1,5 +1,7 @@
 //! Our layers, as their documentation shows them, with their defaults.
 
+pub(crate) mod again;
+
 use std::time::Duration;
 
 use bartizan_breaker::{Breaker, BreakerLayer, BreakerService, Consecutive, Evidence};

@@ -1,5 +1,7 @@
 //! The published crates beside which ours run, each as its documentation shows it, with its defaults.
 
+pub(crate) mod again;
+
 use std::time::Duration;
 
 use failsafe::{Config, backoff, failure_policy, futures::CircuitBreaker as _};

@@ -12,7 +12,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
@@ -35,6 +35,7 @@ pub(crate) fn lanes(shared: &Shared) -> Vec<Lane> {
     let far = Instant::now() + Duration::from_secs(3600);
     let mut headers = HeaderMap::with_capacity(8);
     let name = HeaderName::from_static("x-request-timeout-ms");
+    let (head, _) = headed(()).into_parts();
     vec![
         Lane::new(Place::Primitive('A'), move |_| drop(black_box(arc.clone()))),
         Lane::new(Place::Primitive('R'), move |step| _ = black_box(word.fetch_add(step, Ordering::Relaxed))),
@@ -47,7 +48,18 @@ pub(crate) fn lanes(shared: &Shared) -> Vec<Lane> {
         Lane::new(Place::Primitive('H'), move |step| {
             _ = black_box(headers.insert(name.clone(), timeout_value(step % 1000)));
         }),
+        Lane::new(Place::Primitive('C'), move |_| drop(black_box(head.clone()))),
+        Lane::new(Place::Primitive('M'), |_| drop(black_box(Box::new([0_u64; 8])))),
     ]
+}
+
+/// A request as a client sends it: with a header, and room for one more.
+pub(crate) fn headed<B>(body: B) -> Request<B> {
+    let mut request = Request::new(body);
+    let mut headers = HeaderMap::with_capacity(4);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *request.headers_mut() = headers;
+    request
 }
 
 /// A number as a header value, in the one allocation that it takes.
@@ -70,7 +82,9 @@ pub(crate) fn name(symbol: char) -> &'static str {
         'T' => "T: Instant::now()",
         'S' => "S: one arc-swap load",
         'W' => "W: one timer registered and dropped",
-        _ => "H: one header written",
+        'H' => "H: one header written",
+        'C' => "C: one head copied",
+        _ => "M: one allocation",
     }
 }
 

@@ -14,6 +14,20 @@ pub(crate) fn mean(samples: &[f64]) -> f64 {
     if samples.is_empty() { 0.0 } else { samples.iter().sum::<f64>() / samples.len() as f64 }
 }
 
+/// The mean of each figure over all runs. One that is infinite in a run is so in the mean.
+pub(crate) fn means<const N: usize>(runs: &[[f64; N]]) -> [f64; N] {
+    std::array::from_fn(|figure| mean(&runs.iter().map(|run| run[figure]).collect::<Vec<_>>()))
+}
+
+/// What so large a share of `samples`, which it sorts, does not exceed. Zero of none.
+pub(crate) fn percentile(samples: &mut [f64], share: f64) -> f64 {
+    if samples.is_empty() {
+        return 0.0;
+    }
+    let place = ((samples.len() - 1) as f64 * share) as usize;
+    *samples.select_nth_unstable_by(place, f64::total_cmp).1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,5 +49,14 @@ mod tests {
     fn the_mean_weighs_all_alike() {
         assert_eq!(mean(&[]), 0.0);
         assert_eq!(mean(&[1.0, 2.0, 6.0]), 3.0);
+    }
+
+    #[test]
+    fn a_percentile_is_one_of_the_samples() {
+        let mut samples: Vec<f64> = (0..=100).rev().map(f64::from).collect();
+        assert_eq!(percentile(&mut samples, 0.99), 99.0);
+        assert_eq!(percentile(&mut samples, 0.0), 0.0);
+        assert_eq!(percentile(&mut samples, 1.0), 100.0);
+        assert_eq!(percentile(&mut [], 0.5), 0.0);
     }
 }

@@ -5,4 +5,6 @@ pub(crate) mod n11;
 pub(crate) mod n12;
 pub(crate) mod n14;
 pub(crate) mod n2;
+pub(crate) mod n5;
+pub(crate) mod n6;
 pub(crate) mod n7;

@@ -1,20 +1,28 @@
 //! n11: the HTTP flavour: `http::Request` in, the guarded body read to its end.
 
-use std::{hint::black_box, time::Duration};
+use std::{convert::Infallible, hint::black_box, time::Duration};
 
 use bytes::Bytes;
 use clap::Args;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
+use http::{HeaderName, Request, Response, StatusCode};
 use http_body_util::Full;
+use tower::retry::budget::TpsBudget;
 use tower_http::{set_header::SetRequestHeader, timeout::Timeout};
 
 use crate::{
     contest::{Case, Contest},
-    floor::{A, Floor, H, R, T},
+    floor::{A, C, Floor, H, M, R, T},
     ground::{Site, read},
     options::Timing,
-    ours, peers,
-    primitives::timeout_value,
+    ours::{
+        self,
+        again::{self, Backoff, HedgeSettings, RetrySettings},
+    },
+    peers::{
+        self,
+        again::{Tries, tower_hedge, tower_resilience_hedge, tower_resilience_retry, tower_retry},
+    },
+    primitives::{headed, timeout_value},
     race::{Lane, Place},
 };
 
@@ -33,24 +41,27 @@ pub(crate) const TITLE: &str = "n11: HTTP flavour, body read to its end";
 const BREAKER: usize = 0;
 const SERVER: usize = 1;
 const CLIENT: usize = 2;
+const RETRY: usize = 3;
+const HEDGE: usize = 4;
 
 /// What the HTTP flavour may take beyond the typed one.
 const HTTP: Floor = Floor::nanos(20.0);
 /// What a deadline costs in the typed flavour when the service is ready.
 const DEADLINE: Floor = Floor::nanos(5.0);
 
-/// A request with a body and no headers, as a server's inner layers see it cheapest.
-fn plain() -> Request<Full<Bytes>> {
-    Request::new(Full::new(Bytes::from_static(b"{\"order\":7}")))
+/// What is sent.
+fn body() -> Full<Bytes> {
+    Full::new(Bytes::from_static(b"{\"order\":7}"))
 }
 
-/// A request as a client sends it: with a header, and room for one more.
-fn headed() -> Request<Full<Bytes>> {
-    let mut request = plain();
-    let mut headers = HeaderMap::with_capacity(4);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    *request.headers_mut() = headers;
-    request
+/// A request with a body and no headers, as a server's inner layers see it cheapest.
+fn plain() -> Request<Full<Bytes>> {
+    Request::new(body())
+}
+
+/// The same as a client sends it.
+fn sent() -> Request<Full<Bytes>> {
+    headed(body())
 }
 
 /// Sets the lanes up.
@@ -65,19 +76,41 @@ pub(crate) fn contest(options: &Options) -> Contest {
     let mut our_breaker = ours::http_breaker(Site);
     let mut our_server = ours::http_deadline(Site, timeout);
     let mut our_client = ours::http_client_deadline(Site, timeout);
+    let failed = |answer: &Result<Response<Full<Bytes>>, Infallible>| {
+        answer.as_ref().is_ok_and(|answer| answer.status().is_server_error())
+    };
+    let tries = Tries { retries: 2, least: Backoff::DEFAULT_MIN, most: Backoff::DEFAULT_MAX };
+    let mut tower_retry = tower_retry(Site, TpsBudget::default(), tries, failed, 1);
+    let mut resilient_retry = tower_resilience_retry(Site);
+    let mut tower_hedge = tower_hedge::<_, Request<Full<Bytes>>>(Site, 0.95, Duration::from_secs(10));
+    let mut resilient_hedge = tower_resilience_hedge(Site);
+    let mut our_retry = again::http_retry(Site, RetrySettings::new());
+    let mut our_hedge = again::http_hedge(Site, HedgeSettings::new());
 
     let lanes = vec![
         Lane::new(Place::Bare(BREAKER), |_| read(&mut Site, black_box(plain()))),
         Lane::new(Place::Bare(SERVER), |_| read(&mut Site, black_box(plain()))),
-        Lane::new(Place::Bare(CLIENT), |_| read(&mut Site, black_box(headed()))),
+        Lane::new(Place::Bare(CLIENT), |_| read(&mut Site, black_box(sent()))),
+        Lane::new(Place::Bare(RETRY), |_| read(&mut Site, black_box(sent()))),
+        Lane::new(Place::Bare(HEDGE), |_| read(&mut Site, black_box(sent()))),
         Lane::new(Place::Peer(BREAKER, peers::TOWER_RESILIENCE), move |_| {
             read(&mut tower_resilience, black_box(plain()));
         }),
         Lane::new(Place::Peer(SERVER, peers::TOWER_HTTP), move |_| read(&mut server, black_box(plain()))),
-        Lane::new(Place::Peer(CLIENT, peers::TOWER_HTTP), move |_| read(&mut client, black_box(headed()))),
+        Lane::new(Place::Peer(CLIENT, peers::TOWER_HTTP), move |_| read(&mut client, black_box(sent()))),
+        Lane::new(Place::Peer(RETRY, peers::TOWER), move |_| read(&mut tower_retry, black_box(sent()))),
+        Lane::new(Place::Peer(RETRY, peers::TOWER_RESILIENCE), move |_| {
+            read(&mut resilient_retry, black_box(sent()));
+        }),
+        Lane::new(Place::Peer(HEDGE, peers::TOWER), move |_| read(&mut tower_hedge, black_box(sent()))),
+        Lane::new(Place::Peer(HEDGE, peers::TOWER_RESILIENCE), move |_| {
+            read(&mut resilient_hedge, black_box(sent()));
+        }),
         Lane::new(Place::Ours(BREAKER), move |_| read(&mut our_breaker, black_box(plain()))),
         Lane::new(Place::Ours(SERVER), move |_| read(&mut our_server, black_box(plain()))),
-        Lane::new(Place::Ours(CLIENT), move |_| read(&mut our_client, black_box(headed()))),
+        Lane::new(Place::Ours(CLIENT), move |_| read(&mut our_client, black_box(sent()))),
+        Lane::new(Place::Ours(RETRY), move |_| read(&mut our_retry, black_box(sent()))),
+        Lane::new(Place::Ours(HEDGE), move |_| read(&mut our_hedge, black_box(sent()))),
     ];
     Contest {
         title: TITLE,
@@ -85,11 +118,14 @@ pub(crate) fn contest(options: &Options) -> Contest {
             Case::new("breaker", A + R + HTTP),
             Case::new("deadline", DEADLINE + HTTP),
             Case::new("client deadline", DEADLINE + HTTP + T + H),
+            Case::new("retry", A + R + HTTP + C + M),
+            Case::new("hedge", A + HTTP + C + M),
         ],
         teams: vec![lanes],
         notes: vec![
             "tower-http's time-out ends at the head of the answer; the client's header is written by its SetRequestHeader, without a look at the clock."
                 .into(),
+            "The peers' retries and hedges copy a body that can be cloned, and keep none.".into(),
         ],
     }
 }
