@@ -21,7 +21,7 @@
 //!
 //! # What is shared
 //!
-//! Nothing: this crate holds no state.
+//! What a [`ReplayLimit`] counts, with its clones. Beside that this crate holds no state.
 
 mod arrival;
 mod body;

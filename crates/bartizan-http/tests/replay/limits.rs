@@ -3,7 +3,7 @@ use super::{error, poll, split, text};
 use bartizan_http::{Replay, ReplayLimit, ReplayTooLarge};
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body::Frame;
+use http_body::{Body, Frame};
 use std::task::Poll;
 
 #[test]
@@ -99,6 +99,7 @@ fn frames_without_data_are_kept_within_any_limit_up_to_their_number() {
     let (mut first, replays) = Replay::split(Script::new(steps), &limit);
     assert_eq!(text(&mut first), "");
     assert!(matches!(poll(&mut first), Poll::Ready(Some(Ok(_)))));
+    assert!(first.is_end_stream() && replays.is_ended(), "trailers are the end");
     let mut second = replays.again().unwrap();
     assert_eq!(text(&mut second), "");
     assert!(matches!(poll(&mut second), Poll::Ready(Some(Ok(frame))) if frame.is_trailers()));
