@@ -10,10 +10,12 @@ use http::header::{
 };
 
 /// Path, type and text of every file.
-const FILES: [(&str, &str, &str); 5] = [
+const FILES: [(&str, &str, &str); 7] = [
     ("/", "text/html; charset=utf-8", include_str!("index.html")),
     ("/page.css", "text/css; charset=utf-8", include_str!("page.css")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("page.js")),
+    ("/chances.js", "text/javascript; charset=utf-8", include_str!("chances.js")),
+    ("/elements.js", "text/javascript; charset=utf-8", include_str!("elements.js")),
     ("/verdict.js", "text/javascript; charset=utf-8", include_str!("verdict.js")),
     ("/icon.svg", "image/svg+xml", include_str!("icon.svg")),
 ];
@@ -78,11 +80,12 @@ mod tests {
     #[test]
     fn what_the_page_refers_to_is_there() {
         let [(_, _, html), _, (_, _, js), ..] = FILES;
-        let named = quoted(html, "href=\"").chain(quoted(html, "src=\"")).chain(quoted(js, "from \"./"));
+        let imported = FILES.into_iter().flat_map(|(_, _, text)| quoted(text, "from \"./"));
+        let named = quoted(html, "href=\"").chain(quoted(html, "src=\"")).chain(imported);
         let mut files: Vec<_> = FILES.iter().map(|(path, _, _)| path.trim_start_matches('/')).collect();
         files.push("layers");
         let named: Vec<_> = named.collect();
-        assert_eq!(named.len(), 5, "{named:?}");
+        assert_eq!(named.len(), 10, "{named:?}");
         assert!(named.iter().all(|name| files.contains(name)), "{named:?}");
         // The script looks its places up by their ids.
         for id in quoted(js, "at(\"") {

@@ -1,65 +1,9 @@
 // Draws what the console tells at /layers and /stream, and knows no more of the shop than that.
-import { STEPS, count, figure, group, label, service, tone, verdict } from "./verdict.js";
+import { drawChances, join } from "./chances.js";
+import { facts, keep, make, mark, name, part, told, write } from "./elements.js";
+import { STEPS, count, figure, group, label, service, title, tone, verdict } from "./verdict.js";
 
 const at = (id) => document.getElementById(id);
-
-/** Makes an element: `make("li.chip", "text", child)`. */
-function make(kind, ...inside) {
-  const [name, ...classes] = kind.split(".");
-  const element = document.createElement(name);
-  element.classList.add(...classes);
-  element.append(...inside);
-  return element;
-}
-
-/** Sets a text if it is another: what is the same is not read aloud again, and keeps a selection. */
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-/** Sets an attribute, or takes it away. */
-function mark(element, name, value) {
-  if (value === "" || value === false || value === undefined) element.removeAttribute(name);
-  else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
-}
-
-/**
- * Makes the children of `parent` those of `items`, in their order. An element stays the same as long as its key is there, so that
- * neither focus nor place is lost.
- */
-function keep(parent, items, key, born, drawn) {
-  const twins = new Map(), children = new Map([...parent.children].map((child) => [child.dataset.key, child]));
-  const wanted = items.map((item) => {
-    const name = key(item), nth = twins.get(name) ?? 0;
-    twins.set(name, nth + 1);
-    return [`${name}#${nth}`, item];
-  });
-  const ids = new Set(wanted.map(([id]) => id));
-  for (const [id, child] of children) if (!ids.has(id)) child.remove();
-  let next = parent.firstElementChild;
-  for (const [id, item] of wanted) {
-    const child = children.get(id) ?? born(item);
-    child.dataset.key = id;
-    if (child === next) next = next.nextElementSibling;
-    else parent.insertBefore(child, next);
-    drawn(child, item);
-  }
-}
-
-const part = (element, selector) => element.querySelector(selector);
-const name = (item) => item.name;
-const title = (item) => item.name.replaceAll("->", " → ");
-
-/** The numbers that are not zero, as short texts. */
-const told = (numbers) => Object.entries(numbers).filter(([, number]) => number).map(([key, number]) => `${label(key)} ${figure(key, number)}`);
-
-/** The numbers of a handle that are not zero, as a list of pairs. */
-function facts(list, numbers, but = []) {
-  const pairs = Object.entries(numbers).filter(([key, number]) => number && !but.includes(key));
-  keep(list, pairs, ([key]) => key, ([key]) => make("div", make("dt", label(key)), make("dd")), (pair, [key, number]) => {
-    write(part(pair, "dd"), figure(key, number));
-  });
-}
 
 function drawServices(body, layers) {
   const born = (it) => make("li", make("span.name", title(it)), make("span.state"), make("span.faint"));
@@ -177,7 +121,10 @@ function drawOthers(groups) {
 const SECTIONS = { service: drawServices, breaker: drawBreakers, orders: drawOrders, invariant: drawInvariants };
 
 function draw(layers) {
-  const groups = group(layers, (it) => it.layer);
+  const { calls, others } = join(layers);
+  at("chances").hidden = calls.length === 0;
+  drawChances(part(at("chances"), ".body"), calls);
+  const groups = group(others, (it) => it.layer);
   for (const [id, drawn] of Object.entries(SECTIONS)) {
     const all = groups.get(id) ?? [];
     at(id).hidden = all.length === 0;

@@ -9,6 +9,7 @@ const TONES = {
   breaker: { closed: "good", open: "bad", "forced open": "bad", disabled: "" },
   invariant: { holds: "good", broken: "bad" },
   deadline: { enabled: "good" },
+  budget: { ample: "good", low: "wait", empty: "bad" },
 };
 
 /** good, wait or bad; of a layer or a state that is not known here, nothing. */
@@ -29,6 +30,9 @@ export function group(items, key) {
 
 /** The service of an instance: `payment` of `payment-2`. */
 export const service = (name) => name.replace(/-\d+$/, "");
+
+/** The name of an item, for people. */
+export const title = (item) => item.name.replaceAll("->", " → ");
 
 /** The number of a step, however it is written. */
 export function count(numbers, step) {
@@ -57,13 +61,14 @@ export function verdict(layers) {
 
   const refusing = breakers(of("breaker").filter((it) => tone(it) === "bad"), "is open", "are open");
   const probing = breakers(of("breaker").filter((it) => it.state === "half-open"), "probes", "probe");
-  const troubled = bad.length + wait.length + refusing.length + probing.length > 0;
+  const spent = budgets(of("budget").filter((it) => it.state === "empty"));
+  const troubled = bad.length + wait.length + refusing.length + probing.length + spent.length > 0;
 
   const orders = of("orders");
   const waiting = orders.some(({ numbers }) => STEPS.some((step) => !ENDS.includes(step) && count(numbers, step) > 0));
   if (troubled && waiting) wait.push(broken.length ? "orders wait" : "orders wait, none is lost");
   if (orders.some(({ numbers }) => numbers.dead_letters > 0)) wait.push("there are dead letters");
-  wait.push(...refusing, ...probing);
+  wait.push(...refusing, ...probing, ...spent);
 
   const said = [...bad, ...wait].join("; ");
   if (!layers.length) return { tone: "wait", text: "There is nothing to see yet." };
@@ -72,10 +77,15 @@ export function verdict(layers) {
 }
 
 function breakers(some, one, many) {
-  const names = some.map((it) => it.name.replaceAll("->", " → "));
+  const names = some.map(title);
   if (names.length > 2) return [`${names.length} breakers ${many}`];
   if (names.length === 2) return [`the breakers ${names.join(" and ")} ${many}`];
   return names.map((name) => `the breaker ${name} ${one}`);
+}
+
+function budgets(empty) {
+  if (!empty.length) return [];
+  return [`retries of ${empty.length > 2 ? `${empty.length} calls` : empty.map(title).join(" and ")} are used up`];
 }
 
 function lateness(instances) {
