@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+#[cfg(feature = "stage")]
+mod again;
 mod arrows;
 mod bank;
 #[cfg(feature = "stage")]
@@ -21,6 +23,8 @@ mod load;
 mod mail;
 #[cfg(feature = "stage")]
 mod ops;
+#[cfg(feature = "stage")]
+mod page;
 mod process;
 mod races;
 mod saga;

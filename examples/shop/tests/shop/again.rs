@@ -1,0 +1,69 @@
+//! What fails is made again, and nobody notices.
+
+use super::customer::Customer;
+use super::ops::{Ops, check};
+use super::process::{Shop, folder};
+use serde_json::{Value, json};
+
+/// How many times somebody looks at a product, and how many of these must be answered.
+const LOOKS: usize = 200;
+const ANSWERED: usize = LOOKS * 95 / 100;
+
+const ORDERS: usize = 150;
+
+/// Looks at products while calls for them fail, and returns the numbers of what makes these again.
+async fn browse(target: &str, share: f64) -> Value {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let (ops, ada) = (Ops(&shop), Customer::new(&shop).await);
+    ops.set(target, "error", json!({ "share": share, "ttl_s": 600 })).await;
+    let mut answered = 0;
+    for n in 0..LOOKS {
+        let product = ["tea-mint", "tea-assam", "cup-bowl", "kit-timer"][n % 4];
+        let said = ada.get(&format!("/api/v1/products/{product}")).await;
+        answered += usize::from(said.status == 200);
+    }
+    let retry = ops.layers("retry", "gateway->product").await.remove(0);
+    assert!(answered >= ANSWERED, "{answered} of {LOOKS}: {retry}");
+    retry["numbers"].clone()
+}
+
+/// Until the breaker before it opens, half of what it is asked is asked of the other.
+#[tokio::test]
+async fn browsing_goes_on_while_a_replica_fails() {
+    let numbers = browse("product-1", 0.5).await;
+    assert!(numbers["recovered"].as_u64().unwrap() > 0, "{numbers}");
+}
+
+/// A call in ten fails, wherever it goes: no breaker opens, and without another try a tenth would be lost.
+#[tokio::test]
+async fn browsing_goes_on_while_calls_fail_here_and_there() {
+    let numbers = browse("gateway->product", 0.1).await;
+    assert!(numbers["recovered"].as_u64().unwrap() > LOOKS as u64 / 20, "{numbers}");
+}
+
+#[tokio::test]
+async fn orders_are_charged_once_each_while_a_payment_fails() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let (ops, ada) = (Ops(&shop), Customer::new(&shop).await);
+    ops.set("payment-2", "error", json!({ "share": 0.5, "ttl_s": 600 })).await;
+    let mut orders = Vec::new();
+    for n in 0..ORDERS {
+        let order = ada.order(&format!("k{n}"), &[("tea-mint", 1)]).await;
+        assert!(order.status == 201 || order.status == 202, "{order:?}");
+        orders.push(order.text("id").to_owned());
+    }
+    let retry = ops.layers("retry", "order->payment").await.remove(0);
+    assert!(retry["numbers"]["recovered"].as_u64().unwrap() > 0, "{retry}");
+    ops.clear().await;
+    for order in &orders {
+        let order = ada.settled(order).await;
+        assert_eq!(
+            (&order["status"], &ada.payment(&order).await["status"]),
+            (&"CONFIRMED".into(), &"CAPTURED".into())
+        );
+    }
+    // It counts what the bank took, too: once for each order.
+    check(folder.path(), shop.base).await;
+}

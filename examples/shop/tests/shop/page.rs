@@ -1,0 +1,66 @@
+//! What the page draws, and what ops tells it.
+
+use super::customer::{Customer, say};
+use super::ops::Ops;
+use super::process::{Shop, folder};
+use reqwest::Method;
+
+/// The layers of second chances, and the numbers of each that the page has words for.
+const CHANCES: [(&str, &[&str]); 3] = [
+    (
+        "retry",
+        &[
+            "calls",
+            "retries",
+            "resent",
+            "waited",
+            "recovered",
+            "not_repeatable",
+            "told",
+            "refused",
+            "out_of_tries",
+            "out_of_time",
+            "out_of_budget",
+            "too_large",
+        ],
+    ),
+    ("hedge", &["calls", "hedges", "won", "unpaid", "hopeless", "too_large"]),
+    ("budget", &["tokens", "cap"]),
+];
+
+const CALLS: u64 = 6;
+
+/// A number by another name would be missing on the page, and nobody would miss it.
+#[tokio::test]
+async fn the_page_knows_second_chances_by_the_names_that_ops_tells() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let (ops, ada) = (Ops(&shop), Customer::new(&shop).await);
+    for _ in 0..CALLS {
+        assert_eq!(ada.get("/api/v1/products/tea-mint").await.status, 200);
+    }
+    let html = say(ops.request(Method::GET, "/")).await.body;
+    assert!(html.as_str().unwrap().contains("Second chances"), "{html}");
+    let script = say(ops.request(Method::GET, "/chances.js")).await.body;
+    let words = words(script.as_str().unwrap());
+    for (layer, numbers) in CHANCES {
+        assert!(words.contains(&layer), "the page does not know {layer}");
+        let handle = ops.layers(layer, "gateway->product").await.remove(0);
+        assert_eq!(handle["name"], "gateway->product");
+        for number in numbers {
+            assert!(words.contains(number), "the page does not know {number} of {layer}");
+            assert!(handle["numbers"][number].is_number(), "{number} is not in {handle}");
+        }
+    }
+    for (layer, count) in [("retry", "calls"), ("hedge", "calls"), ("budget", "deposits")] {
+        let handle = ops.layers(layer, "gateway->product").await.remove(0);
+        assert_eq!(handle["numbers"][count], CALLS, "{handle}");
+    }
+    let budget = ops.layers("budget", "gateway->product").await.remove(0);
+    assert_eq!((&budget["state"], budget["numbers"]["tokens"].as_f64()), (&"ample".into(), Some(5.0)));
+}
+
+/// The names in a script.
+fn words(script: &str) -> Vec<&str> {
+    script.split(|c: char| !c.is_alphanumeric() && c != '_').collect()
+}
