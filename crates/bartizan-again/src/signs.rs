@@ -90,11 +90,13 @@ impl Signs {
             hint,
             refused: response.extensions().get().cloned(),
             never_arrived: false,
-            overloaded: ["x-envoy-overloaded", "x-envoy-ratelimited"]
-                .iter()
-                .any(|name| headers.contains_key(*name)),
+            overloaded: is_overloaded(headers) || at_end.is_some_and(is_overloaded),
         }
     }
+}
+
+fn is_overloaded(headers: &HeaderMap) -> bool {
+    ["x-envoy-overloaded", "x-envoy-ratelimited"].iter().any(|name| headers.contains_key(*name))
 }
 
 fn pushback(headers: &HeaderMap) -> Hint {
