@@ -6,6 +6,7 @@
 //! Rows about threads run on real ones, for a scheduler such as shuttle's would have to stand in for the locks and atomics inside
 //! the crates. The breaker's own loom models look at every order there.
 
+pub mod again;
 mod call;
 mod events;
 mod mode;
