@@ -80,7 +80,7 @@ function drawInvariants(body, layers) {
 /** A table for every layer of which nothing more is known: a row for each handle, a column for each number that is not zero everywhere. */
 function drawOthers(groups) {
   const born = ({ name }) => {
-    const heading = `${name[0].toUpperCase()}${name.slice(1)}s`;
+    const heading = `${name[0].toUpperCase()}${name.slice(1)}s`.replace(/ys$/, "ies");
     const scroll = make("div.scroll", make("table", make("thead", make("tr")), make("tbody")));
     scroll.tabIndex = 0;
     mark(scroll, "role", "region");
