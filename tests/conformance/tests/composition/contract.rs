@@ -4,8 +4,11 @@ use crate::policy::Limit;
 use bartizan_breaker::{BreakerLayer, State};
 use bartizan_deadline::{Deadline, DeadlineLayer, Upload};
 use bartizan_guard::GuardLayer;
+use bartizan_hedge::{Hedge, HedgeLayer};
+use bartizan_http::Replay;
+use bartizan_retry::{Budget, Purse, Retry, RetryLayer};
 use bytes::Bytes;
-use conformance::{Call, F, HttpProbe, I, P, Probe, REFERENCE, S, T, Tally, TypedProbe, secs};
+use conformance::{Call, F, HttpAnswer, HttpProbe, I, P, Probe, REFERENCE, S, T, Tally, TypedProbe, secs};
 use http::{Request, Response};
 use http_body_util::Full;
 use std::fmt;
@@ -72,6 +75,8 @@ struct Surroundings<R> {
     refusing: R,
     /// Calls that come before readiness are refused. Where they are not, none are made: that is the caller's fault.
     guarded: bool,
+    /// How many copies of a call may be under way at once.
+    copies: u64,
 }
 
 /// Steps at random on clones: ready, call, poll, drop, clone, time. The probe panics if an instance is called that is not ready.
@@ -144,7 +149,10 @@ async fn keeps_the_contract<S, Req>(
         if answers.len() > 3 {
             answers.swap_remove(dice.usize(0..4));
         }
-        assert!(around.tally.running() <= calls.len() as u64, "it keeps what its caller dropped");
+        assert!(
+            around.tally.running() <= calls.len() as u64 * around.copies,
+            "it keeps what its caller dropped"
+        );
     }
     let reached = around.tally.calls();
     assert!(reached > 100, "only {reached} calls reached the probe");
@@ -163,7 +171,7 @@ async fn keeps_the_contract<S, Req>(
 /// A probe that changes its mood, and what surrounds it.
 fn moody<F, R>(probe: Probe<F>, guarded: bool, refusing: R) -> (Moody<Probe<F>>, Surroundings<R>) {
     let (tally, mood) = (probe.tally(), Arc::new(AtomicU8::new(READY)));
-    (Moody { inner: probe, mood: mood.clone() }, Surroundings { tally, mood, refusing, guarded })
+    (Moody { inner: probe, mood: mood.clone() }, Surroundings { tally, mood, refusing, guarded, copies: 1 })
 }
 
 async fn over_http<L, B, R>(layer: L, guarded: bool, refusing: R)
@@ -226,4 +234,42 @@ async fn c01_contract_of_the_guard() {
     assert_eq!(limit.held(), 0);
     typed(GuardLayer::new(limit.clone()).typed(), true, || limit.is_full()).await;
     assert_eq!(limit.held(), 0);
+}
+
+/// The script rides in the extensions, as the body is replayed.
+fn answer_replayed(request: Request<Replay<Full<Bytes>>>) -> HttpAnswer {
+    let (head, _) = request.into_parts();
+    Call::answer_http(Request::new(*head.extensions.get().expect("a script")))
+}
+
+fn get(call: Call) -> Request<Full<Bytes>> {
+    Request::builder().extension(call).body(Full::from("upload")).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn c01_contract_of_the_retry() {
+    let layer = RetryLayer::new(Retry::new().seed(SEED).budget(Budget::new().ratio(1.0).seed(SEED)));
+    let (moody, around) = moody(Probe::new(answer_replayed), false, || false);
+    keeps_the_contract(layer.layer(moody), &around, get).await;
+    assert!(layer.handle().snapshot().retries > 20, "{:?}", layer.handle().snapshot());
+
+    let layer = layer.purse(Purse::new(Budget::new().ratio(1.0).seed(SEED))).typed(|call: &Call| Some(*call));
+    typed(layer.clone(), false, || false).await;
+    assert!(layer.handle().snapshot().retries > 20, "{:?}", layer.handle().snapshot());
+}
+
+#[tokio::test(start_paused = true)]
+async fn c01_contract_of_the_hedge() {
+    let value = Hedge::new().delay(Duration::from_millis(500)).budget(Budget::new().ratio(1.0));
+    let layer = HedgeLayer::new(value.clone());
+    let (moody, mut around) = moody(Probe::new(answer_replayed), false, || false);
+    around.copies = 3;
+    keeps_the_contract(layer.layer(moody), &around, get).await;
+    assert!(layer.handle().snapshot().hedges > 20, "{:?}", layer.handle().snapshot());
+
+    let layer = HedgeLayer::new(value).typed(|call: &Call| Some(*call));
+    let (moody, mut around) = self::moody(Probe::new(Call::answer_typed), false, || false);
+    around.copies = 3;
+    keeps_the_contract(layer.layer(moody), &around, |call| call).await;
+    assert!(layer.handle().snapshot().hedges > 20, "{:?}", layer.handle().snapshot());
 }

@@ -6,4 +6,5 @@ mod disabled;
 mod policy;
 mod refusals;
 mod replay;
+mod retries;
 mod traits;

@@ -5,10 +5,14 @@ use bartizan_breaker::BreakerLayer;
 use bartizan_core::Refused;
 use bartizan_deadline::DeadlineLayer;
 use bartizan_guard::GuardLayer;
+use bartizan_hedge::{Hedge, HedgeLayer};
+use bartizan_http::Replay;
+use bartizan_retry::{Retry, RetryLayer};
 use bytes::Bytes;
 use conformance::{Call, Probe, REFERENCE, S, at_once, secs};
 use http::{Request, Response};
 use http_body::Body;
+use http_body_util::BodyExt;
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::fmt::Debug;
@@ -31,12 +35,27 @@ where
         + 'static,
     B: Body<Data = Bytes> + Debug + Default + Send + 'static,
 {
+    over_http_with(layer, S);
+}
+
+/// Asks it of a layer whose inner service takes another request body.
+fn over_http_with<L, Q, I, B>(layer: L, body: Q)
+where
+    L: Layer<Probe<fn(Request<I>) -> Ready<Answer>>> + Clone + Debug + Send + Sync + 'static,
+    L::Service: Service<Request<Q>, Response = Response<B>, Error = Infallible, Future: Debug + Send + 'static>
+        + Clone
+        + Debug
+        + Send
+        + Sync
+        + 'static,
+    B: Body<Data = Bytes> + Debug + Default + Send + 'static,
+{
     let answer: fn(_) -> _ = |_| ready(Ok(Response::new(http_body_util::Full::default())));
     let mut service = layer.layer(Probe::new(answer));
     shared(&layer);
     shared(&service);
     at_once(poll_fn(|cx| service.poll_ready(cx))).unwrap();
-    let future = service.call(Request::new(S));
+    let future = service.call(Request::new(body));
     sent(&future);
     sent(at_once(future).unwrap().body());
 }
@@ -70,15 +89,23 @@ async fn c02_auto_traits() {
     over_http(DeadlineLayer::new(secs(1.0)));
     over_http(DeadlineLayer::new(secs(1.0)).outgoing());
     over_http(GuardLayer::new(Limit::new(1)));
+    // Bodies that are no `Clone`, and not even `Sync`.
+    let body = || http_body_util::Full::new(Bytes::new()).boxed_unsync();
+    over_http_with::<_, _, Replay<_>, _>(RetryLayer::new(Retry::new()), body());
+    over_http_with::<_, _, Replay<_>, _>(HedgeLayer::new(Hedge::new()), body());
 
     typed(BreakerLayer::new(REFERENCE).typed());
     typed(BreakerLayer::new(REFERENCE).typed().key(|n: &u8| *n));
     typed(DeadlineLayer::new(secs(1.0)).typed());
     typed(GuardLayer::new(Limit::new(1)).typed());
+    typed(RetryLayer::new(Retry::new()).typed(|n: &u8| Some(*n)));
+    typed(HedgeLayer::new(Hedge::new()).typed(|n: &u8| Some(*n)));
 
     shared(&BreakerLayer::new(REFERENCE).handle());
     shared(&BreakerLayer::new(REFERENCE).key(|head| head.uri.host().map(String::from)).handle());
     shared(&DeadlineLayer::new(secs(1.0)).handle());
+    shared(&RetryLayer::new(Retry::new()).handle());
+    shared(&HedgeLayer::new(Hedge::new()).handle());
 }
 
 /// An inner service that is not `Clone`, `Send`, `Sync` or `'static` will do.
