@@ -130,6 +130,11 @@ impl Script {
         self.lock().clone()
     }
 
+    /// The times between the copies so far.
+    pub(super) fn waits(&self) -> Vec<Duration> {
+        self.lock().windows(2).map(|pair| pair[1].at - pair[0].at).collect()
+    }
+
     /// How many answers are alive.
     #[must_use]
     pub fn alive(&self) -> u64 {

@@ -175,6 +175,12 @@ impl<H> Stage<H> {
         self.sent().iter().map(|sent| sent.at.as_millis()).collect()
     }
 
+    /// The times between the copies of the last request.
+    #[must_use]
+    pub fn waits(&self) -> Vec<Duration> {
+        self.script.waits()
+    }
+
     /// How many answers to the last request are alive.
     #[must_use]
     pub fn alive(&self) -> u64 {
