@@ -3,6 +3,8 @@
 use bartizan_breaker::{Breaker, BreakerLayer};
 use bartizan_core::{Instant, Refused};
 use bartizan_deadline::{Deadline, DeadlineLayer};
+use bartizan_hedge::{Hedge, HedgeLayer};
+use bartizan_retry::{Retry, RetryLayer};
 use bytes::Bytes;
 use conformance::secs;
 use http::{HeaderMap, Request, Response};
@@ -13,6 +15,7 @@ use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 use tower::{Service, ServiceBuilder};
 
 /// What happens to a service, in order.
@@ -220,6 +223,8 @@ async fn c08_pass_through_costs_nothing_semantic() {
 
     let layers = ServiceBuilder::new()
         .layer(DeadlineLayer::new(off).typed())
+        .layer(RetryLayer::new(Retry::new().enabled(false)).typed(|n: &u8| Some(*n)))
+        .layer(HedgeLayer::new(Hedge::new().delay(Duration::ZERO).enabled(false)).typed(|n: &u8| Some(*n)))
         .layer(breaker.typed())
         .layer(other.typed())
         .layer(DeadlineLayer::new(off).outgoing().typed());

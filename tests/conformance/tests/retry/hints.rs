@@ -55,6 +55,15 @@ async fn r15_server_says_when() {
         assert_eq!(stage.times(), [0, 100, 300, 1400, 1500, 1700]);
     })
     .await;
+    // Who asks for too much is left alone.
+    play(reference().max_hint(2 * S), async |stage| {
+        for (wait, sent) in [(2, 2), (3, 1)] {
+            stage.call(&[Turn::status(429).after(wait * S), OK]).await;
+            assert_eq!(stage.sent().len(), sent);
+        }
+        assert_eq!(stage.handle().snapshot().told, 1);
+    })
+    .await;
     // Those who were told the same come at different times, and none too early.
     let mut seen = std::collections::BTreeSet::new();
     for seed in 0..50 {
