@@ -50,6 +50,11 @@ impl tonic::IntoRequest<Said> for &str {
 /// | `fail` | `UNAVAILABLE` |
 /// | `hang` | no answer ever |
 /// | `panic` | a panic |
+/// | `moody` | `UNAVAILABLE`, but the same word in the third attempt |
+/// | `later` | the same, and asks for a pause of a millisecond |
+/// | `never` | `UNAVAILABLE`, and asks not to be called again |
+/// | `shy` | no answer ever, but the same word in the second attempt |
+/// | `attempt` | the number of the attempt that the call says it is, or `-` |
 /// | `left` | the milliseconds that the ambient context leaves, or `endless` |
 /// | anything else | the same word |
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,14 +65,31 @@ pub type Answer<T> = Result<Response<T>, Status>;
 /// What a method streams.
 pub type Words = Pin<Box<dyn Stream<Item = Result<Said, Status>> + Send>>;
 
-async fn play(word: String) -> Result<Said, Status> {
+async fn play(word: String, attempt: String) -> Result<Said, Status> {
     match word.as_str() {
+        "moody" if attempt != "2" => Err(Status::unavailable("played")),
+        "later" if attempt != "2" => Err(pushing_back("1")),
+        "never" => Err(pushing_back("-1")),
+        "shy" if attempt != "1" => pending().await,
+        "attempt" => Ok(attempt.as_str().into()),
         "fail" => Err(Status::unavailable("played")),
         "hang" => pending().await,
         "panic" => panic!("played"),
         "left" => Ok(left().as_str().into()),
         word => Ok(word.into()),
     }
+}
+
+fn pushing_back(ms: &'static str) -> Status {
+    let mut status = Status::unavailable("played");
+    status.metadata_mut().insert("grpc-retry-pushback-ms", ms.parse().unwrap());
+    status
+}
+
+/// The attempt that a call says it is.
+fn attempt<T>(request: &Request<T>) -> String {
+    let said = request.metadata().get("x-request-attempt");
+    said.map_or("-", |said| said.to_str().unwrap()).to_owned()
 }
 
 /// The milliseconds that the ambient context leaves, or `endless`.
@@ -80,21 +102,24 @@ pub fn left() -> String {
 #[tonic::async_trait]
 impl Echo for Player {
     async fn unary(&self, request: Request<Said>) -> Answer<Said> {
-        play(request.into_inner().text).await.map(Response::new)
+        let attempt = attempt(&request);
+        play(request.into_inner().text, attempt).await.map(Response::new)
     }
 
     type ServerStreamStream = Words;
 
     async fn server_stream(&self, request: Request<Said>) -> Answer<Words> {
         let words: Vec<_> = request.get_ref().text.split(' ').map(str::to_owned).collect();
-        Ok(Response::new(Box::pin(stream::iter(words).then(play))))
+        let attempt = attempt(&request);
+        Ok(Response::new(Box::pin(stream::iter(words).then(move |word| play(word, attempt.clone())))))
     }
 
     async fn client_stream(&self, request: Request<Streaming<Said>>) -> Answer<Said> {
+        let attempt = attempt(&request);
         let mut words = request.into_inner();
         let mut all = Vec::new();
         while let Some(said) = words.message().await? {
-            all.push(play(said.text).await?.text);
+            all.push(play(said.text, attempt.clone()).await?.text);
         }
         Ok(Response::new(all.join(" ").as_str().into()))
     }
@@ -102,7 +127,11 @@ impl Echo for Player {
     type BothStreamStream = Words;
 
     async fn both_stream(&self, request: Request<Streaming<Said>>) -> Answer<Words> {
-        let answer = |said: Result<Said, Status>| async { play(said?.text).await };
+        let attempt = attempt(&request);
+        let answer = move |said: Result<Said, Status>| {
+            let attempt = attempt.clone();
+            async move { play(said?.text, attempt).await }
+        };
         Ok(Response::new(Box::pin(request.into_inner().then(answer))))
     }
 }

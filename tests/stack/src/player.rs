@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// | query | part |
 /// |---|---|
 /// | `fail` | 500 |
+/// | `moody` | 503, but `ok` in every third call |
+/// | `shy` | no answer ever, but `ok` in every second call |
 /// | `hang` | no answer ever |
 /// | `panic` | a panic |
 /// | `drip` | 200, a first chunk, and then nothing |
@@ -38,10 +40,17 @@ impl Player {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// Begins to count anew.
+    pub fn forget(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     async fn play(self, part: Option<String>) -> Response {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        let nth = self.0.fetch_add(1, Ordering::Relaxed) + 1;
         match part.as_deref() {
+            Some("moody") if nth % 3 != 0 => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             Some("fail") => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            Some("shy") if nth % 2 != 0 => pending().await,
             Some("hang") => pending().await,
             Some("panic") => panic!("played"),
             Some("drip") => first_and_then(pending()),

@@ -7,6 +7,8 @@ use axum::handler::Handler;
 use axum::routing::get;
 use bartizan_breaker::{Breaker, BreakerLayer, Consecutive};
 use bartizan_deadline::DeadlineLayer;
+use bartizan_hedge::HedgeLayer;
+use bartizan_retry::{Budget, RetryLayer};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use stack::{Gauge, GaugeLayer, Player, Reach, Reached, Refusal, soon, until};
@@ -112,6 +114,8 @@ macro_rules! sites {
 sites!(breaker_sites, BreakerLayer);
 sites!(deadline_sites, DeadlineLayer);
 sites!(gauge_sites, GaugeLayer);
+sites!(retry_sites, RetryLayer);
+sites!(hedge_sites, HedgeLayer);
 
 async fn assert_ok(answer: http::Response<Body>) {
     assert_eq!(answer.status(), StatusCode::OK);
@@ -173,6 +177,43 @@ async fn a_policy_of_ones_own_refuses_while_a_body_is_held() {
         until(|| gauge.in_flight() == 0).await;
         assert_ok(site.ask(&app, "ok").await).await;
         until(|| gauge.in_flight() == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_retry_asks_again_and_pays_from_one_purse() {
+    let five = Budget::new().min_tokens(5).ratio(0.0).persistence(1.0);
+    for (site, reach) in each(retry_sites()) {
+        let (layer, player) = (RetryLayer::new(stack::retry().budget(five)), Player::new());
+        let handle = layer.handle();
+        let app = site.build(reach, layer, &player).await;
+        assert_ok(site.ask(&app, "ok").await).await;
+        player.forget();
+        // Over a connection each, two tokens, two, one and none.
+        assert_ok(site.ask(&app, "moody").await).await;
+        for calls in [6, 8, 9] {
+            assert_eq!(site.ask(&app, "fail").await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(player.calls(), calls);
+        }
+        let (seen, purse) = (handle.snapshot(), handle.purse().snapshot());
+        assert_eq!((seen.calls, seen.retries, seen.recovered), (5, 5, 1));
+        assert_eq!((purse.tokens, purse.deposits), (0.0, 2));
+    }
+}
+
+#[tokio::test]
+async fn a_hedge_asks_twice_what_does_not_answer() {
+    for (site, reach) in each(hedge_sites()) {
+        let (layer, player) = (HedgeLayer::new(stack::hedge()), Player::new());
+        let handle = layer.handle();
+        let app = site.build(reach, layer, &player).await;
+        assert_ok(site.ask(&app, "shy").await).await;
+        assert_eq!(player.calls(), 2);
+        // A failure has the copy sent at once, and if that fails too it is the answer.
+        assert_eq!(site.ask(&app, "fail").await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(player.calls(), 4);
+        let seen = handle.snapshot();
+        assert_eq!((seen.calls, seen.hedges, seen.won, seen.superseded), (2, 2, 1, 1));
     }
 }
 

@@ -2,12 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "what helps a test is one")]
 
 use bartizan_breaker::{Breaker, BreakerLayer, Consecutive};
+use bartizan_client::AnyBody;
 use bartizan_deadline::DeadlineLayer;
+use bartizan_hedge::HedgeLayer;
+use bartizan_retry::RetryLayer;
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use http::{Request, Response};
 use stack::echo::{EchoClient, EchoServer, Player, Said, channel, read};
 use stack::{Gauge, GaugeLayer, Refusal, pushback, serve, soon, until};
+use std::convert::identity;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -39,10 +43,12 @@ where
 
 /// Lists a client for every place of a layer. A macro, as each place asks something else of the layer's type.
 macro_rules! sites {
-    ($sites:ident, $layer:ty) => {
+    ($sites:ident, $layer:ty, $channel:expr) => {
         async fn $sites(layer: impl Fn() -> $layer) -> Vec<(&'static str, Client)> {
-            let bare =
-                || channel(|incoming| Server::builder().add_service(echo()).serve_with_incoming(incoming));
+            let bare = || async {
+                let server = |incoming| Server::builder().add_service(echo()).serve_with_incoming(incoming);
+                ($channel)(channel(server).await)
+            };
             let on_server = layer();
             let server = channel(|incoming| {
                 Server::builder().layer(on_server).add_service(echo()).serve_with_incoming(incoming)
@@ -82,9 +88,12 @@ macro_rules! sites {
     };
 }
 
-sites!(breaker_sites, BreakerLayer);
-sites!(deadline_sites, DeadlineLayer);
-sites!(gauge_sites, GaugeLayer);
+sites!(breaker_sites, BreakerLayer, identity);
+sites!(deadline_sites, DeadlineLayer, identity);
+sites!(gauge_sites, GaugeLayer, identity);
+// These change the request body, of which the channel takes one type.
+sites!(retry_sites, RetryLayer, |channel| AnyBody::new(channel, Body::new));
+sites!(hedge_sites, HedgeLayer, |channel| AnyBody::new(channel, Body::new));
 
 fn echo() -> EchoServer<Player> {
     EchoServer::new(Player)
@@ -198,6 +207,37 @@ async fn a_policy_of_ones_own_refuses_while_a_stream_is_held() {
         until(|| gauge.in_flight() == 0).await;
         assert_well(&mut client).await;
         until(|| gauge.in_flight() == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_retry_asks_again() {
+    // Of those that have no place in the request for a mark.
+    let retry = || RetryLayer::new(stack::retry()).repeat(|_| true);
+    for (site, mut client) in retry_sites(retry).await {
+        println!("{site}");
+        assert_well(&mut client).await;
+        assert_eq!(soon(client.unary("moody")).await.unwrap().into_inner().text, "moody");
+        let answers = soon(client.server_stream("moody one")).await.unwrap().into_inner();
+        assert!(matches!(read(answers).await, (all, None) if all == "moody one"));
+        let answer = soon(client.client_stream(words(&["moody", "one"]))).await.unwrap();
+        assert_eq!(answer.into_inner().text, "moody one");
+        assert_eq!(soon(client.unary("fail")).await.unwrap_err().message(), "played");
+    }
+}
+
+#[tokio::test]
+async fn a_hedge_asks_twice_what_does_not_answer() {
+    let hedge = || HedgeLayer::new(stack::hedge()).repeat(|_| true);
+    for (site, mut client) in hedge_sites(hedge).await {
+        println!("{site}");
+        assert_well(&mut client).await;
+        assert_eq!(soon(client.unary("shy")).await.unwrap().into_inner().text, "shy");
+        let answers = soon(client.server_stream("shy one")).await.unwrap().into_inner();
+        assert!(matches!(read(answers).await, (all, None) if all == "shy one"));
+        let answer = soon(client.client_stream(words(&["shy", "one"]))).await.unwrap();
+        assert_eq!(answer.into_inner().text, "shy one");
+        assert_eq!(soon(client.unary("fail")).await.unwrap_err().message(), "played");
     }
 }
 
