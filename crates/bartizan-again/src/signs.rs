@@ -1,8 +1,7 @@
-use crate::arrival::never_arrived;
 use crate::begun::Begun;
-use crate::pushback::{Pushback, read_pushback_hint};
 use bartizan_core::{Refused, find_cause, recognised};
-use bartizan_http::{grpc_status, wire};
+use bartizan_http::wire::{self, Pushback, read_pushback_hint};
+use bartizan_http::{grpc_status, never_arrived};
 use http::{HeaderMap, Response};
 use http_body::Body;
 use std::any::Any;
