@@ -137,6 +137,11 @@ where
         (Request::from_parts(parts, body), kept)
     }
 
+    /// Of a later attempt nothing is kept.
+    fn is_first(_: &HttpKept<B>) -> bool {
+        true
+    }
+
     fn repeatable(&self, kept: &HttpKept<B>) -> bool {
         self.may_repeat(&kept.parts)
     }

@@ -1,12 +1,12 @@
 use crate::signs::Signs;
 use crate::way::{Heard, Way};
-use bartizan_core::{Attempt, Avoid, Classify, Endpoint, ErrorsFail, Step};
+use bartizan_core::{Attempt, Avoid, Classify, Context, Endpoint, ErrorsFail, Step};
 use bartizan_http::ReplayLimit;
 use pin_project_lite::pin_project;
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{self, Poll, ready};
 use tower_service::Service;
 
 /// Sends requests of any type more than once, by a function that copies them: `Fn(&Req) -> Option<Req>`. `None` says that a request
@@ -66,14 +66,18 @@ where
     type Try = TypedTry<S::Future, C::Attempt>;
 
     #[inline(always)]
-    fn poll_ready(service: &mut S, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+    fn poll_ready(service: &mut S, cx: &mut task::Context<'_>) -> Poll<Result<(), S::Error>> {
         service.poll_ready(cx)
     }
 
     #[inline(always)]
     fn keep(&self, req: Req, _: &ReplayLimit, _: bool) -> (Req, Option<Req>) {
-        let kept = if is_first() { (self.copy)(&req) } else { None };
+        let kept = (self.copy)(&req);
         (req, kept)
+    }
+
+    fn is_first(_: &Req) -> bool {
+        Context::current().is_none_or(|context| context.attempt() == 0)
     }
 
     fn repeatable(&self, _: &Req) -> bool {
@@ -95,7 +99,7 @@ where
         &self,
         attempt: Pin<&mut Self::Try>,
         _: Option<&Req>,
-        cx: &mut Context<'_>,
+        cx: &mut task::Context<'_>,
     ) -> Poll<Heard<S::Response, S::Error>> {
         let this = attempt.project();
         let answer = ready!(this.future.poll(cx));
@@ -120,9 +124,4 @@ where
     fn asked(_: &Req) -> &[u16] {
         &[]
     }
-}
-
-#[inline(always)]
-fn is_first() -> bool {
-    bartizan_core::Context::current().is_none_or(|context| context.attempt() == 0)
 }

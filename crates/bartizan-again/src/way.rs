@@ -24,10 +24,13 @@ pub trait Way<S, Req>: Clone + Send + Sync + 'static {
     /// Polls the inner service for readiness.
     fn poll_ready(service: &mut S, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>>;
 
-    /// Makes a request ready to be sent first. What copies can be made of comes with it, if any can: not for a request that is
-    /// itself [another attempt](bartizan_core::Context::attempt), as one tier alone sends again, nor, unless `all` is asked for, for
-    /// one that is not [repeatable](Self::repeatable).
+    /// Makes a request ready to be sent first. What copies can be made of comes with it, if any can: not, unless `all` is asked for,
+    /// of a request that is not [repeatable](Self::repeatable).
     fn keep(&self, req: Req, limit: &ReplayLimit, all: bool) -> (Self::Sent, Option<Self::Kept>);
+
+    /// Whether the request is no [later attempt](bartizan_core::Context::attempt) of a tier above: one tier alone sends again. Asked while
+    /// the request is being served.
+    fn is_first(kept: &Self::Kept) -> bool;
 
     /// Whether the request may be sent again though it may have had its effect.
     fn repeatable(&self, kept: &Self::Kept) -> bool;

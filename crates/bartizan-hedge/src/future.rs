@@ -276,7 +276,7 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
         }
         let (number, avoid) = (race.made + 1, race.avoid);
         let now = Instant::now();
-        let Some(kept) = &self.kept else { return false };
+        let Some(kept) = self.kept.as_ref().filter(|kept| W::is_first(kept)) else { return false };
         let given = W::extension::<Context>(kept).or_else(Context::current).unwrap_or_default();
         let shared = &self.watch.shared;
         let hopeless = shared.median().zip(given.remaining(now)).is_some_and(|(median, left)| left < median);

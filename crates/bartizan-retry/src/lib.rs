@@ -57,6 +57,7 @@ mod course;
 mod events;
 mod future;
 mod handle;
+mod later;
 mod layer;
 mod retry;
 mod retry_on;

@@ -1,4 +1,4 @@
-use crate::future::ResponseFuture;
+use crate::future::{Call, ResponseFuture};
 use crate::shared::{Flags, Shared};
 use bartizan_again::{HttpWay, Way};
 use bartizan_core::Instant;
@@ -77,6 +77,7 @@ where
         let (sent, kept) = self.way.keep(req, &self.shared.limit, true);
         let kept = kept.filter(|_| flags.has(Flags::ENABLED));
         let (attempt, endpoint) = self.way.send(&mut service, sent);
-        ResponseFuture::new(attempt, endpoint, service, self.way.clone(), self.shared.clone(), kept, began)
+        let (way, shared) = (self.way.clone(), self.shared.clone());
+        ResponseFuture::new(attempt, Call { service, way, shared, kept, endpoint, began })
     }
 }

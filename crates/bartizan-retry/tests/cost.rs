@@ -33,5 +33,9 @@ async fn a_good_call_allocates_nothing_but_what_keeps_its_body() {
     let body = http_body_util::Full::new(bytes::Bytes::from_static(b"body"));
     let mut http = RetryLayer::new(Retry::new())
         .layer(service_fn(|_| ready(Ok::<_, Infallible>(Response::new(String::new())))));
-    assert_eq!(allocations(&mut http, Request::new(body)), 4, "the body, what its readers share, and who they are");
+    assert_eq!(
+        allocations(&mut http, Request::new(body)),
+        4,
+        "the body, what its readers share, and who they are"
+    );
 }
