@@ -175,11 +175,11 @@ async fn r13_overall_deadline_rules() {
     })
     .await;
     // At the deadline itself there is no time left, a moment before there is.
-    for (all, sent) in [(300, 2), (301, 3)] {
+    for (all, said, at) in [(300, "503 from 1", 100), (301, "503 from 2", 300)] {
         let build = |flavour| timed(flavour, all * MS, Duration::MAX);
         on_stage(build, async |stage| {
-            stage.call(&[DOWN]).await;
-            assert_eq!(stage.sent().len(), sent, "{all}");
+            let heard = stage.call(&[DOWN]).await;
+            assert_eq!((heard.said.as_str(), heard.at), (said, at * MS), "{all}");
         })
         .await;
     }
