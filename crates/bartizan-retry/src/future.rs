@@ -13,20 +13,14 @@ use std::task::{Context, Poll, ready};
 
 pin_project! {
     /// Future of a [`RetryService`](crate::RetryService).
+    // What follows a first failure is elsewhere: while nothing outside of the caller's sight knows this future, a good call can be
+    // made within registers.
     #[must_use = "futures do nothing unless they are polled"]
     pub struct ResponseFuture<S, W: Way<S, Req>, Req> {
         #[pin]
-        stage: Stage<S, W, Req>,
-    }
-}
-
-pin_project! {
-    // What follows a first failure is elsewhere: while nothing outside of the caller's sight knows this future, a good call can be
-    // made within registers.
-    #[project = StageProj]
-    enum Stage<S, W: Way<S, Req>, Req> {
-        First { #[pin] attempt: W::Try, call: Option<Call<S, W, Req>> },
-        Later { later: Pin<Box<Later<S, W, Req>>> },
+        first: Option<W::Try>,
+        call: Option<Call<S, W, Req>>,
+        later: Option<Pin<Box<Later<S, W, Req>>>>,
     }
 }
 
@@ -46,7 +40,7 @@ pub(crate) struct Call<S, W: Way<S, Req>, Req> {
 impl<S, W: Way<S, Req>, Req> ResponseFuture<S, W, Req> {
     #[inline(always)]
     pub(crate) const fn new(attempt: W::Try, call: Call<S, W, Req>) -> Self {
-        Self { stage: Stage::First { attempt, call: Some(call) } }
+        Self { first: Some(attempt), call: Some(call), later: None }
     }
 }
 
@@ -55,23 +49,20 @@ impl<S, W: Way<S, Req>, Req> Future for ResponseFuture<S, W, Req> {
 
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut stage = self.project().stage;
-        let (attempt, call) = match stage.as_mut().project() {
-            StageProj::First { attempt, call } => (attempt, call),
-            StageProj::Later { later } => return later.as_mut().poll(cx),
-        };
-        let known = call.as_ref().expect(DONE);
-        let heard = ready!(known.way.poll_try(attempt, known.kept.as_ref(), cx));
-        if heard.verdict == Verdict::Success && known.has_succeeded() {
+        let mut this = self.project();
+        if let Some(later) = this.later {
+            return later.as_mut().poll(cx);
+        }
+        let (first, call) = this.first.as_mut().as_pin_mut().zip(this.call.as_ref()).expect(DONE);
+        let heard = ready!(call.way.poll_try(first, call.kept.as_ref(), cx));
+        if heard.verdict == Verdict::Success && call.has_succeeded() {
             return Poll::Ready(heard.answer);
         }
-        match Later::begin(call.take().expect(DONE), heard) {
+        // What it holds, it holds until it is dropped.
+        this.first.set(None);
+        match Later::begin(this.call.take().expect(DONE), heard) {
             Err(answer) => Poll::Ready(answer),
-            Ok(mut later) => {
-                let polled = later.as_mut().poll(cx);
-                stage.set(Stage::Later { later });
-                polled
-            }
+            Ok(later) => this.later.insert(later).as_mut().poll(cx),
         }
     }
 }
@@ -93,10 +84,7 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
 
 impl<S, W: Way<S, Req>, Req> fmt::Debug for ResponseFuture<S, W, Req> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let attempt = match &self.stage {
-            Stage::First { .. } => 0,
-            Stage::Later { later } => later.attempt(),
-        };
+        let attempt = self.later.as_ref().map_or(0, |later| later.attempt());
         f.debug_struct("ResponseFuture").field("attempt", &attempt).finish_non_exhaustive()
     }
 }
