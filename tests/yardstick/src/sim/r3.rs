@@ -49,6 +49,9 @@ pub(crate) struct Options {
     /// Seconds within which a caller wants its answer.
     #[arg(long, default_value_t = 10)]
     deadline: u64,
+    /// Milliseconds of traffic that a full purse of ours is worth.
+    #[arg(long, default_value_t = Budget::DEFAULT_CAP.as_millis() as u64)]
+    cap: u64,
     /// Seconds before the leaf begins to fail.
     #[arg(long, default_value_t = 10)]
     before: u64,
@@ -232,7 +235,7 @@ impl Tier {
                     let answer = next(head(request));
                     async move { Ok::<_, Infallible>(answer.await) }
                 });
-                let budget = Budget::new().seed(seed);
+                let budget = Budget::new().cap(Duration::from_millis(options.cap)).seed(seed);
                 let settings = RetrySettings::new().max_retries(retries).budget(budget).seed(seed);
                 let retry = again::http_retry(network, settings);
                 through(ours::http_client_deadline(retry, Duration::from_secs(options.deadline)))
@@ -327,6 +330,7 @@ mod tests {
         failing: 0.5,
         service: 1,
         deadline: 10,
+        cap: 100,
         before: 5,
         seconds: 20,
     };
