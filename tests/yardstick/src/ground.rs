@@ -109,8 +109,13 @@ pub(crate) struct PendingOnce {
 impl Future for PendingOnce {
     type Output = Result<u64, BoxError>;
 
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        if std::mem::replace(&mut self.polled, true) { Poll::Ready(Ok(self.request)) } else { Poll::Pending }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if std::mem::replace(&mut self.polled, true) {
+            return Poll::Ready(Ok(self.request));
+        }
+        // Some layers poll nothing but what has been woken.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     },
     peers::{
         self,
-        again::{Tries, tower_hedge, tower_resilience_hedge, tower_resilience_retry, tower_retry},
+        again::{Tries, tower_hedge_warm, tower_resilience_hedge, tower_resilience_retry, tower_retry},
     },
     primitives::{headed, timeout_value},
     race::{Lane, Place},
@@ -82,7 +82,7 @@ pub(crate) fn contest(options: &Options) -> Contest {
     let tries = Tries { retries: 2, least: Backoff::DEFAULT_MIN, most: Backoff::DEFAULT_MAX };
     let mut tower_retry = tower_retry(Site, TpsBudget::default(), tries, failed, 1);
     let mut resilient_retry = tower_resilience_retry(Site);
-    let mut tower_hedge = tower_hedge::<_, Request<Full<Bytes>>>(Site, 0.95, Duration::from_secs(10));
+    let mut tower_hedge = tower_hedge_warm::<_, Request<Full<Bytes>>>(Site, 0.95);
     let mut resilient_hedge = tower_resilience_hedge(Site);
     let mut our_retry = again::http_retry(Site, RetrySettings::new());
     let mut our_hedge = again::http_hedge(Site, HedgeSettings::new());

@@ -19,7 +19,7 @@ use crate::{
     ours::again::{self, HedgeSettings},
     peers::{
         self,
-        again::{tower_hedge, tower_resilience_hedge},
+        again::{tower_hedge_warm, tower_resilience_hedge},
     },
     race::{Lane, Place},
 };
@@ -45,9 +45,8 @@ pub(crate) fn contest(options: &Options) -> Contest {
         Some(delay) => HedgeSettings::new().delay(Duration::from_millis(delay)),
         None => HedgeSettings::new(),
     };
-    let period = Duration::from_secs(10);
     let (mut tower, mut tower_late) =
-        (tower_hedge::<_, u64>(Echo, 0.95, period), tower_hedge::<_, u64>(Late, 0.95, period));
+        (tower_hedge_warm::<_, u64>(Echo, 0.95), tower_hedge_warm::<_, u64>(Late, 0.95));
     let (mut resilient, mut resilient_late) =
         (tower_resilience_hedge(Cloned(Echo)), tower_resilience_hedge(Cloned(Late)));
     let (mut ours, mut ours_late) = (again::hedge(Echo, settings()), again::hedge(Late, settings()));

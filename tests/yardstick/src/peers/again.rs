@@ -206,6 +206,17 @@ where
     Hedge::new::<Req>(inner, Everything, TOWER_POINTS, percentile, period)
 }
 
+/// The same once it has learnt: latencies of a second, so that it arms its timer and never hedges.
+pub(crate) fn tower_hedge_warm<S, Req>(inner: S, percentile: f32) -> Hedge<S, Everything>
+where
+    S: Service<Req, Error: Into<BoxError>> + Clone,
+    Req: Clone,
+{
+    const FOR_GOOD: Duration = Duration::from_secs(3600);
+    let learnt = [1000; TOWER_POINTS as usize];
+    Hedge::new_with_mock_latencies::<Req>(inner, Everything, TOWER_POINTS, percentile, FOR_GOOD, &learnt)
+}
+
 /// tower-resilience's hedge after 100 ms, its standard, around `inner`.
 pub(crate) fn tower_resilience_hedge<S>(inner: S) -> tower_resilience_hedge::Hedge<S> {
     HedgeLayer::standard().layer(inner)
