@@ -70,7 +70,7 @@ async fn a_thousand_orders_with_lost_replies_are_charged_once_each() {
 }
 
 /// Orders, and asks again with the same key when the machine was too busy to answer.
-async fn insist(ada: &Customer<'_>, key: &str, product: &str) -> Said {
+pub async fn insist(ada: &Customer<'_>, key: &str, product: &str) -> Said {
     for _ in 0..20 {
         let order = ada.order(key, &[(product, 1)]).await;
         if !order.status.is_server_error() {
