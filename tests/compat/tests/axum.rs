@@ -5,6 +5,8 @@ use axum::handler::Handler;
 use axum::routing::get;
 use bartizan_breaker::{Breaker, BreakerLayer, Consecutive};
 use bartizan_deadline::DeadlineLayer;
+use bartizan_hedge::{Hedge, HedgeLayer};
+use bartizan_retry::{Backoff, Retry, RetryLayer};
 use http::StatusCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -91,6 +93,44 @@ async fn deadline_answers_for_a_handler_that_hangs() {
         .route("/", get(std::future::pending::<&str>))
         .layer(DeadlineLayer::new(Duration::from_millis(50)));
     assert_refused(ask(serve(app).await).await, StatusCode::GATEWAY_TIMEOUT, "deadline").await;
+}
+
+/// Fails, then hangs, then answers.
+fn moody() -> impl Handler<((),), ()> {
+    let calls = Arc::new(AtomicU32::new(0));
+    move || async move {
+        match calls.fetch_add(1, Ordering::Relaxed) {
+            0 => Err(StatusCode::SERVICE_UNAVAILABLE),
+            1 => std::future::pending().await,
+            _ => Ok("ok"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn retry_and_hedge_ask_again_in_every_place() {
+    let again = || {
+        // The failure has a copy sent, and what hangs another one after a moment.
+        let hedge = HedgeLayer::new(Hedge::new().delay(Duration::from_millis(20)));
+        let retry = RetryLayer::new(Retry::new().backoff(Backoff::constant(Duration::ZERO)));
+        ServiceBuilder::new().layer(retry).layer(hedge).into_inner()
+    };
+    let service = ServiceBuilder::new().layer(again()).service(get(moody()));
+    let apps = [
+        ("Router::layer", Router::new().route("/", get(moody())).layer(again())),
+        ("Router::route_layer", Router::new().route("/", get(moody())).route_layer(again())),
+        ("MethodRouter::layer", Router::new().route("/", get(moody()).layer(again()))),
+        ("MethodRouter::route_layer", Router::new().route("/", get(moody()).route_layer(again()))),
+        ("Handler::layer", Router::new().route("/", get(moody().layer(again())))),
+        ("Router::nest", Router::new().nest("/", Router::new().route("/", get(moody()))).layer(again())),
+        ("Router::route_service", Router::new().route_service("/", service)),
+    ];
+    for (place, app) in apps {
+        println!("{place}");
+        let answer = ask(serve(app).await).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.text().await.expect("a body"), "ok");
+    }
 }
 
 #[tokio::test]

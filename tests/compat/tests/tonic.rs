@@ -1,7 +1,10 @@
 //! The layers on tonic 0.12, between its generated client and server.
 
 use bartizan_breaker::{Breaker, BreakerLayer, Consecutive};
+use bartizan_client::AnyBody;
 use bartizan_deadline::DeadlineLayer;
+use bartizan_hedge::{Hedge, HedgeLayer};
+use bartizan_retry::{Backoff, Retry, RetryLayer};
 use http::{Request, Response};
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -16,6 +19,7 @@ use tonic::{Code, Status};
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+use tower::layer::layer_fn;
 use tower::{Service, ServiceBuilder};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -28,7 +32,12 @@ impl Health for Patient {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
 
     async fn check(&self, req: tonic::Request<HealthCheckRequest>) -> Answer<HealthCheckResponse> {
+        let attempt = req.metadata().get("x-request-attempt").map(|said| said.as_bytes().to_owned());
         match req.into_inner().service.as_str() {
+            // One that is well when it is asked again.
+            "moody" if attempt.is_some() => Ok(tonic::Response::new(HealthCheckResponse::default())),
+            "moody" => Err(Status::unavailable("the patient is ill")),
+            "shy" if attempt.is_some() => Ok(tonic::Response::new(HealthCheckResponse::default())),
             "well" => Ok(tonic::Response::new(HealthCheckResponse::default())),
             "ill" => Err(Status::unavailable("the patient is ill")),
             _ => std::future::pending().await,
@@ -144,6 +153,28 @@ async fn deadline_ends_a_call_that_hangs() {
     let channel = ServiceBuilder::new().layer(soon).service(bare().await);
     let late = HealthClient::new(channel).check(how("gone")).await.expect_err("nobody answers");
     assert_eq!(late.code(), Code::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn retry_and_hedge_ask_again() {
+    let retry = || RetryLayer::new(Retry::new().backoff(Backoff::constant(Duration::ZERO))).repeat(|_| true);
+    let hedge = || HedgeLayer::new(Hedge::new().delay(Duration::from_millis(20))).repeat(|_| true);
+
+    // Both change the request body, of which routes and channel take one type.
+    let any = layer_fn(|routes| AnyBody::new(routes, tonic::body::boxed));
+    let layers = ServiceBuilder::new().layer(retry()).layer(hedge()).layer(any).into_inner();
+    let channel = serve(|incoming| {
+        Server::builder().layer(layers).add_service(patient()).serve_with_incoming(incoming)
+    });
+    let mut client = HealthClient::new(channel.await);
+    client.check(how("moody")).await.expect("well when it is asked again");
+    client.check(how("shy")).await.expect("well when it is asked again");
+
+    let any = AnyBody::new(bare().await, tonic::body::boxed);
+    let channel = ServiceBuilder::new().layer(retry()).service(any.clone());
+    HealthClient::new(channel).check(how("moody")).await.expect("well when it is asked again");
+    let channel = ServiceBuilder::new().layer(hedge()).service(any);
+    HealthClient::new(channel).check(how("shy")).await.expect("well when it is asked again");
 }
 
 #[tokio::test]

@@ -69,7 +69,6 @@ impl Ledger {
     }
 
     /// The app that keeps it.
-    #[must_use]
     pub fn app(&self) -> Router {
         Router::new().fallback(receive).with_state(self.clone())
     }

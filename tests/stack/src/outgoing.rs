@@ -22,7 +22,7 @@ pub fn retry() -> Retry {
 /// Sends one copy more after a moment, on an ample budget.
 #[must_use]
 pub fn hedge() -> Hedge {
-    Hedge::new().delay(Duration::from_millis(5)).max_hedges(1).budget(ample())
+    Hedge::new().delay(Duration::from_millis(30)).max_hedges(1).budget(ample())
 }
 
 /// reqwest's client, by HTTP/2 or HTTP/1.

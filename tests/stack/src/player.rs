@@ -48,9 +48,9 @@ impl Player {
     async fn play(self, part: Option<String>) -> Response {
         let nth = self.0.fetch_add(1, Ordering::Relaxed) + 1;
         match part.as_deref() {
-            Some("moody") if nth % 3 != 0 => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            Some("moody") if !nth.is_multiple_of(3) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             Some("fail") => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-            Some("shy") if nth % 2 != 0 => pending().await,
+            Some("shy") if !nth.is_multiple_of(2) => pending().await,
             Some("hang") => pending().await,
             Some("panic") => panic!("played"),
             Some("drip") => first_and_then(pending()),
