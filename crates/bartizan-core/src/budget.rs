@@ -105,8 +105,9 @@ impl Budget {
         Ok(self)
     }
 
-    /// Sets how much traffic a full purse is worth: with 100 ms and 2000 successes a second lately it holds 200 tokens, and never less
-    /// than [`min_tokens`](Self::min_tokens). Zero holds it there. Default: [`DEFAULT_CAP`](Self::DEFAULT_CAP), 0.1 s.
+    /// Sets how much traffic a full purse is worth: what the successes of such a span pay in. With 100 ms, 2000 successes a second lately
+    /// and a [ratio](Self::ratio) of 0.1 it holds 20 tokens, and never less than [`min_tokens`](Self::min_tokens). Zero holds it there.
+    /// Default: [`DEFAULT_CAP`](Self::DEFAULT_CAP), 0.1 s.
     ///
     /// Lately means since the purse was last asked for a token at least 1 s ago: that is 1 s to 2 s while it is asked often, and
     /// all the time since the last failure or hedge where those are rarer. A purse that is younger than 1 s counts as that old.

@@ -56,7 +56,7 @@ impl Ledger {
             self.streak = 0;
         }
         let floor = u64::from(self.budget.min_tokens) * TOKEN;
-        self.cap = self.rate.look(deposits, now, self.budget.cap, TOKEN).max(floor);
+        self.cap = self.rate.look(deposits, now, self.budget.cap, self.budget.ratio).max(floor);
         let earned = new.saturating_mul(self.budget.ratio);
         self.tokens = self.tokens.saturating_add(earned).min(self.cap);
     }

@@ -5,16 +5,18 @@ use std::time::Duration;
 /// read them.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    counts: [AtomicU64; 7],
+    counts: [AtomicU64; 9],
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Count {
     Calls,
+    Hedged,
     Hedges,
     Won,
     Superseded,
     Unpaid,
+    Useless,
     Hopeless,
     TooLarge,
 }
@@ -24,14 +26,22 @@ impl Counts {
         self.counts[what as usize].fetch_add(by, Relaxed);
     }
 
+    /// The copies that a call which has any has in the mean.
+    pub(crate) fn copies(&self) -> f64 {
+        let count = |what: Count| self.counts[what as usize].load(Relaxed) as f64;
+        (count(Count::Hedges) / count(Count::Hedged).max(1.0)).max(1.0)
+    }
+
     pub(crate) fn snapshot(&self, delay: Option<Duration>, median: Option<Duration>) -> Snapshot {
         let count = |what: Count| self.counts[what as usize].load(Relaxed);
         Snapshot {
             calls: count(Count::Calls),
+            hedged: count(Count::Hedged),
             hedges: count(Count::Hedges),
             won: count(Count::Won),
             superseded: count(Count::Superseded),
             unpaid: count(Count::Unpaid),
+            useless: count(Count::Useless),
             hopeless: count(Count::Hopeless),
             too_large: count(Count::TooLarge),
             delay,
@@ -48,6 +58,8 @@ impl Counts {
 pub struct Snapshot {
     /// Calls, whether they may be hedged or not.
     pub calls: u64,
+    /// Calls of which a copy was made.
+    pub hedged: u64,
     /// Copies that were sent beside the first.
     pub hedges: u64,
     /// Calls that were answered by such a copy.
@@ -56,6 +68,8 @@ pub struct Snapshot {
     pub superseded: u64,
     /// Copies that were not sent, as a purse did not pay.
     pub unpaid: u64,
+    /// Copies that were not sent, as they hardly ever win.
+    pub useless: u64,
     /// Copies that were not sent, as they would hardly have ended before the deadline.
     pub hopeless: u64,
     /// Copies that were not sent, as the body is too large to be kept.
@@ -77,10 +91,12 @@ impl Snapshot {
     pub(crate) fn each(&self, show: &mut dyn FnMut(&'static str, f64)) {
         for (name, count) in [
             ("calls", self.calls),
+            ("hedged", self.hedged),
             ("hedges", self.hedges),
             ("won", self.won),
             ("superseded", self.superseded),
             ("unpaid", self.unpaid),
+            ("useless", self.useless),
             ("hopeless", self.hopeless),
             ("too_large", self.too_large),
         ] {

@@ -113,7 +113,11 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
             self.watch.shared.own.deposit();
         }
         if let Some(race) = self.race.take() {
-            self.watch.shared.counts.count(Count::Superseded, race.running());
+            let running = race.running();
+            self.watch.shared.counts.count(Count::Superseded, running);
+            if good && race.timed && running > 0 {
+                self.watch.shared.wins.decided(false);
+            }
         }
         // Nothing is kept of the body from here on.
         self.kept = None;
@@ -184,14 +188,16 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
             if let Some(answer) = self.poll_copies(primary, timer.as_mut(), cx) {
                 return Poll::Ready(answer);
             }
-            let due = match self.due {
-                Due::Now => true,
-                Due::WithTimer => timer.as_mut().as_pin_mut().is_some_and(|sleep| sleep.poll(cx).is_ready()),
-                Due::Unasked | Due::Never => false,
+            let (due, timed) = match self.due {
+                Due::Now => (true, false),
+                Due::WithTimer => {
+                    (timer.as_mut().as_pin_mut().is_some_and(|sleep| sleep.poll(cx).is_ready()), true)
+                }
+                Due::Unasked | Due::Never => (false, false),
             };
             if due {
                 self.due = Due::Never;
-                if self.make_copy() {
+                if self.make_copy(timed) {
                     self.set_next(timer.as_mut());
                     continue;
                 }
@@ -262,13 +268,16 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
         shared.counts.count(Count::Won, 1);
         if let Some(race) = self.race.take() {
             shared.counts.count(Count::Superseded, race.running() - 1 + u64::from(primary));
+            if primary && race.timed {
+                shared.wins.decided(true);
+            }
         }
         self.kept = None;
     }
 
     /// Makes a copy, if all that it takes is there. Its turn comes when the copies are polled next.
     #[cold]
-    fn make_copy(&mut self) -> bool {
+    fn make_copy(&mut self, timed: bool) -> bool {
         let settings = self.watch.shared.settings();
         let race = self.race();
         if race.stopped || race.made >= settings.max_hedges || !settings.enabled {
@@ -284,6 +293,10 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
             shared.counts.count(Count::Hopeless, 1);
             return false;
         }
+        if timed && !shared.is_useful() {
+            shared.counts.count(Count::Useless, 1);
+            return false;
+        }
         let Some(sent) = self.way.copy(kept, number, avoid) else {
             shared.counts.count(Count::TooLarge, 1);
             return false;
@@ -293,8 +306,12 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
             return false;
         };
         events::hedged(shared.name(), number);
+        if number == 1 {
+            shared.counts.count(Count::Hedged, 1);
+        }
         let stage = Stage::Readying(Some(Box::new((self.service.clone(), sent, tokens))));
         let race = self.race();
+        race.timed |= timed && number == 1;
         race.made = number;
         race.copies.push(Copy { context: given.with_attempt(number), stage });
         true

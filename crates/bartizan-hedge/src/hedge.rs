@@ -95,8 +95,8 @@ impl Hedge {
         Ok(self)
     }
 
-    /// Sets the share of calls that are to end within the delay that is learnt, in `0.5..1.0`. Default: by the
-    /// [extra load](Self::extra), 0.9575 for 5 %.
+    /// Sets the delay that is learnt by the share of calls, in `0.5..1.0`, for which no copy is sent: at 0.98 there are copies for two calls
+    /// in a hundred, third ones included. Default: by the [extra load](Self::extra), where 0.9575 of all calls end within the delay for 5 %.
     ///
     /// # Panics
     ///
@@ -193,8 +193,12 @@ impl Hedge {
         self
     }
 
-    pub(crate) fn quantile(&self) -> f64 {
-        self.percentile.unwrap_or(1.0 - Self::SECOND_COPIES * self.extra)
+    /// The share of calls that is to end within the delay, where calls that do not have so many copies in the mean.
+    pub(crate) fn quantile(&self, copies: f64) -> f64 {
+        match self.percentile {
+            Some(percentile) => 1.0 - (1.0 - percentile) / copies,
+            None => 1.0 - Self::SECOND_COPIES * self.extra,
+        }
     }
 
     pub(crate) fn own_budget(&self) -> Budget {
@@ -223,6 +227,7 @@ mod tests {
             assert!(Hedge::new().try_percentile(wrong).is_err(), "{wrong}");
         }
         assert!(Hedge::new().try_max_hedges(5).is_err());
-        assert_eq!(Hedge::new().quantile(), 0.9575);
+        assert_eq!(Hedge::new().quantile(1.2), 0.9575);
+        assert!((Hedge::new().percentile(0.98).quantile(1.25) - 0.984).abs() < 1e-9);
     }
 }

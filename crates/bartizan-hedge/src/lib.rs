@@ -36,6 +36,9 @@
 //! never wins over a copy that is still on its way, and has the next one sent at once. If all fail, the failure that came last is
 //! the answer, with [`FailedCopies`] in the extensions of a response.
 //!
+//! Where copies hardly ever win, all calls are slow for the same reason, and a copy would make it worse: then only one in 32 of those
+//! that are due by a learnt delay is sent, to see whether it is still so.
+//!
 //! # What it costs
 //!
 //! Nothing but a copy of the request while calls are answered at once; two readings of the clock and a timer for a call that takes
@@ -63,6 +66,7 @@ mod service;
 mod shared;
 mod sync;
 mod watch;
+mod wins;
 
 pub use bartizan_again::{IDEMPOTENCY_KEY, Outcome, Repeatable};
 pub use bartizan_core::{Budget, Purse};

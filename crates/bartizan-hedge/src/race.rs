@@ -11,6 +11,8 @@ pub(crate) struct Race<S, W: Way<S, Req>, Req> {
     pub(crate) copies: Vec<Copy<S, W::Sent, W::Try>>,
     /// Copies that were made so far, and may not have been sent yet.
     pub(crate) made: u32,
+    /// The first of them was made because the call took long.
+    pub(crate) timed: bool,
     /// No further ones are to be made.
     pub(crate) stopped: bool,
     pub(crate) avoid: Avoid,
@@ -41,7 +43,15 @@ pub(crate) enum Step<R, E> {
 impl<S, W: Way<S, Req>, Req> Race<S, W, Req> {
     pub(crate) fn new(primary: Option<Endpoint>) -> Self {
         let avoid = primary.map_or(Avoid::new(), |endpoint| Avoid::new().and(endpoint));
-        Self { copies: Vec::new(), made: 0, stopped: false, avoid, last: None, failures: Vec::new() }
+        Self {
+            copies: Vec::new(),
+            made: 0,
+            timed: false,
+            stopped: false,
+            avoid,
+            last: None,
+            failures: Vec::new(),
+        }
     }
 
     /// The copies that were sent and have not ended.

@@ -2,6 +2,7 @@ use crate::counts::{Counts, Snapshot};
 use crate::events;
 use crate::hedge::Hedge;
 use crate::latencies::Latencies;
+use crate::wins::Wins;
 use bartizan_core::registry::{self, Observed};
 use bartizan_core::{Instant, Name, Purse, Token};
 use bartizan_http::ReplayLimit;
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) limit: ReplayLimit,
     pub(crate) counts: Counts,
     latencies: Latencies,
+    pub(crate) wins: Wins,
     settings: Mutex<Arc<Hedge>>,
     name: OnceLock<Name>,
 }
@@ -59,6 +61,7 @@ impl Shared {
             limit: ReplayLimit::new(value.max_body, value.max_bodies),
             counts: Counts::default(),
             latencies: Latencies::new(),
+            wins: Wins::new(),
             settings: Mutex::new(Arc::new(value)),
             name: OnceLock::new(),
         }
@@ -104,6 +107,11 @@ impl Shared {
         }
     }
 
+    /// Whether a copy that is due by the delay is worth it. A delay that was set by hand is taken at its word.
+    pub(crate) fn is_useful(&self) -> bool {
+        self.delay.load(Relaxed) != LEARNT || self.wins.allow()
+    }
+
     pub(crate) fn median(&self) -> Option<Duration> {
         self.latencies.median()
     }
@@ -112,7 +120,7 @@ impl Shared {
     #[inline]
     pub(crate) fn learn(&self, took: Duration, cut: bool) {
         let warm_up = self.warm_up.load(Relaxed);
-        self.latencies.learn(took, cut, warm_up, || self.settings().quantile());
+        self.latencies.learn(took, cut, warm_up, || self.settings().quantile(self.counts.copies()));
     }
 
     /// Pays for a copy out of both purses, or out of none.
@@ -187,6 +195,7 @@ impl Observed for Shared {
     fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
         self.snapshot().each(show);
         let own = self.own.snapshot();
+        show("win_share", self.wins.share());
         show("budget_left", own.tokens);
         show("budget_cap", own.cap);
         show("bytes_kept", self.limit.kept() as f64);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// How long to wait before each retry.
 ///
-/// The default, [`exponential`](Self::exponential) from 50 ms to 1 s with full [`Jitter`], is the one that let clients which contend for
+/// The default, [`exponential`](Self::exponential) from 100 ms to 1 s with full [`Jitter`], is the one that let clients which contend for
 /// one thing finish soonest and with the fewest calls in M. Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
 #[derive(Clone)]
 pub struct Backoff {
@@ -40,8 +40,8 @@ const NO_FACTOR: &str = "factor must be finite, and at least 1.0";
 const NO_JITTER: &str = "jitter must be within 0.0..=1.0";
 
 impl Backoff {
-    /// First wait of a back-off on which none was set: 50 ms.
-    pub const DEFAULT_MIN: Duration = Duration::from_millis(50);
+    /// First wait of a back-off on which none was set: 100 ms, of which full jitter leaves 50 ms in the mean.
+    pub const DEFAULT_MIN: Duration = Duration::from_millis(100);
     /// Longest wait of a back-off on which none was set: 1 s.
     pub const DEFAULT_MAX: Duration = Duration::from_secs(1);
     /// By what each wait is longer than the one before: 2.

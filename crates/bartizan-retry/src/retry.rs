@@ -68,7 +68,7 @@ impl Retry {
         self
     }
 
-    /// Sets how long to wait before each retry. Default: [`Backoff::exponential`] from 50 ms to 1 s, with full jitter.
+    /// Sets how long to wait before each retry. Default: [`Backoff::exponential`] from 100 ms to 1 s, with full jitter.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
