@@ -138,7 +138,9 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
         race.last = Some(answer);
         race.stopped |= signs.overloaded || signs.hint == Hint::Never;
         match (signs.hint, verdict) {
-            (Hint::After(wait), _) | (Hint::None, Verdict::Throttled(Some(wait))) => self.wait(wait, timer),
+            (Hint::After(wait), _) | (Hint::None, Verdict::Throttled(Some(wait))) => {
+                self.wait(Instant::now(), wait, timer)
+            }
             (_, Verdict::Failure) => self.due = Due::Now,
             // Who is asked to slow down does not send another at once; nor is there sense in it where no server was asked.
             (_, Verdict::Throttled(None)) => self.race().stopped = true,
@@ -148,8 +150,7 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
     }
 
     /// Sets when the next copy is due, if it would come before the deadline.
-    fn wait(&mut self, wait: Duration, mut timer: Pin<&mut Option<Sleep>>) {
-        let now = Instant::now();
+    fn wait(&mut self, now: Instant, wait: Duration, mut timer: Pin<&mut Option<Sleep>>) {
         let at = now.checked_add(wait).filter(|at| self.deadline().is_none_or(|deadline| *at < deadline));
         self.due = match (wait, at) {
             (Duration::ZERO, _) => Due::Now,
@@ -180,9 +181,10 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
         cx: &mut task::Context<'_>,
     ) -> Poll<Answer<S, W, Req>> {
         if self.due == Due::Unasked {
-            self.watch.begin(Instant::now());
+            let now = Instant::now();
+            self.watch.begin(now);
             self.due = Due::Never;
-            self.set_next(timer.as_mut());
+            self.set_next(now, timer.as_mut());
         }
         loop {
             if let Some(answer) = self.poll_copies(primary, timer.as_mut(), cx) {
@@ -198,21 +200,28 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
             if due {
                 self.due = Due::Never;
                 if self.make_copy(timed) {
-                    self.set_next(timer.as_mut());
+                    self.set_next(Instant::now(), timer.as_mut());
                     continue;
                 }
             }
             let idle = self.race.as_ref().is_none_or(|race| race.copies.is_empty());
-            if !primary && idle && self.due == Due::Never {
+            if !primary && idle && (self.due == Due::Never || self.was_last()) {
                 return Poll::Ready(self.give_up());
             }
             return Poll::Pending;
         }
     }
 
-    fn set_next(&mut self, timer: Pin<&mut Option<Sleep>>) {
+    /// Whether no further copy will be sent, so that nobody has to wait for when it would be due.
+    #[cold]
+    fn was_last(&self) -> bool {
+        let most = self.watch.shared.settings().max_hedges;
+        self.race.as_ref().is_some_and(|race| race.stopped || race.made >= most)
+    }
+
+    fn set_next(&mut self, now: Instant, timer: Pin<&mut Option<Sleep>>) {
         if let Some(delay) = self.watch.shared.delay() {
-            self.wait(delay, timer);
+            self.wait(now, delay, timer);
         }
     }
 

@@ -156,7 +156,9 @@ impl Course {
         }
         (self.climbed, self.previous) = (0, Duration::ZERO);
         let more = self.settings.backoff.wait(1, Duration::ZERO, dice).unwrap_or_default();
-        Ok(told.saturating_add(more.min(MOST_BEYOND_HINT)))
+        // What is cut is spread anew, or all who wait long would come back at once.
+        let more = if more > MOST_BEYOND_HINT { MOST_BEYOND_HINT.mul_f64(dice.unit()) } else { more };
+        Ok(told.saturating_add(more))
     }
 
     fn climb(&mut self, throttled: bool, dice: &Dice) -> Result<Duration, Why> {
