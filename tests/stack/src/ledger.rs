@@ -4,6 +4,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
+use http::header::RETRY_AFTER;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
@@ -31,6 +32,7 @@ use std::time::Duration;
 /// | `torn` | its effect | 200 and a first chunk, and then the cut |
 /// | `drip` | its effect | 200 and a first chunk, and then nothing |
 /// | `hang` | its effect | nothing ever |
+/// | `full` | its effect | 503, and asks for an hour of peace |
 /// | a status | its effect | that |
 /// | `ok` | its effect | 200 and `ok` |
 #[derive(Clone, Debug, Default)]
@@ -169,6 +171,7 @@ async fn receive(State(ledger): State<Ledger>, request: Request) -> Response {
         "torn" => begun(async { Err(io::Error::other("torn")) }),
         "drip" => begun(pending()),
         "hang" => pending().await,
+        "full" => (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "3600")]).into_response(),
         "ok" | "lossy" => "ok".into_response(),
         status => status.parse::<StatusCode>().unwrap().into_response(),
     }

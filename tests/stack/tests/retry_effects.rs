@@ -88,6 +88,17 @@ async fn with_a_key_the_same_goes_out_again() {
 }
 
 #[tokio::test]
+async fn a_server_that_wants_an_hour_of_peace_has_it() {
+    let scene = scene().await;
+    for (at, (name, client)) in (1..).zip(clients!(scene.layer)) {
+        println!("{name}");
+        let answer = scene.post(&client, name, true, "full-ok").await;
+        assert_eq!(answer.unwrap(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!((scene.ledger.attempts(name).as_str(), scene.handle.snapshot().told), ("-", at));
+    }
+}
+
+#[tokio::test]
 async fn on_a_bare_socket_too() {
     for ending in Ending::ALL {
         let layer = RetryLayer::new(retry());
