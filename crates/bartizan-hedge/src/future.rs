@@ -219,13 +219,6 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
         self.race.as_ref().is_some_and(|race| race.stopped || race.made >= most)
     }
 
-    /// Whether no further copy will be sent, so that nobody has to wait for when it would be due.
-    #[cold]
-    fn was_last(&self) -> bool {
-        let most = self.watch.shared.settings().max_hedges;
-        self.race.as_ref().is_some_and(|race| race.stopped || race.made >= most)
-    }
-
     fn set_next(&mut self, now: Instant, timer: Pin<&mut Option<Sleep>>) {
         if let Some(delay) = self.watch.shared.delay() {
             self.wait(now, delay, timer);
