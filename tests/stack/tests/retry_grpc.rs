@@ -114,6 +114,41 @@ async fn trailers_before_the_first_message_are_retried() {
 }
 
 #[tokio::test]
+async fn a_conversation_is_retried_if_the_client_has_said_all() {
+    let (gauge, handle, mut client) = retrying().await;
+    for _ in 0..20 {
+        let answers = soon(client.both_stream(words(&["moody", "one"]))).await.unwrap().into_inner();
+        assert!(matches!(read(answers).await, (all, None) if all == "moody one"));
+        assert_eq!(calls(&gauge).await, 3);
+    }
+    assert_eq!(handle.snapshot().recovered, 20);
+    // One that may have more to say has the head at once, and the failure where it comes.
+    let (say, said) = mpsc::channel::<Said>(1);
+    let request = mark(ReceiverStream::new(said).into_streaming_request());
+    let answers = soon(client.both_stream(request)).await.unwrap().into_inner();
+    say.send("moody".into()).await.unwrap();
+    assert_eq!(read(answers).await.1.unwrap().message(), "played");
+    assert_eq!(calls(&gauge).await, 1);
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_before_the_first_message_leaves_nothing() {
+    let (gauge, channel) = server().await;
+    let layers = ServiceBuilder::new().layer(RetryLayer::new(retry())).layer(HedgeLayer::new(stack::hedge()));
+    let mut client = client(layers.service(channel));
+    for text in ["hang", "hang one"] {
+        let request = marked(text);
+        tokio::select! {
+            // The head is here, and the first message is waited for.
+            answer = client.server_stream(request) => panic!("{answer:?}"),
+            () = until(|| gauge.in_flight() == 2) => {}
+        }
+        until(|| gauge.in_flight() == 0).await;
+    }
+    assert_eq!(soon(client.unary(marked("one"))).await.unwrap().into_inner().text, "one");
+}
+
+#[tokio::test]
 async fn after_the_first_message_there_is_no_way_back() {
     let (gauge, handle, mut client) = retrying().await;
     let answers = soon(client.server_stream(marked("one fail"))).await.unwrap().into_inner();
