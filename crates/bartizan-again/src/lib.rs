@@ -4,7 +4,7 @@
 //! again. There are two: [`HttpWay`], for `http::Request` of any body, and [`TypedWay`], for everything else.
 //!
 //! - What may be repeated is decided by [`is_repeatable`], or by a mark, [`Repeatable`].
-//! - What is read from a failure are its [`Signs`]: that the request [never arrived](bartizan_http::never_arrived), when the server wants to be asked
+//! - What is read from a failure are its [`Signs`]: that the request [never arrived](never_arrived), when the server wants to be asked
 //!   again, whose refusal it is.
 //! - An answer is passed on as [`Begun`]: its head, or over gRPC its first frame, was waited for.
 //!
@@ -23,6 +23,7 @@
 //!
 //! Nothing: this crate holds no state.
 
+mod arrival;
 mod begun;
 mod http_way;
 mod repeat;
@@ -30,6 +31,7 @@ mod signs;
 mod typed_way;
 mod way;
 
+pub use arrival::never_arrived;
 pub use begun::Begun;
 pub use http_way::{HttpKept, HttpTry, HttpWay, RETRY_ON};
 pub use repeat::{IDEMPOTENCY_KEY, Repeatable, is_repeatable};

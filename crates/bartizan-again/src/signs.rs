@@ -1,7 +1,8 @@
+use crate::arrival::never_arrived;
 use crate::begun::Begun;
 use bartizan_core::{Refused, find_cause, recognised};
+use bartizan_http::grpc_status;
 use bartizan_http::wire::{self, Pushback, read_pushback_hint};
-use bartizan_http::{grpc_status, never_arrived};
 use http::{HeaderMap, Response};
 use http_body::Body;
 use std::any::Any;

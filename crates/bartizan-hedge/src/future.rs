@@ -139,7 +139,7 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
         race.stopped |= signs.overloaded || signs.hint == Hint::Never;
         match (signs.hint, verdict) {
             (Hint::After(wait), _) | (Hint::None, Verdict::Throttled(Some(wait))) => {
-                self.wait(Instant::now(), wait, timer)
+                self.wait(Instant::now(), wait, timer);
             }
             (_, Verdict::Failure) => self.due = Due::Now,
             // Who is asked to slow down does not send another at once; nor is there sense in it where no server was asked.

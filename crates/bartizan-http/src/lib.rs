@@ -5,7 +5,6 @@
 //! - [`answer`] turns a [`Refused`](bartizan_core::Refused) into a response: problem+json (RFC 9457), or trailers-only for gRPC.
 //! - [`GuardedBody`] holds a permit until the body has ended, failed or was dropped.
 //! - [`Replay`] is a request body that can be sent more than once.
-//! - [`never_arrived`] tells whether an error proves that the server has not begun with a request.
 //! - [`Head`] is what a user's function may see of a request.
 //! - [`wire`] reads and writes the headers in which a deadline, a priority and an attempt number travel.
 //!
@@ -23,7 +22,6 @@
 //!
 //! What a [`ReplayLimit`] counts, with its clones. Beside that this crate holds no state.
 
-mod arrival;
 mod body;
 mod classify;
 mod flavour;
@@ -33,7 +31,6 @@ mod refusal;
 mod replay;
 pub mod wire;
 
-pub use arrival::never_arrived;
 pub use body::GuardedBody;
 pub use classify::{AtEnd, End, HttpAtEnd, HttpAttempt, HttpClassifier};
 pub use flavour::{Http, Typed};

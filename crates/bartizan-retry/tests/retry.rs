@@ -187,13 +187,12 @@ async fn an_update_is_for_the_calls_that_come() {
     assert_eq!(moody.calls(), 3);
 }
 
+type Attempts = Arc<Mutex<Vec<Option<String>>>>;
+
 /// Answers with these statuses, one after another, and then with 200. Notes which attempt it was told that it is.
 fn scripted<B>(
     script: &'static [u16],
-) -> (
-    Arc<Mutex<Vec<Option<String>>>>,
-    impl Service<Request<B>, Response = Response<String>, Error = BoxError, Future: Send> + Clone,
-)
+) -> (Attempts, impl Service<Request<B>, Response = Response<String>, Error = BoxError, Future: Send> + Clone)
 where
     B: Send + 'static,
 {

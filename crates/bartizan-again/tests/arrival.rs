@@ -1,7 +1,7 @@
 //! What proves that a request never arrived, as real clients report it.
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
-use bartizan_http::never_arrived;
+use bartizan_again::never_arrived;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame};

@@ -18,8 +18,8 @@ use std::io;
 /// use std::io;
 ///
 /// let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-/// assert!(bartizan_http::never_arrived(&io::Error::other(refused)));
-/// assert!(!bartizan_http::never_arrived(&io::Error::from(io::ErrorKind::ConnectionReset)));
+/// assert!(bartizan_again::never_arrived(&io::Error::other(refused)));
+/// assert!(!bartizan_again::never_arrived(&io::Error::from(io::ErrorKind::ConnectionReset)));
 /// ```
 #[must_use]
 pub fn never_arrived(error: &(dyn Error + 'static)) -> bool {
