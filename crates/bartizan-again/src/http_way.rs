@@ -4,6 +4,7 @@ use crate::signs::Signs;
 use crate::way::{Heard, Way};
 use bartizan_core::{Attempt, Avoid, Classify, Context, Endpoint, Step, Verdict};
 use bartizan_http::{AtEnd, End, Head, HttpClassifier, Replay, ReplayLimit, Replays, is_grpc, wire};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Request, Response, response};
 use http_body::Body;
@@ -77,6 +78,7 @@ pub struct HttpKept<B> {
     parts: Parts,
     body: Replays<B>,
     asked: Vec<u16>,
+    grpc: bool,
 }
 
 pin_project! {
@@ -90,7 +92,7 @@ pin_project! {
 pin_project! {
     #[project = StageProj]
     enum Stage<F, A, B: Body, E> {
-        Calling { #[pin] future: F, attempt: Option<A>, grpc: bool },
+        Calling { #[pin] future: F, attempt: Option<A> },
         // The head is here, and the first frame decides.
         Peeking { answer: Option<(response::Parts, Pin<Box<B>>, E)> },
     }
@@ -130,10 +132,12 @@ where
     #[inline]
     fn keep(&self, req: Request<B>, limit: &ReplayLimit, all: bool) -> (Self::Sent, Option<HttpKept<B>>) {
         let (mut parts, body) = req.into_parts();
-        let asked = if parts.headers.is_empty() { Vec::new() } else { take_asked(&mut parts.headers) };
-        let again = number_attempt(&mut parts) == 0 && (all || self.may_repeat(&parts));
+        let found = Found::among(&parts.headers);
+        let asked = if found.asks { take_asked(&mut parts.headers) } else { Vec::new() };
+        let again = number_attempt(&mut parts, found.numbered) == 0 && (all || self.may_repeat(&parts));
+        let grpc = found.content && is_grpc(&parts.headers);
         let (body, replays) = Replay::split(body, limit);
-        let kept = again.then(|| HttpKept { parts: parts.clone(), body: replays, asked });
+        let kept = again.then(|| HttpKept { parts: parts.clone(), body: replays, asked, grpc });
         (Request::from_parts(parts, body), kept)
     }
 
@@ -161,9 +165,8 @@ where
     #[inline(always)]
     fn send(&self, service: &mut S, sent: Self::Sent) -> (Self::Try, Option<Endpoint>) {
         let attempt = Some(self.classify.start(&sent));
-        let grpc = is_grpc(sent.headers());
         let (future, endpoint) = Endpoint::watch(|| service.call(sent));
-        (HttpTry { stage: Stage::Calling { future, attempt, grpc } }, endpoint)
+        (HttpTry { stage: Stage::Calling { future, attempt } }, endpoint)
     }
 
     #[inline(always)]
@@ -173,16 +176,14 @@ where
         kept: Option<&HttpKept<B>>,
         cx: &mut task::Context<'_>,
     ) -> Poll<Heard<Self::Response, S::Error>> {
-        if let StageProj::Calling { future, attempt: judge, grpc } =
-            attempt.as_mut().project().stage.project()
-        {
+        if let StageProj::Calling { future, attempt: judge } = attempt.as_mut().project().stage.project() {
             let answer = ready!(future.poll(cx));
             let at_end = match judge.take().expect(DONE).classify(answer.as_ref()) {
                 Step::Done(verdict) => return Poll::Ready(whole(answer, verdict)),
                 Step::AtEnd(at_end) => at_end,
             };
             // Nobody gains by waiting for the first frame of what cannot be sent again.
-            if !*grpc || !kept.is_some_and(|kept| self.may_repeat(&kept.parts)) {
+            if !kept.is_some_and(|kept| kept.grpc && self.may_repeat(&kept.parts)) {
                 return Poll::Ready(whole(answer, Verdict::Success));
             }
             let response = match answer {
@@ -255,24 +256,42 @@ fn context_of(parts: &Parts) -> Option<Context> {
     parts.extensions.get().copied().or_else(Context::current)
 }
 
+/// Which headers of a request matter here. To look all names over costs less than to hash three of them.
+#[derive(Default)]
+struct Found {
+    asks: bool,
+    numbered: bool,
+    content: bool,
+}
+
+impl Found {
+    #[inline]
+    fn among(headers: &HeaderMap) -> Self {
+        let mut found = Self::default();
+        for name in headers.keys() {
+            found.asks |= *name == RETRY_ON;
+            found.numbered |= *name == wire::REQUEST_ATTEMPT;
+            found.content |= *name == CONTENT_TYPE;
+        }
+        found
+    }
+}
+
 /// Finds out which attempt of a tier above the request belongs to, and has it say so further down.
 #[inline]
-fn number_attempt(parts: &mut Parts) -> u32 {
+fn number_attempt(parts: &mut Parts, numbered: bool) -> u32 {
     let given = context_of(parts).map_or(0, |context| context.attempt());
-    let said = if parts.headers.is_empty() { None } else { wire::read_attempt(&parts.headers).value() };
-    let attempt = given.max(said.unwrap_or_default());
-    if attempt > said.unwrap_or_default() {
+    let said = if numbered { wire::read_attempt(&parts.headers).value() } else { None }.unwrap_or_default();
+    let attempt = given.max(said);
+    if attempt > said {
         wire::write_attempt(&mut parts.headers, attempt);
     }
     attempt
 }
 
 /// Takes the answers out of the headers on which the request asks to be sent again. What is no number is passed over.
-#[inline]
+#[cold]
 fn take_asked(headers: &mut HeaderMap) -> Vec<u16> {
-    if !headers.contains_key(RETRY_ON) {
-        return Vec::new();
-    }
     let asked = headers.get_all(RETRY_ON).iter().filter_map(|value| value.to_str().ok());
     let asked = asked.flat_map(|list| list.split(',')).filter_map(|code| code.trim().parse().ok()).collect();
     headers.remove(RETRY_ON);
