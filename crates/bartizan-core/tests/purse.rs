@@ -134,12 +134,12 @@ fn a_seed_repeats_a_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_cap_is_a_tenth_of_a_second_of_successes() {
+async fn the_cap_is_what_a_tenth_of_a_second_pays_in() {
     let purse = Purse::new(Budget::new());
     tokio::time::advance(Duration::from_secs(1)).await;
     (0..3000).for_each(|_| purse.deposit());
     let snapshot = purse.snapshot();
-    assert_eq!((snapshot.cap, snapshot.tokens), (300.0, 300.0));
+    assert_eq!((snapshot.cap, snapshot.tokens), (30.0, 30.0));
     assert_eq!(purse.snapshot(), snapshot, "to read changes nothing");
 
     purse.update(PLAIN.min_tokens(7));

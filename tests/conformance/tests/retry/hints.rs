@@ -25,14 +25,16 @@ fn pushed(pushback: &'static str) -> [Turn; 2] {
 async fn r15_server_says_when() {
     // By the pushback of gRPC, with every wait of the back-off beyond it.
     for (backoff, second) in [
-        (curve(), 107),
-        (Backoff::constant(60 * S).jitter(bartizan_retry::Jitter::None), 5007),
-        (Backoff::constant(Duration::ZERO), 7),
+        (curve(), 107..=107),
+        // What is beyond five seconds is cut to somewhere within them.
+        (Backoff::constant(60 * S).jitter(bartizan_retry::Jitter::None), 7..=5006),
+        (Backoff::constant(Duration::ZERO), 7..=7),
     ] {
         play_http(reference().backoff(backoff), async |stage| {
             let [alone, _] = pushed("7");
             stage.send(repeatable(), &[alone, Turn::grpc(0)]).await;
-            assert_eq!(stage.times(), [0, second]);
+            let times = stage.times();
+            assert!(times.len() == 2 && second.contains(&times[1]), "{times:?}");
         })
         .await;
     }
