@@ -30,7 +30,7 @@
 //! | has an `Idempotency-Key`, or is marked [`Repeatable`] | the same | the same |
 //! | any other | never | the same |
 //!
-//! Proof is a refused connection, HTTP/2's `REFUSED_STREAM`, or a `GOAWAY` that names an earlier stream. It is found in boxed errors, in those of
+//! Where it is proven again after that, the request goes on as one that may be repeated. Proof is a refused connection, HTTP/2's `REFUSED_STREAM`, or a `GOAWAY` that names an earlier stream. It is found in boxed errors, in those of
 //! `bartizan-client`, and in types of which [`recognise`](bartizan_core::recognise) was told.
 //!
 //! Bodies and errors need not be `Clone`. Of a body up to 64 KiB are kept while it is sent; a longer one goes out untouched, and once.
