@@ -55,8 +55,12 @@ impl<S, W: Way<S, Req>, Req> Later<S, W, Req> {
         call: Call<S, W, Req>,
         heard: Heard<W::Response, W::Error>,
     ) -> Result<Pin<Box<Self>>, Answer<S, W, Req>> {
-        let mut course = Course::new(call.shared.settings());
-        match call.after(&mut course, &heard) {
+        let settings = call.shared.settings();
+        // It may have been switched off since the call began.
+        let on = settings.enabled;
+        let mut course = Course::new(settings);
+        let decided = if on { call.after(&mut course, &heard) } else { Err(Why::NotAsked) };
+        match decided {
             Ok(again) => Ok(Box::pin(Self { stage: Stage::Waiting { again: Some(again) }, call, course })),
             Err(why) => {
                 call.end(why, heard.verdict);
