@@ -3,7 +3,7 @@
 
 use crate::counts::Count;
 use crate::events;
-use crate::race::{Copy, Race, Stage, Step};
+use crate::race::{Answer, Copy, Race, Stage, Step};
 use crate::shared::Shared;
 use crate::watch::Watch;
 use bartizan_again::{Heard, Hint, Outcome, Way};
@@ -52,11 +52,12 @@ enum Due {
     Never,
 }
 
-/// How the calls before the last one ended, in the extensions of an answer that is a failure.
+/// How the other calls ended, in the extensions of an answer that is a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedCopies(pub Vec<Outcome>);
 
-type Answer<S, W, Req> = Result<<W as Way<S, Req>>::Response, <W as Way<S, Req>>::Error>;
+/// The longest pause before the next copy that a server may ask for, as long as what a retry waits for by default.
+const MOST_HINT: Duration = Duration::from_secs(60);
 
 impl<S, W: Way<S, Req>, Req> ResponseFuture<S, W, Req> {
     #[inline(always)]
@@ -134,16 +135,19 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
         let Heard { answer, verdict } = heard;
         let signs = W::signs(&answer);
         let race = self.race();
-        race.failures.push(signs.outcome);
-        race.last = Some(answer);
         race.stopped |= signs.overloaded || signs.hint == Hint::Never;
+        race.ended(answer, &signs);
         match (signs.hint, verdict) {
-            (Hint::After(wait), _) | (Hint::None, Verdict::Throttled(Some(wait))) => {
+            (Hint::After(wait), _) | (Hint::None, Verdict::Throttled(Some(wait))) if wait <= MOST_HINT => {
                 self.wait(Instant::now(), wait, timer);
             }
+            // Who is asked to slow down does not send another at once, and nobody waits in here for long: a retry outside knows better.
+            (Hint::After(_), _) | (_, Verdict::Throttled(_)) => {
+                self.race().stopped = true;
+                self.due = Due::Never;
+            }
             (_, Verdict::Failure) => self.due = Due::Now,
-            // Who is asked to slow down does not send another at once; nor is there sense in it where no server was asked.
-            (_, Verdict::Throttled(None)) => self.race().stopped = true,
+            // There is no sense in another where no server was asked.
             _ if !others => self.due = Due::Never,
             _ => {}
         }
@@ -261,8 +265,7 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
                     let race = self.race();
                     race.copies.remove(i);
                     race.stopped = true;
-                    // An answer says more than that there was nobody to ask.
-                    race.last.get_or_insert(Err(error));
+                    race.last.get_or_insert((Err(error), None));
                 }
             }
         }
@@ -331,8 +334,7 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
     fn give_up(&mut self) -> Answer<S, W, Req> {
         let mut race = self.race.take().expect("a call whose copies have all ended has a last answer");
         self.kept = None;
-        let mut answer = race.last.take().expect("a call whose copies have all ended has a last answer");
-        race.failures.pop();
+        let (mut answer, _) = race.last.take().expect("a call whose copies have all ended has a last answer");
         if let (Ok(response), false) = (&mut answer, race.failures.is_empty()) {
             W::tell(response, FailedCopies(race.failures));
         }

@@ -34,8 +34,8 @@
 //!
 //! A copy has answered when the head of its answer is here; over gRPC, if the call was sent whole, when its first message is. A failure
 //! never wins over a copy that is still on its way, and has the next one sent at once, or after the pause that the server asks for; if
-//! that is more than a minute, there are no further copies. If all fail, the failure that came last is
-//! the answer, with [`FailedCopies`] in the extensions of a response.
+//! that is more than a minute, there are no further copies. If all fail, the last failure that may have
+//! reached a server is the answer, with [`FailedCopies`] in the extensions of a response.
 //!
 //! Where copies hardly ever win, all calls are slow for the same reason, and a copy would make it worse: then only one in 32 of those
 //! that are due by a learnt delay is sent, to see whether it is still so.

@@ -1,10 +1,12 @@
 //! The copies of one request beside the first.
 
 use crate::shared::Tokens;
-use bartizan_again::{Heard, Outcome, Way};
-use bartizan_core::{Avoid, Context, Endpoint};
+use bartizan_again::{Heard, Outcome, Signs, Way};
+use bartizan_core::{Avoid, Context, Endpoint, Refused};
 use std::pin::Pin;
 use std::task::{self, Poll, ready};
+
+pub(crate) type Answer<S, W, Req> = Result<<W as Way<S, Req>>::Response, <W as Way<S, Req>>::Error>;
 
 /// What there is of a call once it is more than its first copy.
 pub(crate) struct Race<S, W: Way<S, Req>, Req> {
@@ -16,8 +18,8 @@ pub(crate) struct Race<S, W: Way<S, Req>, Req> {
     /// No further ones are to be made.
     pub(crate) stopped: bool,
     pub(crate) avoid: Avoid,
-    /// The failure that came last, and how those before it ended.
-    pub(crate) last: Option<Result<W::Response, W::Error>>,
+    /// The failure that is the answer if all copies fail, and how the others ended. It has an outcome if its copy was sent.
+    pub(crate) last: Option<(Answer<S, W, Req>, Option<Outcome>)>,
     pub(crate) failures: Vec<Outcome>,
 }
 
@@ -52,6 +54,18 @@ impl<S, W: Way<S, Req>, Req> Race<S, W, Req> {
             last: None,
             failures: Vec::new(),
         }
+    }
+
+    /// Keeps the failure that came last, but an answer says more than that nobody was asked: who sees that alone takes it for proof
+    /// that nothing was sent.
+    pub(crate) fn ended(&mut self, answer: Answer<S, W, Req>, signs: &Signs) {
+        let asked = !signs.never_arrived && signs.refused.as_ref().is_none_or(Refused::reached);
+        let outcome = Some(signs.outcome);
+        let other = match &self.last {
+            Some(_) if !asked => outcome,
+            _ => self.last.replace((answer, outcome)).and_then(|(_, outcome)| outcome),
+        };
+        self.failures.extend(other);
     }
 
     /// The copies that were sent and have not ended.
