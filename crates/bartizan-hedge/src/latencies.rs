@@ -14,6 +14,8 @@ pub(crate) struct Latencies {
     ended: [AtomicU32; BUCKETS],
     cut: [AtomicU32; BUCKETS],
     total: AtomicU32,
+    /// Those that took longer than the quantile of the time.
+    long: AtomicU32,
     /// Somebody is at work on what follows, and others go on.
     busy: AtomicBool,
     /// In nanoseconds, [`UNKNOWN`] before there is one.
@@ -31,6 +33,11 @@ const UNIT_BITS: u32 = 10;
 const UNKNOWN: u64 = u64::MAX;
 /// Calls after which those seen so far count half.
 const MEMORY: u32 = 4096;
+/// Calls that are each looked at.
+const FEW: u32 = 64;
+/// Calls from one look at the buckets to the next, of all and of the long ones.
+const LOOK_EVERY: u32 = 256;
+const LOOK_EVERY_LONG: u32 = 4;
 
 impl Latencies {
     pub(crate) fn new() -> Self {
@@ -39,6 +46,7 @@ impl Latencies {
             ended: zeros(),
             cut: zeros(),
             total: AtomicU32::new(0),
+            long: AtomicU32::new(0),
             busy: AtomicBool::new(false),
             quantile: AtomicU64::new(UNKNOWN),
             median: AtomicU64::new(UNKNOWN),
@@ -51,11 +59,19 @@ impl Latencies {
         let buckets = if cut { &self.cut } else { &self.ended };
         buckets[bucket(took).min(BUCKETS - 1)].fetch_add(1, Relaxed);
         let total = self.total.fetch_add(1, Relaxed).wrapping_add(1);
-        // Looked at often while each call matters, and less the more there are.
-        let every = (total / 16).max(1).next_power_of_two();
-        if total >= warm_up.max(1) && total & (every - 1) == 0 {
+        if total >= warm_up.max(1) && self.is_due(total, took) {
             self.look(total, quantile());
         }
+    }
+
+    /// Whether to look at the buckets: at each call while there are few, then now and then. Long calls matter most, and of those that
+    /// begin together they end last: what was seen before them is not the whole.
+    #[inline]
+    fn is_due(&self, total: u32, took: Duration) -> bool {
+        let long = took.as_nanos() >= u128::from(self.quantile.load(Relaxed));
+        total < FEW
+            || total % LOOK_EVERY == 0
+            || long && self.long.fetch_add(1, Relaxed) % LOOK_EVERY_LONG == 0
     }
 
     /// The latency that the share of calls stays below, once it was learnt.
