@@ -7,8 +7,9 @@ use tower_service::Service;
 
 /// Service that takes any request body and hands the inner service the one type that it takes.
 ///
-/// For a layer that changes the request body, such as one of tower-http's, over a client that takes one type of body,
-/// such as tonic's `Channel`:
+/// For a layer that changes the request body over a client that takes one type of body, such as tonic's `Channel`. Retry and hedge
+/// are such layers, as they keep the body to send it again, and some of tower-http's. Without it the compiler says that
+/// `Channel: Service<Request<Replay<Body>>>` is not satisfied.
 ///
 /// ```
 /// use bartizan_client::{AnyBody, Body};

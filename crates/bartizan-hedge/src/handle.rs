@@ -35,7 +35,8 @@ impl Handle {
         &self.shared.own
     }
 
-    /// Puts a new value in place. A copy that was sent runs on. Counts, latencies and tokens stay.
+    /// Puts a new value in place. A copy that was sent runs on. Counts and latencies stay, and so do the
+    /// tokens of the layer's own purse, as far as the new value's budget allows.
     pub fn update(&self, value: Hedge) {
         self.shared.update(value);
     }

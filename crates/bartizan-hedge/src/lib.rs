@@ -48,7 +48,12 @@
 //!
 //! # Where it stands
 //!
-//! Around a client: inside deadline and retry, outside of a balancer, which takes a copy [elsewhere](bartizan_core::Avoid) than the first.
+//! Around a client: inside deadline and retry, outside of a breaker, of the time-out of an attempt, and of a balancer, which takes a
+//! copy [elsewhere](bartizan_core::Avoid) than the first. A failure is answered by a copy first; a retry around it sees a failure only
+//! when all copies have failed.
+//!
+//! A tonic `Channel` takes one type of body alone: wrap it into `bartizan-client`'s `AnyBody`. A bare `reqwest::Client` is no service
+//! of `http::Request`: take `ReqwestService`, or the [typed](HedgeLayer::typed) flavour.
 //!
 //! # What is shared
 //!

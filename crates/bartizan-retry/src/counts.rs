@@ -81,7 +81,8 @@ pub struct Snapshot {
     pub out_of_tries: u64,
     /// Failures too close to the deadline, or after the allowance.
     pub out_of_time: u64,
-    /// Failures for whose retry there was no token.
+    /// Failures whose retry the purse did not pay for: it had no token, or too many failures came in a row. Its own
+    /// [snapshot](bartizan_core::Purse::snapshot) tells the two apart.
     pub out_of_budget: u64,
     /// Failures of requests whose body is too large to be kept.
     pub too_large: u64,

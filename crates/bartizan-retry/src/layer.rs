@@ -24,7 +24,24 @@ impl RetryLayer {
     }
 
     /// Turns the layer into the typed flavour, for requests of any type, by a function that copies one. `None` says that a request
-    /// must not be sent again. The closure's argument needs its type.
+    /// must not be sent again, and `Some` that it may be, whatever it does: there is no method to be looked at. The closure's
+    /// argument needs its type.
+    ///
+    /// Errors are failures, and every `Ok` is good, an `Ok` with status 503 too: [`classify`](RetryLayer::classify) changes that.
+    ///
+    /// ```
+    /// use bartizan_retry::{Retry, RetryLayer};
+    ///
+    /// #[derive(Clone)]
+    /// enum Ask {
+    ///     Read(u32),
+    ///     Write(u32),
+    /// }
+    ///
+    /// let layer = RetryLayer::new(Retry::new())
+    ///     .typed(|ask: &Ask| matches!(ask, Ask::Read(_)).then(|| ask.clone()));
+    /// # let _ = (layer, Ask::Write(0));
+    /// ```
     #[must_use]
     pub fn typed<Req, F>(self, copy: F) -> RetryLayer<TypedWay<F>>
     where

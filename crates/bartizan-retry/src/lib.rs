@@ -31,7 +31,11 @@
 //! | any other | never | the same |
 //!
 //! Where it is proven again after that, the request goes on as one that may be repeated. Proof is a refused connection, HTTP/2's `REFUSED_STREAM`, or a `GOAWAY` that names an earlier stream. It is found in boxed errors, in those of
-//! `bartizan-client`, and in types of which [`recognise`](bartizan_core::recognise) was told.
+//! `bartizan-client`, and in types of which [`recognise`](bartizan_core::recognise) was told: over a tonic channel say
+//! `recognise::<tonic::transport::Error>()` once.
+//!
+//! Over gRPC every call is a `POST`, and none is repeated but what never arrived, unless it is said: put [`Repeatable`] into the
+//! extensions of the `tonic::Request`, or set a rule by path with [`repeat`](RetryLayer::repeat).
 //!
 //! Bodies and errors need not be `Clone`. Of a body up to 64 KiB are kept while it is sent; a longer one goes out untouched, and once.
 //! There is no way back once the head of a good answer is here; over gRPC, of a call that may be repeated and has been sent whole, once
@@ -40,10 +44,15 @@
 //!
 //! # Where it stands
 //!
-//! Around a client: inside the deadline of the whole call, outside of hedges, balancers, breakers and the time-out of an attempt. A breaker
+//! Around a client: inside the deadline of the whole call, outside of hedges, balancers, breakers and the time-out of an attempt. A
+//! hedge inside answers a failure with a copy at once; a retry follows when its copies have failed as well. A breaker
 //! that is open is waited for, if it opens again before the deadline. The number of an attempt travels, in `x-request-attempt` and in the
 //! [`Context`](bartizan_core::Context), and only one tier of several retries. The next attempt carries an [`Avoid`](bartizan_core::Avoid), by which a
 //! balancer takes it elsewhere.
+//!
+//! It goes onto any service of `http::Request<B>` that takes bodies of any type, as an axum route and `ReqwestService` do. A tonic
+//! `Channel` takes one type of body alone: wrap it into `bartizan-client`'s `AnyBody`. A bare `reqwest::Client` is no service of
+//! `http::Request`: take `ReqwestService`, or the [typed](RetryLayer::typed) flavour.
 //!
 //! # What is shared
 //!

@@ -61,7 +61,8 @@ impl Retry {
     }
 
     /// Sets how often a request is sent again at most; zero never does, but for what never arrived. A request can ask for less by
-    /// [`MaxRetries`](crate::MaxRetries). Default: [`DEFAULT_MAX_RETRIES`](Self::DEFAULT_MAX_RETRIES), 2.
+    /// [`MaxRetries`](crate::MaxRetries), and the purse often ends it sooner: by default the second failure in a row is retried
+    /// [half of the time](Budget::persistence). Default: [`DEFAULT_MAX_RETRIES`](Self::DEFAULT_MAX_RETRIES), 2.
     #[must_use]
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = retries;
