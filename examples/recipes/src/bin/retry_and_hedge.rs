@@ -14,7 +14,7 @@ async fn fails_at_first(headers: HeaderMap) -> StatusCode {
 
 async fn hangs_at_first(headers: HeaderMap) {
     if !headers.contains_key("x-request-attempt") {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
