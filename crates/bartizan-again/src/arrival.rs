@@ -11,6 +11,9 @@ use std::io;
 /// - a stream that the server left out when it sent `GOAWAY` with `NO_ERROR` (RFC 9113 §6.8),
 /// - hyper's word that a connection was gone before it took the request.
 ///
+/// It is a proof for the request that was sent last. Whether that is the one which the client was given, or a redirect led to it, is
+/// another question: [`Signs::own`](crate::Signs::own).
+///
 /// An error of the request's own body proves nothing, whatever its sources are: it came while the request was sent. Nor
 /// does the error of a service that makes several calls for one request: ask beneath it.
 ///

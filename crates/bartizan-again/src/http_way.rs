@@ -77,6 +77,7 @@ impl<C: fmt::Debug> fmt::Debug for HttpWay<C> {
 pub struct HttpKept<B> {
     parts: Parts,
     body: Replays<B>,
+    context: Option<Context>,
     asked: Vec<u16>,
     grpc: bool,
 }
@@ -134,10 +135,12 @@ where
         let (mut parts, body) = req.into_parts();
         let found = Found::among(&parts.headers);
         let asked = if found.asks { take_asked(&mut parts.headers) } else { Vec::new() };
-        let again = number_attempt(&mut parts, found.numbered) == 0 && (all || self.may_repeat(&parts));
+        let context = context_of(&parts);
+        let attempt = number_attempt(context, found.numbered, &mut parts.headers);
+        let again = attempt == 0 && (all || self.may_repeat(&parts));
         let grpc = found.content && is_grpc(&parts.headers);
         let (body, replays) = Replay::split(body, limit);
-        let kept = again.then(|| HttpKept { parts: parts.clone(), body: replays, asked, grpc });
+        let kept = again.then(|| HttpKept { parts: parts.clone(), body: replays, context, asked, grpc });
         (Request::from_parts(parts, body), kept)
     }
 
@@ -154,8 +157,7 @@ where
         let body = kept.body.again()?;
         let mut parts = kept.parts.clone();
         wire::write_attempt(&mut parts.headers, attempt);
-        let context = context_of(&parts).unwrap_or_default();
-        parts.extensions.insert(context.with_attempt(attempt));
+        parts.extensions.insert(kept.context.unwrap_or_default().with_attempt(attempt));
         if !avoid.is_empty() {
             parts.extensions.insert(avoid);
         }
@@ -209,6 +211,18 @@ where
 
     fn tell<T: Clone + Send + Sync + 'static>(answer: &mut Self::Response, say: T) {
         answer.extensions_mut().insert(say);
+    }
+
+    fn context(kept: &HttpKept<B>) -> Option<Context> {
+        kept.context
+    }
+
+    fn is_untouched(kept: &HttpKept<B>) -> bool {
+        kept.body.is_untouched()
+    }
+
+    fn is_spoilt(kept: &HttpKept<B>) -> bool {
+        kept.body.has_failed()
     }
 
     fn extension<T: Clone + Send + Sync + 'static>(kept: &HttpKept<B>) -> Option<T> {
@@ -279,12 +293,12 @@ impl Found {
 
 /// Finds out which attempt of a tier above the request belongs to, and has it say so further down.
 #[inline]
-fn number_attempt(parts: &mut Parts, numbered: bool) -> u32 {
-    let given = context_of(parts).map_or(0, |context| context.attempt());
-    let said = if numbered { wire::read_attempt(&parts.headers).value() } else { None }.unwrap_or_default();
+fn number_attempt(context: Option<Context>, numbered: bool, headers: &mut HeaderMap) -> u32 {
+    let given = context.map_or(0, |context| context.attempt());
+    let said = if numbered { wire::read_attempt(headers).value() } else { None }.unwrap_or_default();
     let attempt = given.max(said);
     if attempt > said {
-        wire::write_attempt(&mut parts.headers, attempt);
+        wire::write_attempt(headers, attempt);
     }
     attempt
 }

@@ -1,6 +1,6 @@
 use crate::arrival::never_arrived;
 use crate::begun::Begun;
-use bartizan_core::{Refused, find_cause, recognised};
+use bartizan_core::{Refused, find_cause, is_own, recognised};
 use bartizan_http::grpc_status;
 use bartizan_http::wire::{self, Pushback, read_pushback_hint};
 use http::{HeaderMap, Response};
@@ -20,6 +20,8 @@ pub struct Signs {
     pub refused: Option<Refused>,
     /// Whether it is proven that the server has not begun with the request.
     pub never_arrived: bool,
+    /// Whether it is certain that the error is about the request that was sent, and not about one to which a redirect led.
+    pub own: bool,
     /// Whether the answer is marked as one of an overloaded or rate-limited peer, which must not be asked again: Envoy's
     /// `x-envoy-overloaded` and `x-envoy-ratelimited`.
     pub overloaded: bool,
@@ -55,6 +57,7 @@ impl Signs {
             hint: Hint::None,
             refused: None,
             never_arrived: false,
+            own: true,
             overloaded: false,
         }
     }
@@ -70,6 +73,7 @@ impl Signs {
             hint: Hint::None,
             never_arrived: refused.is_none() && cause.is_some_and(never_arrived),
             refused: refused.cloned(),
+            own: cause.is_none_or(is_own),
             overloaded: false,
         }
     }
@@ -90,6 +94,7 @@ impl Signs {
             hint,
             refused: response.extensions().get().cloned(),
             never_arrived: false,
+            own: true,
             overloaded: is_overloaded(headers) || at_end.is_some_and(is_overloaded),
         }
     }

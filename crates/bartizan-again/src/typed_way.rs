@@ -117,6 +117,19 @@ where
 
     fn tell<T: Clone + Send + Sync + 'static>(_: &mut S::Response, _: T) {}
 
+    fn context(_: &Req) -> Option<Context> {
+        Context::current()
+    }
+
+    /// Who gives a copy says that the request may be repeated.
+    fn is_untouched(_: &Req) -> bool {
+        true
+    }
+
+    fn is_spoilt(_: &Req) -> bool {
+        false
+    }
+
     fn extension<T: Clone + Send + Sync + 'static>(_: &Req) -> Option<T> {
         None
     }

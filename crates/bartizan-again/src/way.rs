@@ -1,8 +1,8 @@
 use crate::signs::Signs;
-use bartizan_core::{Avoid, Endpoint, Verdict};
+use bartizan_core::{Avoid, Context, Endpoint, Verdict};
 use bartizan_http::ReplayLimit;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{self, Poll};
 
 /// How requests are sent more than once: all that a layer that does so must know of their kind.
 ///
@@ -22,7 +22,7 @@ pub trait Way<S, Req>: Clone + Send + Sync + 'static {
     type Try;
 
     /// Polls the inner service for readiness.
-    fn poll_ready(service: &mut S, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>>;
+    fn poll_ready(service: &mut S, cx: &mut task::Context<'_>) -> Poll<Result<(), Self::Error>>;
 
     /// Makes a request ready to be sent first. What copies can be made of comes with it, if any can: not, unless `all` is asked for,
     /// of a request that is not [repeatable](Self::repeatable).
@@ -46,7 +46,7 @@ pub trait Way<S, Req>: Clone + Send + Sync + 'static {
         &self,
         attempt: Pin<&mut Self::Try>,
         kept: Option<&Self::Kept>,
-        cx: &mut Context<'_>,
+        cx: &mut task::Context<'_>,
     ) -> Poll<Heard<Self::Response, Self::Error>>;
 
     /// Reads what an answer says about sending the request again.
@@ -54,6 +54,15 @@ pub trait Way<S, Req>: Clone + Send + Sync + 'static {
 
     /// Leaves something in the extensions of an answer, where it has any.
     fn tell<T: Clone + Send + Sync + 'static>(answer: &mut Self::Response, say: T);
+
+    /// The context of the request: as it was when it was sent, or where that is not kept, as it is now.
+    fn context(kept: &Self::Kept) -> Option<Context>;
+
+    /// Whether it is certain that no part of the request was sent, whatever the errors of its client are about.
+    fn is_untouched(kept: &Self::Kept) -> bool;
+
+    /// Whether the request's own body has failed: then it cannot be sent, and nobody else is to blame.
+    fn is_spoilt(kept: &Self::Kept) -> bool;
 
     /// Finds an extension of the request.
     fn extension<T: Clone + Send + Sync + 'static>(kept: &Self::Kept) -> Option<T>;

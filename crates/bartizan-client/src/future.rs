@@ -2,7 +2,9 @@
 
 use crate::Redirected;
 use http::{Response, Uri};
+use std::error::Error;
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
@@ -38,7 +40,7 @@ impl Future for ReqwestFuture {
                 Poll::Ready(Err(error.take().expect("a client's future is not polled after it is done")))
             }
             State::Sent { pending, uri } => {
-                let mut response = ready!(Pin::new(pending).poll(cx)).inspect_err(|_| known())?;
+                let mut response = ready!(Pin::new(pending).poll(cx)).map_err(|error| known(error, uri))?;
                 if let Some(whence) = elsewhere(uri, response.url()) {
                     response.extensions_mut().insert(Redirected(whence));
                 }
@@ -48,10 +50,39 @@ impl Future for ReqwestFuture {
     }
 }
 
-/// Lets the layers look into the error that they are about to get.
+/// Lets the layers look into the error that they are about to get, but has them know one that may be about a request to which a redirect
+/// led: then the first has arrived, whatever became of the next. reqwest does not say, and names the first in either case. So an
+/// error has no URL unless the place that could not be reached is the one to which the request was sent.
 #[cold]
-fn known() {
-    bartizan_core::recognise::<reqwest::Error>();
+fn known(error: reqwest::Error, sent: &Uri) -> reqwest::Error {
+    bartizan_core::recognise_by::<reqwest::Error>(|error| error.url().is_some());
+    let stray = error.is_connect() && !unreached(&error).is_some_and(|place| is_at(sent, place));
+    if stray { error.without_url() } else { error }
+}
+
+/// The address to which no connection was made. It is only shown to people.
+fn unreached(error: &reqwest::Error) -> Option<SocketAddr> {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        let words = format!("{error:?}");
+        if let Some(place) = words.split([',', '(', ')', ' ']).find_map(|word| word.parse().ok()) {
+            return Some(place);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// Whether a request that was sent there can have gone to that address.
+fn is_at(sent: &Uri, place: SocketAddr) -> bool {
+    let host = sent.host().unwrap_or_default().trim_matches(['[', ']']);
+    let ip = host.parse::<IpAddr>().ok();
+    port(sent) == place.port() && ip.is_none_or(|ip| ip == place.ip())
+}
+
+fn port(uri: &Uri) -> u16 {
+    let known = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    uri.port_u16().unwrap_or(known)
 }
 
 /// Where the answer came from, unless from where the request was sent to.

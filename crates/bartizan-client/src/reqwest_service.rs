@@ -13,6 +13,9 @@ use tower_service::Service;
 /// - A body that is at hand as a whole can be sent twice, as a redirect by 307 or 308 asks for. Any other is streamed.
 /// - Where a redirect was followed, [`Redirected`](crate::Redirected) is in the extensions of the response. A layer sees one request and
 ///   the last response.
+/// - reqwest's errors do not say whether they are about a request to which a redirect led. A retry takes a refused connection for a proof that
+///   the request never arrived if the address is that of the request; one by name can only be told by its port. Where a redirect
+///   can lead from a host to another one of the same port, and what is sent has no key, set `redirect(Policy::none())`.
 /// - The version of the request is not looked at, but for HTTP/3: a request that came by HTTP/2 goes out over what the
 ///   client speaks.
 /// - A typed layer asks for `S::Error: From<Refused>`. `map_err(BoxError::from)` inside of it gives that.

@@ -68,7 +68,7 @@ pub use dice::Dice;
 pub use endpoint::{Avoid, Endpoint};
 pub use invalid::Invalid;
 pub use purse::{Purse, Snapshot as PurseSnapshot};
-pub use recognise::{recognise, recognised};
+pub use recognise::{is_own, recognise, recognise_by, recognised};
 pub use refused::{Kind, Name, Reason, Refused, find_cause};
 pub use token::Token;
 pub use tokio::time::Instant;

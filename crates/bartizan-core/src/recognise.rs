@@ -1,10 +1,18 @@
+use crate::refused::beneath;
 use std::any::{Any, TypeId};
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 
-type Look = fn(&dyn Any) -> Option<&(dyn Error + 'static)>;
+struct Known {
+    id: TypeId,
+    look: fn(&dyn Any) -> Option<&(dyn Error + 'static)>,
+    /// Whether an error of this type is about the request that was sent; `None` for those of other types.
+    own: Box<Own>,
+}
 
-static KNOWN: Mutex<Vec<(TypeId, Look)>> = Mutex::new(Vec::new());
+type Own = dyn Fn(&(dyn Error + 'static)) -> Option<bool> + Send + Sync;
+
+static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
 
 /// Lets the layers look into errors of type `E`: for a [`Refused`](crate::Refused) or a sign that the request never arrived.
 ///
@@ -12,10 +20,35 @@ static KNOWN: Mutex<Vec<(TypeId, Look)>> = Mutex::new(Vec::new());
 /// process; `bartizan-client` does it for the errors of its clients. For an application's own, or for `tonic::transport::Error`, say so
 /// before the first call.
 pub fn recognise<E: Error + 'static>() {
+    recognise_by::<E>(|_| true);
+}
+
+/// Lets the layers look into errors of type `E`, as [`recognise`] does, and tells them apart that are not about the request that was
+/// sent, but about one that followed it, such as a redirect's.
+pub fn recognise_by<E: Error + 'static>(own: fn(&E) -> bool) {
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if !known.iter().any(|(id, _)| *id == TypeId::of::<E>()) {
-        known.push((TypeId::of::<E>(), |error| error.downcast_ref::<E>().map(|error| error as _)));
+    if !known.iter().any(|known| known.id == TypeId::of::<E>()) {
+        known.push(Known {
+            id: TypeId::of::<E>(),
+            look: |error| error.downcast_ref::<E>().map(|error| error as _),
+            own: Box::new(move |error| error.downcast_ref().map(own)),
+        });
     }
+}
+
+/// Whether an error, with all its sources, is about the request that was sent, as far as that is [known](recognise_by).
+#[cold]
+#[must_use]
+pub fn is_own(error: &(dyn Error + 'static)) -> bool {
+    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if known.iter().any(|known| (known.own)(error) == Some(false)) {
+            return false;
+        }
+        next = beneath(error);
+    }
+    true
 }
 
 /// Returns an error of any type as one, if it is boxed or of a type that is [recognised](recognise).
@@ -30,7 +63,7 @@ pub fn recognised(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     }
     let look = {
         let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().find(|(id, _)| *id == error.type_id()).map(|(_, look)| *look)
+        known.iter().find(|known| known.id == error.type_id()).map(|known| known.look)
     };
     look.and_then(|look| look(error))
 }
@@ -54,5 +87,12 @@ mod tests {
         assert!(refused(&(Box::new(io) as Box<dyn Error>)));
         assert!(refused(&(Box::<dyn Error + Send + Sync>::from(Refused::new(&OPEN)))));
         assert!(!refused(&()));
+    }
+
+    #[test]
+    fn errors_of_another_request_are_told_apart() {
+        recognise_by::<std::fmt::Error>(|_| false);
+        assert!(!is_own(&std::fmt::Error));
+        assert!(is_own(&std::io::Error::other("plain")));
     }
 }

@@ -208,14 +208,18 @@ pub fn find_cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> O
         if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        // An `io::Error` shows the sources of what it wraps, and not the wrapped error itself.
-        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        next = match wrapped {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        };
+        next = beneath(error);
     }
     None
+}
+
+/// The next error of a chain.
+pub(crate) fn beneath<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    // An `io::Error` shows the sources of what it wraps, and not the wrapped error itself.
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::race::{Answer, Copy, Race, Stage, Step};
 use crate::shared::Shared;
 use crate::watch::Watch;
 use bartizan_again::{Heard, Hint, Outcome, Way};
-use bartizan_core::{Context, Endpoint, Instant, Verdict};
+use bartizan_core::{Endpoint, Instant, Verdict};
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::pin::Pin;
@@ -90,7 +90,8 @@ impl<S: Clone, W: Way<S, Req>, Req> Future for ResponseFuture<S, W, Req> {
                 Poll::Ready(heard) => {
                     this.primary.set(None);
                     this.call.watch.ended(false);
-                    this.call.failed(heard, this.timer.as_mut(), false);
+                    let others = this.call.race.as_ref().is_some_and(|race| !race.copies.is_empty());
+                    this.call.failed(heard, this.timer.as_mut(), others);
                 }
                 Poll::Pending if this.call.kept.is_none() => return Poll::Pending,
                 Poll::Pending => {}
@@ -170,7 +171,7 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let given = self.kept.as_ref().and_then(W::extension::<Context>).or_else(Context::current);
+        let given = self.kept.as_ref().and_then(W::context);
         given.and_then(|context| context.deadline())
     }
 }
@@ -208,11 +209,21 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
                     continue;
                 }
             }
-            let idle = self.race.as_ref().is_none_or(|race| race.copies.is_empty());
-            if !primary && idle && (self.due == Due::Never || self.was_last()) {
+            if !primary && self.is_over() {
                 return Poll::Ready(self.give_up());
             }
             return Poll::Pending;
+        }
+    }
+
+    /// Whether all copies that were sent have failed, and there is nothing to wait for. Not for a service to be ready: what it takes
+    /// may be held by the very failure that waits here.
+    #[cold]
+    fn is_over(&self) -> bool {
+        match &self.race {
+            Some(race) if race.running() > 0 => false,
+            Some(race) if !race.copies.is_empty() => true,
+            _ => self.due == Due::Never || self.was_last(),
         }
     }
 
@@ -298,7 +309,10 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
         let (number, avoid) = (race.made + 1, race.avoid);
         let now = Instant::now();
         let Some(kept) = self.kept.as_ref().filter(|kept| W::is_first(kept)) else { return false };
-        let given = W::extension::<Context>(kept).or_else(Context::current).unwrap_or_default();
+        if W::is_spoilt(kept) {
+            return false;
+        }
+        let given = W::context(kept).unwrap_or_default();
         let shared = &self.watch.shared;
         let hopeless = shared.median().zip(given.remaining(now)).is_some_and(|(median, left)| left < median);
         if hopeless {

@@ -4,6 +4,7 @@
 use bartizan_core::{Kind, Reason, Refused};
 use bartizan_hedge::{Budget, FailedCopies, Hedge, HedgeLayer, Outcome};
 use bartizan_http::Replay;
+use bytes::Bytes;
 use http::{Request, Response};
 use std::io;
 use std::sync::Arc;
@@ -84,4 +85,58 @@ async fn answers_at_once_that_ask_to_slow_down_do_not_teach() {
         let _ = layer.layer(inner).oneshot(Request::new(String::new())).await.unwrap();
     }
     assert_eq!(handle.snapshot().delay, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_does_not_hold_what_the_next_copy_waits_for() {
+    use std::task::{Context, Poll};
+    use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+    use tower::Service;
+
+    /// Serves one at a time, to the end of its answer's body.
+    struct One(Arc<Semaphore>, Option<OwnedSemaphorePermit>);
+
+    impl Clone for One {
+        fn clone(&self) -> Self {
+            Self(self.0.clone(), None)
+        }
+    }
+
+    struct Held(#[allow(dead_code, reason = "it is held")] OwnedSemaphorePermit);
+
+    impl http_body::Body for Held {
+        type Data = Bytes;
+        type Error = BoxError;
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<Bytes>, BoxError>>> {
+            Poll::Ready(None)
+        }
+    }
+
+    impl<Req> Service<Req> for One {
+        type Response = Response<Held>;
+        type Error = BoxError;
+        type Future = std::future::Ready<Result<Response<Held>, BoxError>>;
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+            if self.1.is_none() {
+                match self.0.clone().try_acquire_owned() {
+                    Ok(permit) => self.1 = Some(permit),
+                    Err(_) => return Poll::Pending,
+                }
+            }
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, _: Req) -> Self::Future {
+            let body = Held(self.1.take().unwrap());
+            std::future::ready(Ok(Response::builder().status(503).body(body).unwrap()))
+        }
+    }
+
+    let one = One(Arc::new(Semaphore::new(1)), None);
+    let hedge = HedgeLayer::new(Hedge::new().delay(Duration::from_millis(10)));
+    let call = hedge.layer(one).oneshot(Request::new(String::new()));
+    let answer = tokio::time::timeout(Duration::from_secs(3600), call).await;
+    assert_eq!(answer.expect("nobody waits for ever").unwrap().status(), 503);
 }

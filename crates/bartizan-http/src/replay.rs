@@ -93,6 +93,18 @@ impl<B> Replays<B> {
         Some(Replay(Some(Reader { id, shared: shared.clone(), read: 0 })))
     }
 
+    /// Whether nobody has asked for a frame yet, of which there is one: then no part of the body was sent anywhere.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.0.as_ref().is_some_and(|shared| !shared.was_asked())
+    }
+
+    /// Whether the source has failed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.0.as_ref().is_some_and(|shared| shared.has_failed())
+    }
+
     /// Whether the source was read to its end, or failed. It has ended from the start if it was empty.
     #[must_use]
     pub fn is_ended(&self) -> bool {

@@ -181,7 +181,7 @@ impl Backoff {
             }
             Curve::Decorrelated { min, max } => {
                 let longest = previous.max(*min).saturating_mul(3).min(*max);
-                *min + times(longest.saturating_sub(*min), dice.unit())
+                min.saturating_add(times(longest.saturating_sub(*min), dice.unit()))
             }
             Curve::By(wait) => wait(n)?,
         };
@@ -199,8 +199,11 @@ impl Jitter {
     }
 }
 
-/// A product that ends at the longest time, and not in a panic.
+/// A product that ends at the longest time, and not in a panic. Nothing stays nothing.
 fn times(time: Duration, by: f64) -> Duration {
+    if time.is_zero() {
+        return time;
+    }
     Duration::try_from_secs_f64(time.as_secs_f64() * by).unwrap_or(Duration::MAX)
 }
 

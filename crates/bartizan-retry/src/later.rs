@@ -122,13 +122,18 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
         // Within a later attempt the ambient context is that of this call.
         let kept = self.kept.as_ref().filter(|kept| !first || W::is_first(kept)).ok_or(Why::NotAsked)?;
         let now = Instant::now();
-        let given = W::extension::<Context>(kept).or_else(Context::current);
-        let signs = W::signs(&heard.answer);
+        if W::is_spoilt(kept) {
+            return Err(Why::NotRepeatable);
+        }
+        let given = W::context(kept);
+        let mut signs = W::signs(&heard.answer);
+        let repeatable = self.way.repeatable(kept);
+        signs.never_arrived &= signs.own || repeatable || W::is_untouched(kept);
         let failure = Failure {
             verdict: heard.verdict,
             signs: &signs,
             asked: W::asked(kept),
-            repeatable: self.way.repeatable(kept),
+            repeatable,
             deadline: given.and_then(|context| context.deadline()),
             max_retries: W::extension::<MaxRetries>(kept).map(|most| most.0),
             now,

@@ -38,6 +38,8 @@ struct State<B> {
     ids: u64,
     /// Whether a reader found the source away since it was taken.
     knocked: bool,
+    /// Whether the source was ever asked for a frame.
+    asked: bool,
 }
 
 enum Source<B> {
@@ -90,6 +92,7 @@ impl<B: Body> Shared<B> {
             readers: Vec::with_capacity(1),
             ids: 0,
             knocked: false,
+            asked: false,
         };
         Self { hint, limit, waiting: Arc::default(), state: Mutex::new(state) }
     }
@@ -133,6 +136,14 @@ impl<B> Shared<B> {
         drop(freed);
     }
 
+    pub(super) fn was_asked(&self) -> bool {
+        self.lock().asked
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.lock().source, Source::Failed(_))
+    }
+
     pub(super) fn is_ended(&self) -> bool {
         matches!(self.lock().source, Source::Ended | Source::Failed(_))
     }
@@ -157,6 +168,7 @@ impl<B> Shared<B> {
         match mem::replace(&mut state.source, Source::Away) {
             Source::Here(source) => {
                 state.knocked = false;
+                state.asked = true;
                 let alone = state.readers.len() == 1;
                 Next::Source(Turn { shared: self, id, source: Some(source) }, alone)
             }
