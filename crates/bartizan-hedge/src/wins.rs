@@ -20,13 +20,13 @@ pub(crate) struct Wins {
 
 impl Wins {
     /// Calls after which those before them count for a third.
-    const MEMORY: u64 = 1024;
+    const MEMORY: u64 = 4096;
     /// Calls that the first guess counts for, which is that copies win.
     const GUESS: u64 = 32;
     /// Copies that win so rarely are useless, and those that win so often are all sent. Where only some calls are slow for a reason of
     /// their own, the copies of all others lose, and still six of ten win.
     const USELESS: f64 = 0.52;
-    const USEFUL: f64 = 0.56;
+    const USEFUL: f64 = 0.545;
     /// The part of useless copies that is sent all the same, to find out whether they still are.
     const PROBES: f64 = 1.0 / 32.0;
 
@@ -71,11 +71,11 @@ mod tests {
     #[test]
     fn copies_that_win_every_other_time_are_hardly_sent_until_they_win_again() {
         let wins = Wins::new();
-        (0..8000).for_each(|n| wins.decided(n % 10 < 7));
+        (0..30_000).for_each(|n| wins.decided(n % 10 < 7));
         assert_eq!(sent_of_1600(&wins), 1600, "most of them win");
-        (0..8000).for_each(|n| wins.decided(n % 2 == 0));
+        (0..30_000).for_each(|n| wins.decided(n % 2 == 0));
         assert!((20..100).contains(&sent_of_1600(&wins)), "one in 32");
-        (0..8000).for_each(|n| wins.decided(n % 10 < 7));
+        (0..30_000).for_each(|n| wins.decided(n % 10 < 7));
         assert_eq!(sent_of_1600(&wins), 1600, "they are of use again");
     }
 }
