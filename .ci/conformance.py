@@ -10,7 +10,7 @@ import pathlib
 import re
 import sys
 
-RESULT = re.compile(r"^test (?:\S+::)?([bcd]\d\d)_\S*(?: - should panic)? \.\.\. (\w+)", re.MULTILINE)
+RESULT = re.compile(r"^test (?:\S+::)?([a-z]\d\d)_\S*(?: - should panic)? \.\.\. (\w+)", re.MULTILINE)
 
 
 def due():
