@@ -9,7 +9,7 @@ import sys
 
 import house
 
-EVERYWHERE = {"alloc", "bytes", "core", "http", "http_body", "std", "tower_layer", "tower_service"}
+EVERYWHERE = {"alloc", "bytes", "core", "futures_core", "http", "http_body", "std", "tower_layer", "tower_service"}
 """Crates whose types may stand in every signature."""
 
 ANYWHERE = {

@@ -51,6 +51,7 @@ mod invalid;
 mod ledger;
 #[cfg(all(test, bartizan_loom))]
 mod loom_models;
+mod member;
 mod purse;
 mod rate;
 mod recognise;
@@ -58,6 +59,7 @@ mod refused;
 pub mod registry;
 mod sync;
 mod token;
+mod unsent;
 mod verdict;
 
 pub use admit::{Admit, Permit, Refusing};
@@ -67,11 +69,13 @@ pub use context::{Context, Priority, Scoped};
 pub use dice::Dice;
 pub use endpoint::{Avoid, Endpoint};
 pub use invalid::Invalid;
+pub use member::{Change, Health, Member};
 pub use purse::{Purse, Snapshot as PurseSnapshot};
 pub use recognise::{is_own, recognise, recognise_by, recognised};
 pub use refused::{Kind, Name, Reason, Refused, find_cause};
 pub use token::Token;
 pub use tokio::time::Instant;
+pub use unsent::Unsent;
 pub use verdict::{Step, Verdict};
 
 #[cfg(doctest)]

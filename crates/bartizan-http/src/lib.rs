@@ -39,6 +39,9 @@ pub use head::Head;
 pub use refusal::{answer, refused_grpc_trailers};
 pub use replay::{Replay, ReplayLimit, ReplayTooLarge, Replays};
 
+#[doc(no_inline)]
+pub use {bytes, http, http_body};
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,0 +1,1 @@
+//! Endpoints by DNS, file or Consul as streams of changes; heartbeats; registration.
