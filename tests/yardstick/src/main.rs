@@ -30,11 +30,11 @@ use crate::{
     options::Timing,
     progress::say,
     report::Outcome,
-    sim::{c1, c2, h1, h2, h3, r1, r2, r3},
+    sim::{b1, b2, b3, b4, b6, c1, c2, h1, h2, h3, r1, r2, r3},
 };
 
 /// Every experiment, in the order in which `all` runs them.
-const EXPERIMENTS: [Experiment; 16] = [
+const EXPERIMENTS: [Experiment; 21] = [
     Experiment::timed("n1", n1::TITLE),
     Experiment::timed("n2", n2::TITLE),
     Experiment::timed("n5", n5::TITLE),
@@ -43,6 +43,11 @@ const EXPERIMENTS: [Experiment; 16] = [
     Experiment::timed("n11", n11::TITLE),
     Experiment::timed("n12", n12::TITLE),
     Experiment::weighed("n14", n14::TITLE),
+    Experiment::simulated("b1", b1::TITLE),
+    Experiment::simulated("b2", b2::TITLE),
+    Experiment::simulated("b3", b3::TITLE),
+    Experiment::simulated("b4", b4::TITLE),
+    Experiment::simulated("b6", b6::TITLE),
     Experiment::simulated("h1", h1::TITLE),
     Experiment::simulated("h2", h2::TITLE),
     Experiment::simulated("h3", h3::TITLE),
@@ -81,6 +86,16 @@ enum Command {
     N12(n12::Options),
     /// What a breaker weighs.
     N14(n14::Options),
+    /// Balancing over hosts that differ and change.
+    B1(b1::Options),
+    /// Balancing past hosts that fail at once.
+    B2(b2::Options),
+    /// Balancing past hosts that become slow.
+    B3(b3::Options),
+    /// Balancing through a rolling restart.
+    B4(b4::Options),
+    /// Balancing over few hosts of which one is ill.
+    B6(b6::Options),
     /// Hedging a tail without a queue.
     H1(h1::Options),
     /// Hedging a wide fan-out.
@@ -125,6 +140,11 @@ fn main() -> ExitCode {
         Command::N11(options) => verdict(timed("n11", &options.timing, || n11::contest(&options))),
         Command::N12(options) => verdict(timed("n12", &options.timing, || n12::contest(&options))),
         Command::N14(options) => verdict(show("n14", options.common.json, inside(|| n14::run(&options)))),
+        Command::B1(options) => verdict(show("b1", options.common.json, b1::run(&options))),
+        Command::B2(options) => verdict(show("b2", options.common.json, b2::run(&options))),
+        Command::B3(options) => verdict(show("b3", options.common.json, b3::run(&options))),
+        Command::B4(options) => verdict(show("b4", options.common.json, b4::run(&options))),
+        Command::B6(options) => verdict(show("b6", options.common.json, b6::run(&options))),
         Command::H1(options) => verdict(show("h1", options.common.json, h1::run(&options))),
         Command::H2(options) => verdict(show("h2", options.common.json, h2::run(&options))),
         Command::H3(options) => verdict(show("h3", options.common.json, h3::run(&options))),

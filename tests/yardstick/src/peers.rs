@@ -1,6 +1,7 @@
 //! The published crates beside which ours run, each as its documentation shows it, with its defaults.
 
 pub(crate) mod again;
+pub(crate) mod balance;
 
 use std::time::Duration;
 
