@@ -81,7 +81,9 @@ pub fn service(name: Name) -> Build {
                 Name::Payment => services::payment::start(&config).await,
                 Name::Mail => services::mail::start(&config).await,
                 Name::Bank => services::bank::start(&config).await,
-                Name::Ops => Err(Failure::new("ops belongs to the stage, and is no service.")),
+                name @ (Name::Ops | Name::Registry) => {
+                    Err(Failure::new(format!("{name} belongs to the stage, and is no service.")))
+                }
             }
         })
     })

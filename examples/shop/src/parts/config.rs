@@ -9,18 +9,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Set means real. These are not built yet, so a shop that is told to use them must not open with something else.
-const NOT_YET: [&str; 10] = [
+const NOT_YET: [&str; 9] = [
     "DATABASE_URL",
     "USER_DATABASE_URL",
     "PRODUCT_DATABASE_URL",
     "ORDER_DATABASE_URL",
     "PAYMENT_DATABASE_URL",
     "AMQP_URL",
-    "CONSUL_HTTP_ADDR",
     "REDIS_URL",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "SHOP_TLS",
 ];
+
+/// Names a real agent.
+pub const CONSUL: &str = "CONSUL_HTTP_ADDR";
 
 /// A service of the shop, or what stands beside it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -37,6 +39,9 @@ pub enum Name {
     /// What shows the others; only `up` has it.
     #[value(skip)]
     Ops,
+    /// What knows where the others are; only `up` has it, unless `CONSUL_HTTP_ADDR` names an agent.
+    #[value(skip)]
+    Registry,
 }
 
 impl Name {
@@ -53,6 +58,7 @@ impl Name {
             Self::Mail => "mail",
             Self::Bank => "bank",
             Self::Ops => "ops",
+            Self::Registry => "registry",
         }
     }
 
@@ -74,6 +80,7 @@ impl Name {
             Self::Order => Some(4),
             Self::Payment => Some(5),
             Self::Ops => Some(8),
+            Self::Registry => Some(9),
             Self::Mail | Self::Bank => None,
         }
     }
@@ -135,6 +142,8 @@ pub struct Config {
     pub port_base: u16,
     /// `BANK_URL`, or the simulated bank.
     pub bank_url: Option<String>,
+    /// `CONSUL_HTTP_ADDR`, as a URL.
+    pub consul: Option<String>,
     /// `SHOP_TOKEN`, or a new one each time.
     pub ops_token: String,
     /// Whether `SHOP_TOKEN` is set.
@@ -167,6 +176,7 @@ impl Config {
             data_dir,
             port_base,
             bank_url: set("BANK_URL")?.map(|url| checked_url("BANK_URL", &url)).transpose()?,
+            consul: set(CONSUL)?.map(|address| consul_url(&address)).transpose()?,
             ops_token: token()?,
             token_is_given: set("SHOP_TOKEN")?.is_some(),
             session: session()?,
@@ -205,6 +215,14 @@ impl Config {
 fn named_urls(service: Name) -> Result<Option<Vec<String>>, Failure> {
     let name = format!("{}_URL", service.as_str().to_uppercase());
     set(&name)?.map(|urls| urls.split(',').map(|url| checked_url(&name, url)).collect()).transpose()
+}
+
+/// `CONSUL_HTTP_ADDR`, which may leave the scheme out.
+fn consul_url(address: &str) -> Result<String, Failure> {
+    match address.contains("://") {
+        true => checked_url(CONSUL, address),
+        false => checked_url(CONSUL, &format!("http://{}", address.trim())),
+    }
 }
 
 /// The URL of a variable, without a slash at its end.

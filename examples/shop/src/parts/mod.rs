@@ -12,6 +12,7 @@ pub mod id;
 pub mod outbox;
 pub mod peer;
 pub mod problem;
+pub mod registry;
 pub mod serve;
 pub mod store;
 pub mod turns;

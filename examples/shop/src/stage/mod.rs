@@ -4,8 +4,10 @@ pub mod check;
 pub mod command;
 mod faults;
 pub mod load;
+mod local;
 mod ops;
 mod page;
+mod registry;
 mod services;
 mod supervisor;
 mod token;
@@ -15,6 +17,7 @@ use crate::host::{Build, service};
 use crate::parts::config::{Config, Instance, Name};
 use crate::parts::failure::Failure;
 use crate::parts::faults::Faults;
+use crate::parts::registry as asked;
 use crate::up::{asked_to_stop, bind_all, block_on, instances, open_at, say};
 use services::Seen;
 use std::pin::pin;
@@ -33,7 +36,11 @@ pub fn up(config: &Config) -> Result<(), Failure> {
 async fn work(config: &Config) -> Result<(), Failure> {
     // Whoever reads the lines may send a signal at once, so the signals are heard first.
     let stop = asked_to_stop()?;
-    let instances: Vec<_> = instances(config).into_iter().chain(Name::Ops.instances()).collect();
+    asked::is_there(config).await?;
+    // The first to come and the last to go, so that the others can say when they do.
+    let registry = config.consul.is_none().then_some(Name::Registry);
+    let registry = registry.into_iter().flat_map(Name::instances);
+    let instances: Vec<_> = registry.chain(instances(config)).chain(Name::Ops.instances()).collect();
     let (config, bound) = bind_all(config, &instances)?;
     let claim = Claim::take(&config, &instances)?;
     token::keep(&config)?;
@@ -46,6 +53,7 @@ async fn work(config: &Config) -> Result<(), Failure> {
     let builder = move |instance: Instance| -> Build {
         match instance.service {
             Name::Ops => ops::build(stage.clone()),
+            Name::Registry => registry::build(),
             name => service(name),
         }
     };

@@ -3,7 +3,7 @@
 
 use super::services::Seen;
 use super::supervisor::Supervision;
-use super::{check, faults, page};
+use super::{check, faults, local, page};
 use crate::host::Build;
 use crate::parts::config::Config;
 use crate::parts::failure::Failure;
@@ -17,8 +17,8 @@ use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
 use bartizan::console::Console;
-use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
+use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,18 +54,19 @@ struct Ops {
 async fn start(stage: Stage, config: Config, stop: watch::Receiver<Stop>) -> Result<Router, Failure> {
     let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
     let http = http.map_err(|why| Failure::new(format!("no HTTP client can be made: {why}.")))?;
+    let here = stage.seen.iter().map(|seen| seen.instance).collect();
     let ops = Ops { http, seen: stage.seen.into() };
     tokio::spawn(heartbeat(ops.clone()));
     tokio::spawn(check::watch(config.clone()));
     let console = Console::new();
     tokio::spawn(close(console.clone(), stop));
     let store = Store::open(&config.data_dir, "ops", &[faults::TABLE]).await?;
-    let (reads, writes) = faults::start(store.clone(), config.faults, stage.supervision).await?;
+    let (reads, writes) = faults::start(store.clone(), config.faults, stage.supervision, here).await?;
     let token: Arc<str> = config.ops_token.into();
     let writes = writes.route_layer(from_fn_with_state(token, bearer));
     let reads =
         reads.route("/health", get(services).with_state(ops)).merge(console.router()).merge(page::routes());
-    let routes = reads.merge(writes).layer(from_fn(local)).merge(health::routes(Some(store)));
+    let routes = reads.merge(writes).layer(from_fn(local::only)).merge(health::routes(Some(store)));
     Ok(problem::fallbacks(routes).layer(CatchPanicLayer::custom(problem::of_panic)))
 }
 
@@ -129,50 +130,4 @@ async fn bearer(State(token): State<Arc<str>>, request: Request, next: Next) -> 
 /// Compares in a time that does not tell how much is right.
 fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
-}
-
-/// Answers to who has asked for this machine by a name of its own, so that no page of somebody else can have a
-/// browser ask under a name that leads here.
-async fn local(request: Request, next: Next) -> Result<Response, Problem> {
-    if !request.uri().host().or_else(|| host(request.headers())).is_some_and(is_loopback) {
-        let detail = "ops answers to localhost and to loopback addresses alone";
-        return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "wrong-host", detail));
-    }
-    Ok(next.run(request).await)
-}
-
-fn host(headers: &HeaderMap) -> Option<&str> {
-    headers.get(HOST)?.to_str().ok()
-}
-
-fn is_loopback(host: &str) -> bool {
-    let name = host.strip_suffix(|c: char| c.is_ascii_digit()).map_or(host, |_| {
-        host.rsplit_once(':')
-            .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
-            .map_or(host, |(name, _)| name)
-    });
-    matches!(name, "localhost" | "127.0.0.1" | "[::1]")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn loopback_has_few_names() {
-        for host in ["localhost", "localhost:8088", "127.0.0.1", "127.0.0.1:8088", "[::1]", "[::1]:8088"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in [
-            "",
-            "example.org",
-            "example.org:8088",
-            "localhost.example.org",
-            "127.0.0.1.example.org:80",
-            "127.0.0.1:80:80",
-            "::1",
-        ] {
-            assert!(!is_loopback(host), "{host}");
-        }
-    }
 }

@@ -27,6 +27,8 @@ mod ops;
 mod page;
 mod process;
 mod races;
+#[cfg(feature = "stage")]
+mod registry;
 mod saga;
 mod start;
 #[cfg(feature = "stage")]

@@ -39,13 +39,23 @@ async fn what_is_not_built_yet_is_not_silently_replaced() {
         ("DATABASE_URL", "postgres://localhost/shop"),
         ("ORDER_DATABASE_URL", "mysql://localhost/shop"),
         ("AMQP_URL", "amqp://localhost"),
-        ("CONSUL_HTTP_ADDR", "localhost:8500"),
         ("REDIS_URL", "redis://localhost"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4317"),
         ("SHOP_TLS", "1"),
     ] {
         let said = refusal(&["up"], free_base(), &[(name, value)]).await;
         assert!(said.starts_with(&format!("shop: {name} is set, but")), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_is_named_must_be_there() {
+    let nobody = format!("127.0.0.1:{}", free_base());
+    for args in [&["up"][..], &["run", "user"]] {
+        let said = refusal(args, free_base(), &[("CONSUL_HTTP_ADDR", &nobody)]).await;
+        let sentence =
+            format!("CONSUL_HTTP_ADDR is set, but no Consul agent can be used at http://{nobody}: ");
+        assert!(said.contains(&sentence) && said.contains("refused"), "{said}");
     }
 }
 
@@ -68,6 +78,10 @@ async fn a_bad_setting_is_a_sentence() {
         ("ORDER_URL", "http://ada:secret@127.0.0.1:1"),
         ("ORDER_URL", "http://127.0.0.1:1#orders"),
         ("BANK_URL", "http://"),
+        ("CONSUL_HTTP_ADDR", "https://127.0.0.1:8501"),
+        ("CONSUL_HTTP_ADDR", "unix:///run/consul"),
+        ("CONSUL_HTTP_ADDR", "localhost:port"),
+        ("CONSUL_HTTP_ADDR", "localhost:1/v1"),
         ("BANK_URL", "https://127.0.0.1:1"),
     ] {
         let said = refusal(&[], free_base(), &[(name, value)]).await;
@@ -184,6 +198,7 @@ async fn ops_tells_the_health_of_all() {
             "payment-3",
             "product-1",
             "product-2",
+            "registry",
             "user"
         ]
     );

@@ -38,11 +38,12 @@ impl Engine {
         records: Records,
         places: Faults,
         supervision: Supervision,
+        here: Vec<Instance>,
     ) -> Result<Self, Failure> {
         let lasting = records.lasting().await;
         let lasting = lasting.map_err(|why| Failure::new(format!("the faults cannot be read: {why}.")))?;
         let (sender, orders) = mpsc::channel(64);
-        let work = Work { records, places, supervision, active: Vec::new(), wanted: Vec::new() };
+        let work = Work { records, places, supervision, here, active: Vec::new(), wanted: Vec::new() };
         tokio::spawn(work.run(lasting, orders));
         Ok(Self(sender))
     }
@@ -108,6 +109,8 @@ struct Work {
     records: Records,
     places: Faults,
     supervision: Supervision,
+    /// Whom this shop has.
+    here: Vec<Instance>,
     active: Vec<Active>,
     /// What was last asked of each instance that is not simply wanted up.
     wanted: Vec<(Instance, Wanted)>,
@@ -153,6 +156,12 @@ impl Work {
     }
 
     async fn set(&mut self, fault: Fault, target: Target) -> Result<(), Problem> {
+        let elsewhere = target.instances().iter().any(|instance| !self.here.contains(instance));
+        if elsewhere && fault.kind.is_of_processes() {
+            let detail =
+                format!("`target` {} is not in this shop, but where its variable says", fault.target);
+            return Err(Problem::invalid(detail));
+        }
         self.records.add(&fault).await?;
         if fault.kind.is_momentary() {
             return self.renew(&fault, &target).await;
@@ -209,7 +218,8 @@ impl Work {
     /// Has every instance as the faults that are in want it: killed before held, held before up.
     async fn settle(&mut self) {
         let mut wanted: Vec<(Instance, Wanted)> = Vec::new();
-        for (kind, how) in [(Kind::Kill, Wanted::Killed), (Kind::Pause, Wanted::Paused)] {
+        let kinds = [Kind::Kill, Kind::RegistryDown, Kind::Pause];
+        for (kind, how) in kinds.into_iter().zip([Wanted::Killed, Wanted::Killed, Wanted::Paused]) {
             for active in self.active.iter().filter(|active| active.fault.kind == kind) {
                 for instance in active.target.instances() {
                     if !wanted.iter().any(|(known, _)| known == instance) {

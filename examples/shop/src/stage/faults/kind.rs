@@ -37,14 +37,16 @@ pub enum Kind {
     Restart,
     /// The same, one replica after another
     Rolling,
+    /// The registry is gone
+    RegistryDown,
 }
 
 /// Bytes of an answer that come at a time.
 const DRIP: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// Names of the API that this shop has no fault for yet.
-pub(super) const NOT_YET: [&str; 8] =
-    ["refuse", "schema", "db_locked", "db_slow", "bus_down", "registry_down", "config_down", "load"];
+pub(super) const NOT_YET: [&str; 7] =
+    ["refuse", "schema", "db_locked", "db_slow", "bus_down", "config_down", "load"];
 
 impl Kind {
     /// Every name, as the API spells it.
@@ -68,6 +70,7 @@ impl Kind {
             Self::Pause => "pause",
             Self::Restart => "restart",
             Self::Rolling => "rolling",
+            Self::RegistryDown => "registry_down",
         }
     }
 
@@ -77,7 +80,7 @@ impl Kind {
 
     /// Whether it is done to processes, and not to calls.
     pub(super) fn is_of_processes(self) -> bool {
-        matches!(self, Self::Kill | Self::Pause | Self::Restart | Self::Rolling)
+        matches!(self, Self::Kill | Self::Pause | Self::Restart | Self::Rolling | Self::RegistryDown)
     }
 
     /// What it does to a call, if it is done to calls.
@@ -90,8 +93,13 @@ impl Kind {
             Self::Error => Some(Fault::error()),
             Self::Panic => Some(Fault::panic()),
             Self::ReplyLost => Some(Fault::lose_reply()),
-            Self::Kill | Self::Pause | Self::Restart | Self::Rolling => None,
+            Self::Kill | Self::Pause | Self::Restart | Self::Rolling | Self::RegistryDown => None,
         }
+    }
+
+    /// The one service that it can be done to, if it is named for one.
+    pub(super) fn only(self) -> Option<Name> {
+        (self == Self::RegistryDown).then_some(Name::Registry)
     }
 
     /// Whether it is over as soon as it is done.
@@ -106,8 +114,16 @@ impl Kind {
 }
 
 /// Who may be hurt.
-const SERVICES: [Name; 7] =
-    [Name::Gateway, Name::User, Name::Product, Name::Order, Name::Payment, Name::Mail, Name::Bank];
+const SERVICES: [Name; 8] = [
+    Name::Gateway,
+    Name::User,
+    Name::Product,
+    Name::Order,
+    Name::Payment,
+    Name::Mail,
+    Name::Bank,
+    Name::Registry,
+];
 
 /// The calls from one service to another.
 const HOPS: [&str; 8] = [

@@ -10,6 +10,7 @@ pub use wish::{Fault, List, Wish};
 
 use crate::contracts::object::Object;
 use crate::parts::body::Input;
+use crate::parts::config::Instance;
 use crate::parts::failure::Failure;
 use crate::parts::faults::Faults;
 use crate::parts::id::Id;
@@ -25,7 +26,7 @@ use serde_json::{Value, json};
 
 pub use records::TABLE;
 
-/// The routes that read, and those that write.
+/// The routes that read, and those that write. `here` is whom this shop has.
 ///
 /// # Errors
 ///
@@ -34,8 +35,9 @@ pub async fn start(
     store: Store,
     places: Faults,
     supervision: Supervision,
+    here: Vec<Instance>,
 ) -> Result<(Router, Router), Failure> {
-    let engine = Engine::start(records::Records::new(store), places, supervision).await?;
+    let engine = Engine::start(records::Records::new(store), places, supervision, here).await?;
     let reads = Router::new().route("/faults", get(list)).with_state(engine.clone());
     let writes = Router::new()
         .route("/faults", post(set).delete(clear_all))

@@ -74,6 +74,9 @@ impl Wish {
                 return Err(Problem::invalid(format!("`share` of a {} can only be 1", self.kind)));
             }
         }
+        if let Some(only) = kind.only().filter(|only| self.target != only.as_str()) {
+            return Err(Problem::invalid(format!("`target` of a {} can only be {only}", self.kind)));
+        }
         let share = self.share.unwrap_or(1.0);
         if !(share > 0.0 && share <= 1.0) {
             return Err(Problem::invalid("`share` must be above 0 and at most 1"));
@@ -141,6 +144,8 @@ mod tests {
         for bad in [
             json!({ "target": "order->payment", "kind": "kill" }),
             json!({ "target": "payment", "kind": "pause", "share": 0.5 }),
+            json!({ "target": "payment", "kind": "registry_down" }),
+            json!({ "target": "registry", "kind": "registry_down", "share": 0.5 }),
         ] {
             assert!(grant(bad.clone()).is_err(), "{bad}");
         }
