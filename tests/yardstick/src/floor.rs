@@ -14,6 +14,8 @@ pub(crate) const A: Floor = Floor::one(0);
 pub(crate) const R: Floor = Floor::one(1);
 /// One clock read.
 pub(crate) const T: Floor = Floor::one(2);
+/// One arc-swap load.
+pub(crate) const S: Floor = Floor::one(3);
 /// One timer registered and dropped.
 pub(crate) const W: Floor = Floor::one(4);
 /// One header written: a number that becomes a value in a map with room for it.

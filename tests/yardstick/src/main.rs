@@ -26,20 +26,21 @@ use crate::{
     board::Board,
     contest::Contest,
     experiment::{Experiment, Kind},
-    nano::{n1, n2, n5, n6, n7, n11, n12, n14},
+    nano::{n1, n2, n5, n6, n7, n8, n11, n12, n14},
     options::Timing,
     progress::say,
     report::Outcome,
-    sim::{b1, b2, b3, b4, b6, c1, c2, h1, h2, h3, r1, r2, r3},
+    sim::{b1, b2, b3, b4, b5, b6, c1, c2, h1, h2, h3, r1, r2, r3},
 };
 
 /// Every experiment, in the order in which `all` runs them.
-const EXPERIMENTS: [Experiment; 21] = [
+const EXPERIMENTS: [Experiment; 23] = [
     Experiment::timed("n1", n1::TITLE),
     Experiment::timed("n2", n2::TITLE),
     Experiment::timed("n5", n5::TITLE),
     Experiment::timed("n6", n6::TITLE),
     Experiment::timed("n7", n7::TITLE),
+    Experiment::timed("n8", n8::TITLE),
     Experiment::timed("n11", n11::TITLE),
     Experiment::timed("n12", n12::TITLE),
     Experiment::weighed("n14", n14::TITLE),
@@ -47,6 +48,7 @@ const EXPERIMENTS: [Experiment; 21] = [
     Experiment::simulated("b2", b2::TITLE),
     Experiment::simulated("b3", b3::TITLE),
     Experiment::simulated("b4", b4::TITLE),
+    Experiment::simulated("b5", b5::TITLE),
     Experiment::simulated("b6", b6::TITLE),
     Experiment::simulated("h1", h1::TITLE),
     Experiment::simulated("h2", h2::TITLE),
@@ -80,11 +82,13 @@ enum Command {
     N6(n6::Options),
     /// What a call costs under a deadline.
     N7(n7::Options),
+    /// What a call costs that is balanced by latency.
+    N8(n8::Options),
     /// What the HTTP flavour costs.
     N11(n11::Options),
-    /// What a closed breaker costs that threads share.
+    /// What a breaker and a balancer cost that threads share.
     N12(n12::Options),
-    /// What a breaker weighs.
+    /// What a breaker and an endpoint weigh.
     N14(n14::Options),
     /// Balancing over hosts that differ and change.
     B1(b1::Options),
@@ -94,6 +98,8 @@ enum Command {
     B3(b3::Options),
     /// Balancing through a rolling restart.
     B4(b4::Options),
+    /// Telling a bad host from bad luck.
+    B5(b5::Options),
     /// Balancing over few hosts of which one is ill.
     B6(b6::Options),
     /// Hedging a tail without a queue.
@@ -137,6 +143,7 @@ fn main() -> ExitCode {
         Command::N5(options) => verdict(timed("n5", &options.timing, || n5::contest(&options))),
         Command::N6(options) => verdict(timed("n6", &options.timing, || n6::contest(&options))),
         Command::N7(options) => verdict(timed("n7", &options.timing, || n7::contest(&options))),
+        Command::N8(options) => verdict(timed("n8", &options.timing, || n8::contest(&options))),
         Command::N11(options) => verdict(timed("n11", &options.timing, || n11::contest(&options))),
         Command::N12(options) => verdict(timed("n12", &options.timing, || n12::contest(&options))),
         Command::N14(options) => verdict(show("n14", options.common.json, inside(|| n14::run(&options)))),
@@ -144,6 +151,7 @@ fn main() -> ExitCode {
         Command::B2(options) => verdict(show("b2", options.common.json, b2::run(&options))),
         Command::B3(options) => verdict(show("b3", options.common.json, b3::run(&options))),
         Command::B4(options) => verdict(show("b4", options.common.json, b4::run(&options))),
+        Command::B5(options) => verdict(show("b5", options.common.json, b5::run(&options))),
         Command::B6(options) => verdict(show("b6", options.common.json, b6::run(&options))),
         Command::H1(options) => verdict(show("h1", options.common.json, h1::run(&options))),
         Command::H2(options) => verdict(show("h2", options.common.json, h2::run(&options))),

@@ -72,6 +72,11 @@ impl FromStr for Turn {
     }
 }
 
+/// A number of things of which there is at least one.
+pub(crate) fn positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&number| number > 0).ok_or_else(|| format!("`{text}` is not a number above 0"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,3 +8,4 @@ pub(crate) mod n2;
 pub(crate) mod n5;
 pub(crate) mod n6;
 pub(crate) mod n7;
+pub(crate) mod n8;

@@ -1,6 +1,9 @@
-//! n12: one closed breaker that several threads share.
+//! n12: one closed breaker, and one balancer, that several threads share.
 
-use std::hint::black_box;
+use std::{
+    hint::black_box,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use clap::Args;
 
@@ -8,8 +11,13 @@ use crate::{
     contest::{Case, Contest},
     floor::{A, R},
     ground::{Echo, drive},
-    options::Timing,
-    ours, peers,
+    nano::n8,
+    options::{Timing, positive},
+    ours,
+    peers::{
+        self,
+        balance::{fixed, peak_ewma, pending},
+    },
     race::{Lane, Place},
 };
 
@@ -21,9 +29,15 @@ pub(crate) struct Options {
     /// How many threads call at once.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
     threads: u8,
+    /// Endpoints of the balancer.
+    #[arg(long, default_value_t = 20, value_parser = positive)]
+    endpoints: usize,
 }
 
-pub(crate) const TITLE: &str = "n12: breaker closed, one instance, several threads";
+pub(crate) const TITLE: &str = "n12: one instance, several threads";
+
+const BREAKER: usize = 0;
+const BALANCE: usize = 1;
 
 /// Sets the lanes up: each thread has its own services over one shared state.
 pub(crate) fn contest(options: &Options) -> Contest {
@@ -31,28 +45,42 @@ pub(crate) fn contest(options: &Options) -> Contest {
     let failsafe = peers::failsafe();
     let recloser = peers::recloser();
     let ours = ours::breaker(Echo);
+    let seed = options.timing.common.seed;
+    let ewma = Arc::new(Mutex::new(fixed((0..options.endpoints).map(|_| peak_ewma(Echo)).collect(), seed)));
+    let pending = Arc::new(Mutex::new(fixed((0..options.endpoints).map(|_| pending(Echo)).collect(), seed)));
     let team = || {
         let mut tower_resilience = tower_resilience.clone();
         let failsafe = failsafe.clone();
         let recloser = recloser.clone();
         let mut ours = ours.clone();
+        let (ewma, pending) = (ewma.clone(), pending.clone());
         vec![
-            Lane::new(Place::Bare(0), |i| _ = black_box(drive(&mut Echo, black_box(i)))),
-            Lane::new(Place::Peer(0, peers::TOWER_RESILIENCE), move |i| {
+            Lane::new(Place::Bare(BREAKER), |i| _ = black_box(drive(&mut Echo, black_box(i)))),
+            Lane::new(Place::Bare(BALANCE), |i| _ = black_box(drive(&mut Echo, black_box(i)))),
+            Lane::new(Place::Peer(BREAKER, peers::TOWER_RESILIENCE), move |i| {
                 _ = black_box(drive(&mut tower_resilience, black_box(i)));
             }),
-            Lane::new(Place::Peer(0, peers::FAILSAFE), move |i| failsafe(black_box(i))),
-            Lane::new(Place::Peer(0, peers::RECLOSER), move |i| recloser(black_box(i))),
-            Lane::new(Place::Ours(0), move |i| _ = black_box(drive(&mut ours, black_box(i)))),
+            Lane::new(Place::Peer(BREAKER, peers::FAILSAFE), move |i| failsafe(black_box(i))),
+            Lane::new(Place::Peer(BREAKER, peers::RECLOSER), move |i| recloser(black_box(i))),
+            Lane::new(Place::Peer(BALANCE, peers::balance::PEAK_EWMA), move |i| {
+                _ = black_box(drive(&mut *ewma.lock().unwrap_or_else(PoisonError::into_inner), black_box(i)));
+            }),
+            Lane::new(Place::Peer(BALANCE, peers::balance::PENDING), move |i| {
+                _ = black_box(drive(
+                    &mut *pending.lock().unwrap_or_else(PoisonError::into_inner),
+                    black_box(i),
+                ));
+            }),
+            Lane::new(Place::Ours(BREAKER), move |i| _ = black_box(drive(&mut ours, black_box(i)))),
         ]
     };
     Contest {
         title: TITLE,
-        cases: vec![Case::new("evidence rule", A + R)],
+        cases: vec![Case::new("breaker, evidence rule", A + R), Case::new("balance by latency", n8::floor())],
         teams: (0..options.threads).map(|_| team()).collect(),
         notes: vec![format!(
-            "{} threads; CPU time of each thread per call. The primitives too are shared, so A and R stand at their contended price.",
-            options.threads
+            "{} threads; CPU time of each thread per call. The primitives too are shared, so they stand at their contended price. tower's balancer cannot be shared: it stands in a mutex, which is less than the Buffer that is meant for it; {} endpoints.",
+            options.threads, options.endpoints
         )],
     }
 }

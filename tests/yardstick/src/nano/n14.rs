@@ -1,4 +1,4 @@
-//! n14: what a breaker weighs.
+//! n14: what a breaker and an endpoint of a balancer weigh.
 
 use std::mem::size_of;
 
@@ -6,9 +6,13 @@ use clap::Args;
 
 use crate::{
     board::{Board, Cell, Column, Judgement, Role, Unit},
-    ground::Echo,
+    ground::{Echo, drive},
     options::Common,
-    ours, peers,
+    ours,
+    peers::{
+        self,
+        balance::{fixed, peak_ewma, pending},
+    },
 };
 
 /// Options of n14.
@@ -16,21 +20,22 @@ use crate::{
 pub(crate) struct Options {
     #[command(flatten)]
     pub(crate) common: Common,
-    /// How many breakers are built; the figures are means.
+    /// How many breakers and endpoints are built; the figures are means.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
 }
 
-pub(crate) const TITLE: &str = "n14: memory of a breaker";
+pub(crate) const TITLE: &str = "n14: memory";
 
-/// Bytes that a breaker's state may take; the services around it are as many as there are clones.
+/// Bytes that the state of a breaker or an endpoint may take; the services around it are as many as there are clones.
 const LIMIT: f64 = 256.0;
 
 /// Runs the experiment. Must be called inside a runtime.
 pub(crate) fn run(options: &Options) -> Vec<Board> {
     let columns =
         ["state on the heap", "in the service", "together"].map(|title| Column::new(title, Unit::Bytes));
-    let mut board = Board::new(TITLE, columns.into_iter().map(Column::plotted).collect());
+    let mut board =
+        Board::new(format!("{TITLE} of a breaker"), columns.into_iter().map(Column::plotted).collect());
     let mut row = |role, name: &str, [heap, inline]: [f64; 2]| {
         board.row(role, name, [heap, inline, heap + inline].map(Cell::from).into());
     };
@@ -45,7 +50,51 @@ pub(crate) fn run(options: &Options) -> Vec<Board> {
         "Mean of {} breakers around a service of no size, fresh from their constructors; the heap as asked for, without the allocator's own.",
         options.count
     ));
-    vec![board]
+    vec![board, endpoints(options)]
+}
+
+fn endpoints(options: &Options) -> Board {
+    let columns = vec![Column::new("each endpoint", Unit::Bytes).plotted()];
+    let mut board = Board::new(format!("{TITLE} of an endpoint of a balancer"), columns);
+    let seed = options.common.seed;
+    let endpoints = || 0..options.count;
+    let mut row = |role, name: &str, bytes: f64| board.row(role, name, vec![bytes.into()]);
+    row(Role::Bare, "bare", weigh_called(options, || vec![(); options.count as usize], |_| {}));
+    row(
+        Role::Peer,
+        peers::balance::PEAK_EWMA,
+        weigh_called(
+            options,
+            || fixed(endpoints().map(|_| peak_ewma(Echo)).collect(), seed),
+            |balance| _ = drive(balance, 0),
+        ),
+    );
+    row(
+        Role::Peer,
+        peers::balance::PENDING,
+        weigh_called(
+            options,
+            || fixed(endpoints().map(|_| pending(Echo)).collect(), seed),
+            |balance| _ = drive(balance, 0),
+        ),
+    );
+    board.note(format!(
+        "A balancer over {} services of no size, after as many calls as it has endpoints, by its endpoints; keys are numbers.",
+        options.count
+    ));
+    board
+}
+
+/// Bytes on the heap of what `build` builds, after so many calls, by their number.
+fn weigh_called<T>(options: &Options, build: impl Fn() -> T, mut call: impl FnMut(&mut T)) -> f64 {
+    drop(build());
+    let mut built = None;
+    let counted = allocation_counter::measure(|| {
+        let mut fresh = build();
+        (0..options.count).for_each(|_| call(&mut fresh));
+        built = Some(fresh);
+    });
+    counted.bytes_current as f64 / f64::from(options.count)
 }
 
 /// Bytes on the heap and in place of what `build` builds.

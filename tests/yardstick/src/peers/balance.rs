@@ -18,6 +18,9 @@ use tower::{
     load::{CompleteOnResponse, PeakEwma, PendingRequests},
 };
 
+pub(crate) const PEAK_EWMA: &str = "tower P2C PeakEwma";
+pub(crate) const PENDING: &str = "tower P2C PendingRequests";
+
 /// What tower's example takes for the latency of an endpoint without history, and for the time over which latencies are forgotten. Linkerd takes
 /// the same.
 pub(crate) const DEFAULT_RTT: Duration = Duration::from_millis(30);

@@ -8,11 +8,12 @@ use super::{
     balancers::Balancer,
     crew,
     crowd::Scene,
-    fleet::{Failing, Law, Mix, Work, positive},
+    fleet::{Failing, Law, Work},
+    mix::Mix,
 };
 use crate::{
     board::{Board, Cell, Column, Judgement, Role, Unit},
-    options::Common,
+    options::{Common, positive},
     progress, stats,
 };
 

@@ -8,11 +8,12 @@ use super::{
     balancers::Balancer,
     crew,
     crowd::Scene,
-    fleet::{Failing, Law, Mix, Mood, Work, positive},
+    fleet::{Failing, Law, Mood, Work},
+    mix::Mix,
 };
 use crate::{
     board::{Board, Cell, Column, Judgement, Role, Unit},
-    options::Common,
+    options::{Common, positive},
     progress, stats,
 };
 
@@ -56,7 +57,7 @@ pub(crate) fn run(options: &Options) -> Vec<Board> {
     let jobs: Vec<(f64, Balancer, u64)> = options
         .means
         .iter()
-        .flat_map(|mean| Balancer::FIELD.iter().map(move |balancer| (*mean, *balancer)))
+        .flat_map(|mean| Balancer::AMONG_FAILURES.iter().map(move |balancer| (*mean, *balancer)))
         .flat_map(|(mean, balancer)| options.common.seeds().map(move |seed| (mean, balancer, seed)))
         .collect();
     let bar = progress::bar(TITLE, jobs.len());
@@ -68,8 +69,9 @@ pub(crate) fn run(options: &Options) -> Vec<Board> {
         options.means.iter().map(|mean| Column::new(format!("failed, {mean} ms"), Unit::Calls).plotted());
     let mut board = Board::new(TITLE, columns.collect());
     let limit = MOST_EACH * (options.clients * options.bad) as f64;
-    for (place, balancer) in Balancer::FIELD.iter().enumerate() {
-        let figures: Vec<f64> = failed.chunks(Balancer::FIELD.len()).map(|mean| mean[place]).collect();
+    for (place, balancer) in Balancer::AMONG_FAILURES.iter().enumerate() {
+        let figures: Vec<f64> =
+            failed.chunks(Balancer::AMONG_FAILURES.len()).map(|mean| mean[place]).collect();
         board.row(balancer.role(), balancer.name(), figures.iter().copied().map(Cell::from).collect());
         if balancer.role() == Role::Ours {
             let judged = |failed: &f64| Some(Judgement::at_most(limit, *failed, Unit::Calls));
@@ -111,7 +113,7 @@ fn one(options: &Options, mean: f64, balancer: Balancer, seed: u64) -> f64 {
         mix.begin(stage, fleet, seed);
         let fleet = fleet.clone();
         let fail = move || {
-            (0..bad).for_each(|bad_one| fleet.set_mood(place(bad_one, bad, mix.servers), Mood::Fails))
+            (0..bad).for_each(|chosen| fleet.set_mood(place(chosen, bad, mix.servers), Mood::Fails));
         };
         // Servers that fail from the first call on never were well.
         if from.is_zero() { fail() } else { stage.later(from, fail) }

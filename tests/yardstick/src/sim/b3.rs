@@ -9,11 +9,11 @@ use super::{
     balancers::Balancer,
     crew,
     crowd::Scene,
-    fleet::{Failing, Law, Work, positive},
+    fleet::{Failing, Law, Work},
 };
 use crate::{
     board::{Board, Cell, Column, Judgement, Role, Unit},
-    options::Common,
+    options::{Common, positive},
     progress, stats,
 };
 

@@ -8,12 +8,12 @@ use super::{
     balancers::Balancer,
     crew,
     crowd::{Crowd, Scene},
-    fleet::{Failing, Fleet, Law, Work, positive},
+    fleet::{Failing, Fleet, Law, Work},
     stage::Stage,
 };
 use crate::{
     board::{Board, Cell, Column, Judgement, Role, Unit},
-    options::Common,
+    options::{Common, positive},
     progress, stats,
 };
 
@@ -50,10 +50,10 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 5.0)]
     cold_seconds: f64,
     /// Seconds of calls that are measured.
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 30)]
     seconds: u64,
     /// Seconds before them.
-    #[arg(long, default_value_t = 15)]
+    #[arg(long, default_value_t = 10)]
     warm_up: u64,
 }
 

@@ -8,12 +8,12 @@ use super::{
     balancers::Balancer,
     crew,
     crowd::Scene,
-    fleet::{Failing, Fleet, Law, Mood, Work, positive},
+    fleet::{Failing, Fleet, Law, Mood, Work},
     stage::Stage,
 };
 use crate::{
     board::{Board, Cell, Column, Judgement, Role, Unit},
-    options::Common,
+    options::{Common, positive},
     progress, stats,
 };
 
@@ -89,15 +89,13 @@ impl Illness {
     }
 }
 
-const FIELD: [Balancer; 4] = Balancer::WITHOUT_ORACLE;
-
 /// Runs the experiment: a table for each rate and illness.
 pub(crate) fn run(options: &Options) -> Vec<Board> {
     let shapes = options.rates.iter().flat_map(|rate| Illness::ALL.map(|illness| (*rate, illness)));
     let shapes: Vec<(f64, Illness)> = shapes.collect();
     let jobs: Vec<(f64, Illness, Balancer, u64)> = shapes
         .iter()
-        .flat_map(|(rate, illness)| FIELD.map(|balancer| (*rate, *illness, balancer)))
+        .flat_map(|(rate, illness)| Balancer::AMONG_FAILURES.map(|balancer| (*rate, *illness, balancer)))
         .flat_map(|(rate, illness, balancer)| {
             options.common.seeds().map(move |seed| (rate, illness, balancer, seed))
         })
@@ -108,7 +106,7 @@ pub(crate) fn run(options: &Options) -> Vec<Board> {
     });
     bar.finish_and_clear();
     let means: Vec<[f64; 4]> = runs.chunks(options.common.runs() as usize).map(stats::means).collect();
-    let boards = shapes.iter().zip(means.chunks(FIELD.len()));
+    let boards = shapes.iter().zip(means.chunks(Balancer::AMONG_FAILURES.len()));
     boards.map(|((rate, illness), means)| board(options, *rate, *illness, means)).collect()
 }
 
@@ -122,7 +120,7 @@ fn board(options: &Options, rate: f64, illness: Illness, means: &[[f64; 4]]) -> 
     let columns = columns.map(|(title, unit)| Column::new(title, unit).plotted());
     let title = format!("{TITLE}: {}, {rate} requests/s per client", illness.name(options));
     let mut board = Board::new(title, columns.into());
-    for (balancer, figures) in FIELD.iter().zip(means) {
+    for (balancer, figures) in Balancer::AMONG_FAILURES.iter().zip(means) {
         board.row(balancer.role(), balancer.name(), figures.map(Cell::from).into());
         if balancer.role() == Role::Ours {
             board.judge(vec![

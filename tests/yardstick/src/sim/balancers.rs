@@ -21,7 +21,10 @@ use super::{
 use crate::{
     board::Role,
     ground::{BoxError, Fault},
-    peers::balance::{Changing, News, changing, peak_ewma, pending},
+    peers::{
+        self,
+        balance::{Changing, News, changing, peak_ewma, pending},
+    },
 };
 
 /// What chooses a host for each call.
@@ -54,10 +57,9 @@ pub(crate) type Called = Pin<Box<dyn Future<Output = bool>>>;
 
 impl Balancer {
     /// Who is compared.
-    pub(crate) const FIELD: [Self; 5] =
-        [Self::Random, Self::PeakEwma, Self::Pending, Self::Prequal, Self::Oracle];
-    /// The same where there is nothing to know that others do not see.
-    pub(crate) const WITHOUT_ORACLE: [Self; 4] = [Self::Random, Self::PeakEwma, Self::Pending, Self::Prequal];
+    pub(crate) const FIELD: [Self; 4] = [Self::PeakEwma, Self::Pending, Self::Prequal, Self::Oracle];
+    /// Who is compared where failures count. Any host would do there; to see queues and speeds helps little.
+    pub(crate) const AMONG_FAILURES: [Self; 4] = [Self::Random, Self::PeakEwma, Self::Pending, Self::Prequal];
 
     /// The place of one in [`FIELD`](Self::FIELD).
     pub(crate) fn place(self) -> usize {
@@ -67,8 +69,8 @@ impl Balancer {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Random => "random",
-            Self::PeakEwma => "tower P2C PeakEwma",
-            Self::Pending => "tower P2C PendingRequests",
+            Self::PeakEwma => peers::balance::PEAK_EWMA,
+            Self::Pending => peers::balance::PENDING,
             Self::Prequal => "Prequal",
             Self::Oracle => "oracle",
         }
@@ -202,7 +204,7 @@ impl Client for Probing {
         let host = pool.choose(now);
         let visit = Seat(host).call(errand);
         // Probes go out beside the call, and are answered at once: later calls use them.
-        for asked in pool.to_probe() {
+        for asked in pool.asked_beside() {
             if let Some((in_flight, seconds)) = self.fleet.probe(asked) {
                 pool.hear(asked, in_flight, seconds, now);
             }

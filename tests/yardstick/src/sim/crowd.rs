@@ -155,7 +155,10 @@ impl Played {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::fleet::{Law, Mix},
+        super::{
+            fleet::{Law, Mood},
+            mix::Mix,
+        },
         *,
     };
 
@@ -232,7 +235,7 @@ mod tests {
     #[test]
     fn unanswered_calls_count_as_failed() {
         let played = scene(1).play(Balancer::Random, |_, fleet, _| {
-            fleet.set_mood(0, super::super::fleet::Mood::Hangs);
+            fleet.set_mood(0, Mood::Hangs);
         });
         let calls = played.samples.len() as f64;
         assert!(calls > 0.0);

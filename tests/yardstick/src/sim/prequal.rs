@@ -85,7 +85,7 @@ impl Pool {
     }
 
     /// The servers that are asked beside a call.
-    pub(crate) fn to_probe(&mut self) -> Vec<usize> {
+    pub(crate) fn asked_beside(&mut self) -> Vec<usize> {
         let count = Self::PROBES_PER_CALL.min(self.servers.len());
         self.dice.choose_multiple(self.servers.iter().copied(), count)
     }
@@ -214,7 +214,7 @@ mod tests {
     fn oldest_and_worst_are_removed_in_turn() {
         let mut pool = pool(20);
         (0..6).for_each(|server| {
-            pool.hear(server, 0, 0.1 * server as f64, NOW + Duration::from_millis(server as u64))
+            pool.hear(server, 0, 0.1 * server as f64, NOW + Duration::from_millis(server as u64));
         });
         let hot = pool.threshold();
         pool.remove(hot);
@@ -255,11 +255,11 @@ mod tests {
     #[test]
     fn probes_go_to_different_servers() {
         let mut pool = pool(3);
-        let mut asked = pool.to_probe();
+        let mut asked = pool.asked_beside();
         asked.sort_unstable();
         assert_eq!(asked, [0, 1, 2]);
         pool.leave(1);
-        let mut asked = pool.to_probe();
+        let mut asked = pool.asked_beside();
         asked.sort_unstable();
         assert_eq!(asked, [0, 2]);
     }
