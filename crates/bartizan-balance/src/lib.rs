@@ -1,1 +1,41 @@
-//! Load balancing over endpoints that are well.
+//! Load balancing over endpoints that are well, as a tower layer, for axum, tonic and reqwest.
+
+mod balance;
+mod book;
+mod choice;
+mod common;
+mod ejection;
+mod events;
+mod fleet;
+mod float;
+mod future;
+mod handle;
+mod layer;
+mod normal;
+mod permit;
+mod pool;
+mod pump;
+mod reach;
+mod reason;
+mod ring;
+mod search;
+mod seat;
+mod service;
+mod set;
+mod sight;
+mod tiers;
+mod turns;
+mod way;
+
+pub use balance::Balance;
+pub use bartizan_core::{Change, Health, Member};
+pub use choice::{Choice, RingHash};
+pub use ejection::{Cause, Ejection, Ejections, Excess, FailureRatio, Slowness, SuccessRate};
+pub use fleet::Key;
+pub use future::ResponseFuture;
+pub use handle::{EndpointSnapshot, Handle, Snapshot};
+pub use layer::BalanceLayer;
+pub use permit::Permit;
+pub use reach::{Own, Reach, Through};
+pub use service::BalanceService;
+pub use way::{ENDPOINT_DRAINING, HashRequest, HttpWay, Judged, NoHash, TypedWay, Way};

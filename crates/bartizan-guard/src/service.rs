@@ -1,5 +1,5 @@
 use crate::future::{HttpFuture, TypedFuture};
-use bartizan_core::{Admit, Attempt, Classify, Context, Kind, Reason, Refused, Refusing};
+use bartizan_core::{Admit, Attempt, Classify, Context, Kind, Reason, Refused, Refusing, Unsent};
 use bartizan_http::{AtEnd, GuardedBody, Http, Typed, is_grpc};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -106,6 +106,7 @@ where
     A: Admit<Req>,
     C: Classify<Req>,
     C::Attempt: Attempt<S::Response, S::Error, AtEnd = Infallible>,
+    Req: 'static,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -123,7 +124,10 @@ where
                 let attempt = self.classify.start(&req);
                 TypedFuture::admitted(permit, attempt, || self.inner.call(req))
             }
-            Err(no) => TypedFuture::refused(no.refused::<Req>(&self.admit)),
+            Err(no) => {
+                Unsent::give_back(req);
+                TypedFuture::refused(no.refused::<Req>(&self.admit))
+            }
         }
     }
 }
@@ -132,6 +136,7 @@ impl<S, A, C, B, RB> Service<Request<B>> for Guard<S, A, C, Http>
 where
     S: Service<Request<B>, Response = Response<RB>>,
     RB: Body<Data = Bytes>,
+    B: 'static,
     A: Admit<Request<B>>,
     C: Classify<Request<B>>,
     C::Attempt: Attempt<Response<RB>, S::Error>,
@@ -160,7 +165,9 @@ where
             }
             Err(no) => {
                 let refused = no.refused::<Request<B>>(&self.admit);
-                HttpFuture::refused(refused, is_grpc(req.headers()))
+                let grpc = is_grpc(req.headers());
+                Unsent::give_back(req);
+                HttpFuture::refused(refused, grpc)
             }
         }
     }

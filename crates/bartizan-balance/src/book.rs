@@ -1,0 +1,542 @@
+//! Who the members of a set are, and how they are. It knows no clock and no lock, and is not on the way of a call.
+
+use crate::Choice;
+use crate::balance::Balance;
+use crate::common::Common;
+use crate::ejection::{Cause, Crowd, Ejections, Memory, Origin, Ruling, Sample, Sentence, Tally, outliers};
+use crate::pool::{Lane, Pool};
+use crate::ring::hash_of;
+use crate::seat::Seat;
+use crate::set::{Entry, Set};
+use crate::tiers::{self, Tier};
+use bartizan_core::{Change, Dice, Endpoint, Health, Instant, Member};
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The truth about a set, of which [`Set`] is the part that calls see.
+pub(crate) struct Book<K, M> {
+    pub(crate) value: Balance,
+    pub(crate) records: Vec<Record<K, M>>,
+    pub(crate) ejections: Ejections,
+    make: Box<dyn Fn(&K) -> M + Send + Sync>,
+    common: Arc<Common>,
+    dice: Dice,
+    /// When the interval of the ejection began.
+    began: Instant,
+    /// Whether there ever were members: those that a set begins with start at once.
+    started: bool,
+    panic: bool,
+}
+
+/// One member.
+pub(crate) struct Record<K, M> {
+    pub(crate) member: Member<K>,
+    pub(crate) entry: Arc<Entry<K, M>>,
+    pub(crate) health: Health,
+    /// When a heartbeat said so.
+    pub(crate) heard: Option<Instant>,
+    pub(crate) drained: Drained,
+    pub(crate) sentence: Sentence,
+    pub(crate) cause: Option<Cause>,
+    pub(crate) ejections: u32,
+    /// Its service was found to be broken, and is made anew then.
+    broken: Option<Instant>,
+    breaks: u32,
+    /// Since when its share grows.
+    warms: Option<Instant>,
+    tally: Tally,
+    /// The share of good answers in the last interval that had any.
+    pub(crate) success_rate: Option<f64>,
+    memory: Memory,
+}
+
+/// Why a member drains, beside what discovery and heartbeats say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drained {
+    No,
+    ByHand,
+    /// Its answers said so.
+    Until(Instant),
+}
+
+/// What is told of a change, outside of all locks.
+#[derive(Clone, Debug)]
+pub(crate) enum Told<K> {
+    Joined(K),
+    Left(K),
+    Ejected { key: K, cause: Cause, pause: Duration, times: u32 },
+    Watched { key: K, cause: Cause },
+    Returned(K),
+    Health(K, Health),
+    Draining(K),
+    Broken(K),
+    Panic(bool),
+}
+
+/// How long a member that says that it drains, in its answers, is not asked again.
+const DRAIN: Duration = Duration::from_secs(10);
+/// After how long a broken service is made anew, doubled each time up to [`LONGEST_BREAK`].
+const BREAK: Duration = Duration::from_secs(1);
+const LONGEST_BREAK: Duration = Duration::from_secs(30);
+/// In so many steps the share of a member grows.
+const STEPS: u32 = 10;
+
+impl<K: Clone + Eq + Hash, M> Book<K, M> {
+    pub(crate) fn new(
+        value: Balance,
+        common: Arc<Common>,
+        make: Box<dyn Fn(&K) -> M + Send + Sync>,
+        now: Instant,
+    ) -> Self {
+        let dice = Dice::new(value.seed);
+        Self {
+            value,
+            records: Vec::new(),
+            ejections: Ejections::default(),
+            make,
+            common,
+            dice,
+            began: now,
+            started: false,
+            panic: false,
+        }
+    }
+
+    /// Makes a change. False if there was nothing to do.
+    pub(crate) fn change(&mut self, change: Change<K>, now: Instant, told: &mut Vec<Told<K>>) -> bool {
+        match change {
+            Change::Set(members) => self.set(members, now, told),
+            Change::Insert(member) => match self.find(&member.key) {
+                Some(at) => std::mem::replace(&mut self.records[at].member, member.clone()) != member,
+                None => {
+                    self.join(member, now, told);
+                    true
+                }
+            },
+            Change::Remove(key) => match self.find(&key) {
+                Some(at) => {
+                    self.records.remove(at);
+                    told.push(Told::Left(key));
+                    true
+                }
+                None => false,
+            },
+            Change::Health(key, health) => match self.find(&key) {
+                Some(at) => self.heartbeat(at, health, now, told),
+                None => false,
+            },
+        }
+    }
+
+    fn set(&mut self, members: Vec<Member<K>>, now: Instant, told: &mut Vec<Told<K>>) -> bool {
+        let mut old: HashMap<K, Record<K, M>> =
+            self.records.drain(..).map(|record| (record.member.key.clone(), record)).collect();
+        let (before, mut changed) = (old.len(), false);
+        let (mut kept, mut seen) = (0, HashSet::new());
+        for member in members {
+            if !seen.insert(member.key.clone()) {
+                continue;
+            }
+            match old.remove(&member.key) {
+                Some(mut record) => {
+                    kept += 1;
+                    changed |= record.member != member;
+                    record.member = member;
+                    self.records.push(record);
+                }
+                None => {
+                    changed = true;
+                    self.join(member, now, told);
+                }
+            }
+        }
+        told.extend(old.into_keys().map(Told::Left));
+        self.started |= !self.records.is_empty();
+        changed || kept != before
+    }
+
+    fn join(&mut self, member: Member<K>, now: Instant, told: &mut Vec<Told<K>>) {
+        let seat = Arc::new(Seat::new(self.common.clone(), self.common.at(now)));
+        let entry = Entry { key: member.key.clone(), service: (self.make)(&member.key), seat };
+        told.push(Told::Joined(member.key.clone()));
+        self.records.push(Record {
+            member,
+            entry: Arc::new(entry),
+            health: Health::Unknown,
+            heard: None,
+            drained: Drained::No,
+            sentence: Sentence::default(),
+            cause: None,
+            ejections: 0,
+            broken: None,
+            breaks: 0,
+            warms: self.started.then_some(now),
+            tally: Tally::default(),
+            success_rate: None,
+            memory: Memory::default(),
+        });
+    }
+
+    fn heartbeat(&mut self, at: usize, health: Health, now: Instant, told: &mut Vec<Told<K>>) -> bool {
+        let (common, pardons) = (&self.common, self.value.ejection.pardon);
+        let record = &mut self.records[at];
+        record.heard = Some(now);
+        let before = std::mem::replace(&mut record.health, health);
+        let mut changed = before != health;
+        if changed {
+            told.push(Told::Health(record.member.key.clone(), health));
+        }
+        if health == Health::Up {
+            if matches!(before, Health::Down | Health::Draining) {
+                record.entry.seat.forget(common.at(now));
+                record.warms = Some(now);
+            }
+            if pardons && record.cause != Some(Cause::Manual) && record.sentence.pardon(now) {
+                record.come_back(common, now);
+                told.push(Told::Returned(record.member.key.clone()));
+                changed = true;
+            }
+            if matches!(record.drained, Drained::Until(_)) && changed {
+                record.drained = Drained::No;
+            }
+        }
+        changed
+    }
+
+    /// Rules whether a member that is in trouble is ejected now.
+    pub(crate) fn trouble(
+        &mut self,
+        id: Endpoint,
+        origin: Origin,
+        now: Instant,
+        told: &mut Vec<Told<K>>,
+    ) -> bool {
+        let Some(at) = self.records.iter().position(|record| record.entry.seat.id == id) else {
+            return false;
+        };
+        let seat = &self.records[at].entry.seat;
+        match seat.streaks.failure(origin, &self.value.ejection) {
+            Some(cause) => self.rule(at, cause, now, told),
+            None => false,
+        }
+    }
+
+    fn rule(&mut self, at: usize, cause: Cause, now: Instant, told: &mut Vec<Told<K>>) -> bool {
+        let counted = |record: &&Record<K, M>| !record.leaves();
+        let out = |record: &Record<K, M>| record.sentence.is_out() || record.health == Health::Down;
+        let failing = |(n, record): (usize, &Record<K, M>)| {
+            n != at && !record.leaves() && !out(record) && record.entry.seat.streaks.failed_last()
+        };
+        let crowd = Crowd {
+            members: self.records.iter().filter(counted).count(),
+            out: self.records.iter().filter(counted).filter(|record| record.sentence.is_out()).count(),
+            failing: self.records.iter().enumerate().filter(|one| failing(*one)).count(),
+        };
+        let record = &mut self.records[at];
+        let key = record.member.key.clone();
+        let ruling = self.value.ejection.rule(
+            cause,
+            &mut record.sentence,
+            crowd,
+            &mut self.ejections,
+            &self.dice,
+            now,
+        );
+        match ruling {
+            Ruling::Ejected { until, times } => {
+                record.cause = Some(cause);
+                record.ejections += 1;
+                let pause = until.saturating_duration_since(now);
+                told.push(Told::Ejected { key, cause, pause, times });
+                true
+            }
+            Ruling::Watched => {
+                told.push(Told::Watched { key, cause });
+                false
+            }
+            Ruling::Dropped => false,
+        }
+    }
+
+    /// Does what is due: lets members back in, ends an interval. True if calls have to see it.
+    pub(crate) fn tick(&mut self, now: Instant, told: &mut Vec<Told<K>>) -> bool {
+        let mut changed = false;
+        for record in &mut self.records {
+            if record.sentence.release(now) {
+                record.come_back(&self.common, now);
+                told.push(Told::Returned(record.member.key.clone()));
+                changed = true;
+            }
+            if record.broken.is_some_and(|until| now >= until) {
+                let seat = record.entry.seat.clone();
+                let key = record.member.key.clone();
+                record.entry = Arc::new(Entry { service: (self.make)(&key), key, seat });
+                (record.broken, record.warms) = (None, Some(now));
+                changed = true;
+            }
+            if matches!(record.drained, Drained::Until(until) if now >= until) {
+                (record.drained, record.warms) = (Drained::No, Some(now));
+                changed = true;
+            }
+            changed |= record.warms.is_some();
+        }
+        let interval = self.value.ejection.interval;
+        if now.saturating_duration_since(self.began) >= interval {
+            changed |= self.end_interval(now, told);
+            self.began = now;
+        }
+        changed
+    }
+
+    fn end_interval(&mut self, now: Instant, told: &mut Vec<Told<K>>) -> bool {
+        let (began, ejection) = (self.began, self.value.ejection);
+        let mut judged = Vec::with_capacity(self.records.len());
+        let mut samples = Vec::with_capacity(self.records.len());
+        for (at, record) in self.records.iter_mut().enumerate() {
+            let total = record.entry.seat.tally();
+            let tally = total.since(std::mem::replace(&mut record.tally, total));
+            record.success_rate = tally.success_rate(ejection.split_local).or(record.success_rate);
+            if tally.is_well() {
+                record.breaks = 0;
+            }
+            if record.sentence.is_out() || record.leaves() {
+                continue;
+            }
+            judged.push((at, tally.is_well()));
+            samples.push(Sample { tally, memory: record.memory });
+        }
+        let found = outliers(&ejection, &mut samples);
+        let mut changed = false;
+        for ((at, _), sample) in judged.iter().zip(&samples) {
+            self.records[*at].memory = sample.memory;
+        }
+        let ill: Vec<usize> = found.iter().map(|(sample, _)| judged[*sample].0).collect();
+        for (sample, cause) in found {
+            changed |= self.rule(judged[sample].0, cause, now, told);
+        }
+        for (at, well) in judged {
+            if well && !ill.contains(&at) {
+                self.records[at].sentence.healthy_interval(began);
+            }
+        }
+        self.remember();
+        changed
+    }
+
+    /// Has the members' averages remember for as long as they are to.
+    pub(crate) fn remember(&self) {
+        self.common.remember(self.value.tau, self.value.choice == Choice::P2c);
+    }
+
+    /// Puts another value in place.
+    pub(crate) fn update(&mut self, value: Balance) {
+        self.value = value;
+        self.remember();
+    }
+
+    /// A member's service has said that it will never be ready again.
+    pub(crate) fn broken(&mut self, id: Endpoint, now: Instant, told: &mut Vec<Told<K>>) -> bool {
+        let Some(record) = self.records.iter_mut().find(|record| record.entry.seat.id == id) else {
+            return false;
+        };
+        if record.broken.is_some() {
+            return false;
+        }
+        let pause = BREAK.saturating_mul(1 << record.breaks.min(5)).min(LONGEST_BREAK);
+        record.breaks += 1;
+        record.broken = Some(now + pause);
+        told.push(Told::Broken(record.member.key.clone()));
+        true
+    }
+
+    /// An answer of a member has said that it drains.
+    pub(crate) fn drains(&mut self, id: Endpoint, now: Instant, told: &mut Vec<Told<K>>) -> bool {
+        let Some(record) = self.records.iter_mut().find(|record| record.entry.seat.id == id) else {
+            return false;
+        };
+        let before = record.drained;
+        if before == Drained::ByHand {
+            return false;
+        }
+        record.drained = Drained::Until(now + DRAIN);
+        if before == Drained::No {
+            told.push(Told::Draining(record.member.key.clone()));
+        }
+        before == Drained::No
+    }
+
+    /// Has a member drain by hand, or no longer. False if there is none of this key.
+    pub(crate) fn drain(&mut self, key: &K, drain: bool, now: Instant, told: &mut Vec<Told<K>>) -> bool {
+        let Some(at) = self.find(key) else { return false };
+        let record = &mut self.records[at];
+        if drain && record.drained != Drained::ByHand {
+            told.push(Told::Draining(key.clone()));
+        } else if !drain && record.drained != Drained::No {
+            record.warms = Some(now);
+        }
+        record.drained = if drain { Drained::ByHand } else { Drained::No };
+        true
+    }
+
+    /// Ejects a member by hand. False if there is none of this key.
+    pub(crate) fn eject(&mut self, key: &K, pause: Duration, now: Instant, told: &mut Vec<Told<K>>) -> bool {
+        let Some(at) = self.find(key) else { return false };
+        let record = &mut self.records[at];
+        record.sentence.hold(now, pause);
+        record.cause = Some(Cause::Manual);
+        record.ejections += 1;
+        self.ejections.count_ejected(Cause::Manual);
+        told.push(Told::Ejected { key: key.clone(), cause: Cause::Manual, pause, times: 0 });
+        true
+    }
+
+    /// Ends the ejection of a member, and forgets what is held against it. False if there is none of this key.
+    pub(crate) fn pardon(&mut self, key: &K, now: Instant, told: &mut Vec<Told<K>>) -> bool {
+        let Some(at) = self.find(key) else { return false };
+        let record = &mut self.records[at];
+        if record.sentence.pardon(now) {
+            record.come_back(&self.common, now);
+            told.push(Told::Returned(key.clone()));
+        }
+        record.entry.seat.forgive();
+        true
+    }
+
+    /// Makes the set that calls see from now on, and says when there is something to do next.
+    pub(crate) fn publish(&mut self, now: Instant, told: &mut Vec<Told<K>>) -> Set<K, M> {
+        let value = &self.value;
+        for record in &mut self.records {
+            let warm = |since: Instant| now.saturating_duration_since(since) < value.slow_start;
+            record.warms = record.warms.filter(|since| warm(*since));
+        }
+        let tiers = self.tiers();
+        let panic = value.enabled && tiers::is_panic(&tiers, value.panic_threshold);
+        if panic != self.panic {
+            self.panic = panic;
+            told.push(Told::Panic(panic));
+        }
+        let choice = if value.enabled { value.choice } else { Choice::RoundRobin };
+        let everybody = panic || !value.enabled;
+        let mut pools = Vec::new();
+        if everybody {
+            pools.push((1.0, self.lanes(now, |record| record.calls() && !record.leaves())));
+        } else {
+            let mut upto = 0.0;
+            for (tier, share) in tiers.iter().zip(tiers::shares(&tiers)) {
+                upto += share;
+                if share > 0.0 {
+                    let lanes =
+                        self.lanes(now, |record| record.is_usable() && self.rank(record) == tier.rank);
+                    pools.push((upto as f32, lanes));
+                }
+            }
+        }
+        pools.retain(|(_, lanes)| !lanes.is_empty());
+        if pools.is_empty() && tiers.is_empty() {
+            // They all are about to leave, and there is nobody else: they still answer.
+            let lanes = self.lanes(now, Record::calls);
+            if !lanes.is_empty() {
+                pools.push((1.0, lanes));
+            }
+        }
+        let entries = self.records.iter().map(|record| record.entry.clone()).collect();
+        let pools = pools.into_iter().map(|(upto, lanes)| (upto, Pool::new(lanes, choice))).collect();
+        Set { entries, pools, choice, panic, max_in_flight: value.max_in_flight, wait: value.wait }
+    }
+
+    /// When there is something to do next.
+    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
+        let value = &self.value;
+        let interval = (value.ejection.enabled && !self.records.is_empty())
+            .then(|| self.began + value.ejection.interval);
+        let step = (value.slow_start / STEPS).max(Duration::from_millis(1));
+        let each = self.records.iter().flat_map(|record| {
+            let drained = if let Drained::Until(until) = record.drained { Some(until) } else { None };
+            let warmer = record.warms.map(|_| now + step);
+            [record.sentence.until(), record.broken, drained, warmer]
+        });
+        each.flatten().chain(interval).min()
+    }
+
+    pub(crate) const fn is_panic(&self) -> bool {
+        self.panic
+    }
+
+    fn tiers(&self) -> Vec<Tier> {
+        let mut tiers: Vec<Tier> = Vec::new();
+        for record in self.records.iter().filter(|record| record.calls() && !record.leaves()) {
+            let rank = self.rank(record);
+            let at = tiers.binary_search_by_key(&rank, |tier| tier.rank).unwrap_or_else(|at| {
+                let own_zone = self.value.zone.is_some() && rank % 2 == 0;
+                let zones = own_zone.then_some(Balance::DEFAULT_HEADROOM);
+                let headroom = self.value.gentle.or(zones);
+                tiers.insert(at, Tier { rank, members: 0, usable: 0, headroom });
+                at
+            });
+            tiers[at].members += 1;
+            tiers[at].usable += usize::from(record.is_usable());
+        }
+        tiers
+    }
+
+    /// The place of a member's tier: of each, those of our own zone come first.
+    fn rank(&self, record: &Record<K, M>) -> u64 {
+        let away = self.value.zone.is_some() && record.member.zone != self.value.zone;
+        u64::from(record.member.tier) * 2 + u64::from(away)
+    }
+
+    fn lanes(&self, now: Instant, which: impl Fn(&Record<K, M>) -> bool) -> Vec<Lane> {
+        let lanes = self.records.iter().enumerate().filter(|(_, record)| which(record));
+        let lane = |(place, record): (usize, &Record<K, M>)| {
+            let warm = record.warms.map_or(1.0, |since| {
+                let gone = now.saturating_duration_since(since).as_secs_f64();
+                (gone / self.value.slow_start.as_secs_f64()).clamp(1.0 / f64::from(STEPS), 1.0)
+            });
+            let handicap = (1.0 / (f64::from(record.member.weight) * warm)) as f32;
+            let seat = record.entry.seat.clone();
+            Lane { seat, place: place as u32, handicap, hash: hash_of(&record.member.key) }
+        };
+        lanes.map(lane).collect()
+    }
+
+    pub(crate) fn find(&self, key: &K) -> Option<usize> {
+        self.records.iter().position(|record| record.member.key == *key)
+    }
+}
+
+impl<K, M> Record<K, M> {
+    /// Whether it is about to leave, by whoever says so.
+    pub(crate) fn leaves(&self) -> bool {
+        self.member.draining || self.drained != Drained::No || self.health == Health::Draining
+    }
+
+    /// Whether it takes calls at all.
+    fn calls(&self) -> bool {
+        self.member.weight > 0 && self.broken.is_none()
+    }
+
+    pub(crate) fn is_usable(&self) -> bool {
+        self.member.weight > 0 && !self.leaves() && !self.is_out()
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    fn is_out(&self) -> bool {
+        self.health == Health::Down || self.sentence.is_out() || self.broken.is_some()
+    }
+
+    pub(crate) const fn is_warming(&self) -> bool {
+        self.warms.is_some()
+    }
+
+    fn come_back(&mut self, common: &Common, now: Instant) {
+        (self.cause, self.warms, self.memory) = (None, Some(now), Memory::default());
+        self.tally = self.entry.seat.tally();
+        self.entry.seat.streaks.reset();
+        self.entry.seat.forget(common.at(now));
+    }
+}

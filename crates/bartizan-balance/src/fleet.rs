@@ -1,0 +1,175 @@
+use crate::balance::Balance;
+use crate::book::{Book, Told};
+use crate::common::{Common, Keeper};
+use crate::ejection::Origin;
+use crate::events;
+use crate::pool::Lane;
+use crate::seat::Seat;
+use crate::set::Set;
+use crate::sight::Sights;
+use arc_swap::ArcSwap;
+use bartizan_core::{Instant, Name};
+use std::fmt;
+use std::hash::Hash;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// What all services of one balancer share: the set that calls see, and the book behind it.
+pub(crate) struct Fleet<K, M> {
+    pub(crate) set: ArcSwap<Set<K, M>>,
+    pub(crate) common: Arc<Common>,
+    book: Mutex<Book<K, M>>,
+    /// Told when there is a first member.
+    arrivals: Notify,
+    name: OnceLock<Name>,
+    pub(crate) sights: Sights<K>,
+}
+
+/// What a member's key must be able to do.
+pub trait Key: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static {}
+
+impl<K: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static> Key for K {}
+
+impl<K: Key, M: Send + Sync + 'static> Fleet<K, M> {
+    pub(crate) fn new(value: Balance, make: impl Fn(&K) -> M + Send + Sync + 'static) -> Arc<Self> {
+        let common = Arc::new(Common::new(value.seed));
+        let now = Instant::now();
+        let mut book = Book::new(value, common.clone(), Box::new(make), now);
+        book.remember();
+        let set = book.publish(now, &mut Vec::new());
+        let fleet = Arc::new(Self {
+            set: ArcSwap::from_pointee(set),
+            common,
+            book: Mutex::new(book),
+            arrivals: Notify::new(),
+            name: OnceLock::new(),
+            sights: Sights::default(),
+        });
+        let keeper: Weak<dyn Keeper> = Arc::downgrade(&(fleet.clone() as Arc<dyn Keeper>));
+        fleet.common.keep(keeper);
+        fleet
+    }
+
+    /// Changes the book. What `act` says has to be seen by calls is; what it tells is told outside of the lock.
+    pub(crate) fn act<R>(
+        &self,
+        act: impl FnOnce(&mut Book<K, M>, Instant, &mut Vec<Told<K>>) -> (bool, R),
+    ) -> R {
+        self.with(self.locked(), act)
+    }
+
+    fn with<R>(
+        &self,
+        mut book: MutexGuard<'_, Book<K, M>>,
+        act: impl FnOnce(&mut Book<K, M>, Instant, &mut Vec<Told<K>>) -> (bool, R),
+    ) -> R {
+        let (now, mut told) = (Instant::now(), Vec::new());
+        let (changed, out) = act(&mut book, now, &mut told);
+        // What was replaced may drop services, which may do anything.
+        let _before = changed.then(|| {
+            let set = Arc::new(book.publish(now, &mut told));
+            let opens = !set.is_empty();
+            let before = self.set.swap(set);
+            if opens && before.is_empty() {
+                self.arrivals.notify_waiters();
+            }
+            before
+        });
+        let due = book.due(now).map_or(u64::MAX, |due| self.common.at(due));
+        self.common.due.store(due, Relaxed);
+        drop(book);
+        events::tell(self.name(), &told);
+        out
+    }
+
+    /// Does what is due by now, unless somebody else is at it.
+    #[inline]
+    pub(crate) fn tick(&self, now: u64) {
+        if now >= self.common.due.load(Relaxed) {
+            self.tick_now();
+        }
+    }
+
+    #[cold]
+    fn tick_now(&self) {
+        let book = match self.book.try_lock() {
+            Ok(book) => book,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        let (_, latency) = self.sum();
+        self.common.set_mean_latency(latency);
+        self.with(book, |book, now, told| (book.tick(now, told), ()));
+    }
+
+    /// Does what is due, so that what is looked at is true now.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Book<K, M>, Instant) -> R) -> R {
+        self.tick(self.common.now());
+        look(&self.locked(), Instant::now())
+    }
+
+    /// Waits until there is somebody to be called, so long at most. True if there is.
+    pub(crate) async fn wait(&self, time: Duration) -> bool {
+        let arrival = async {
+            loop {
+                let mut told = std::pin::pin!(self.arrivals.notified());
+                told.as_mut().enable();
+                if !self.set.load().is_empty() {
+                    return;
+                }
+                told.await;
+            }
+        };
+        tokio::time::timeout(time, arrival).await.is_ok()
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.get().map(Name::as_str)
+    }
+
+    /// The name as it is passed on.
+    pub(crate) fn name_of(&self) -> Option<Name> {
+        self.name.get().cloned()
+    }
+
+    /// Gives it its name, the first time. True if it was.
+    pub(crate) fn set_name(&self, name: Name) -> bool {
+        self.name.set(name).is_ok()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Book<K, M>> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Key, M: Send + Sync + 'static> Keeper for Fleet<K, M> {
+    fn trouble(&self, seat: &Seat, origin: Origin) {
+        self.act(|book, now, told| (book.trouble(seat.id, origin, now, told), ()));
+    }
+
+    fn drains(&self, seat: &Seat) {
+        self.act(|book, now, told| (book.drains(seat.id, now, told), ()));
+    }
+
+    fn sum(&self) -> (u64, f32) {
+        let set = self.set.load();
+        let good = set.entries.iter().map(|entry| u64::from(entry.seat.tally().successes)).sum();
+        let latencies =
+            set.pools.iter().flat_map(|(_, pool)| pool.lanes()).filter_map(|lane: &Lane| lane.seat.latency());
+        let (sum, heard) =
+            latencies.fold((0.0, 0.0), |(sum, heard), latency| (sum + latency, heard + 1.0_f32));
+        (good, if heard > 0.0 { sum / heard } else { 0.0 })
+    }
+}
+
+impl<K: fmt::Debug, M> fmt::Debug for Fleet<K, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<_> = self.set.load().entries.iter().map(|entry| format!("{:?}", entry.key)).collect();
+        f.debug_struct("Fleet")
+            .field("name", &self.name.get())
+            .field("members", &keys)
+            .finish_non_exhaustive()
+    }
+}

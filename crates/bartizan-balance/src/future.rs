@@ -1,0 +1,228 @@
+use crate::fleet::Key;
+use crate::permit::Permit;
+use crate::reach::Reach;
+use crate::reason::NO_ENDPOINTS;
+use crate::search::{Called, Candidate, Found, Ground};
+use crate::way::Way;
+use bartizan_core::{Permit as _, Refused, Step, Verdict};
+use pin_project_lite::pin_project;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tower::Service;
+
+const DONE: &str = "a balancer's future is not polled after it is done";
+
+pin_project! {
+    /// Future of [`BalanceService`](crate::BalanceService). Dropped before it is done, it takes the call back, and its endpoint has one less in flight.
+    #[must_use = "futures do nothing unless they are polled"]
+    pub struct ResponseFuture<K, M, R, W, Req>
+    where
+        R: Reach<K, M, Req>,
+        W: Way<R::Service, Req>,
+    {
+        #[pin]
+        state: State<K, M, R, W, Req, <R::Service as Service<Req>>::Future, <R::Service as Service<Req>>::Error>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<K, M, R, W, Req, F, E>
+    where
+        R: Reach<K, M, Req>,
+        W: Way<R::Service, Req>,
+    {
+        Calling { #[pin] future: F, running: Running<W::Attempt> },
+        Refused { refused: Refused, grpc: bool },
+        Failed { error: Option<E> },
+        Waiting { waiting: Box<Waiting<K, M, R, W, Req, R::Service>> },
+    }
+}
+
+/// A call that nobody takes yet.
+struct Waiting<K, M, R, W, Req, S> {
+    ground: Ground<K, M, R, W>,
+    req: Option<Req>,
+    for_whom: For<K, M, S>,
+}
+
+enum For<K, M, S> {
+    /// For a first member.
+    Anybody(Pin<Box<dyn Future<Output = bool> + Send>>),
+    /// For one of these to be ready.
+    These(Vec<Candidate<K, M, S>>),
+}
+
+/// The permit and the classifier of a call under way.
+///
+/// Dropped within a step of the member's service, that step has panicked: the member has failed, and the panic goes on.
+struct Running<A> {
+    held: Option<(Permit, A)>,
+    stepping: bool,
+}
+
+impl<A> Running<A> {
+    #[inline]
+    fn step<R>(&mut self, step: impl FnOnce() -> R) -> R {
+        self.stepping = true;
+        let out = step();
+        self.stepping = false;
+        out
+    }
+}
+
+impl<A> Drop for Running<A> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.stepping {
+            panicked(&mut self.held);
+        }
+    }
+}
+
+#[cold]
+fn panicked<A>(held: &mut Option<(Permit, A)>) {
+    if let Some((mut permit, _)) = held.take() {
+        permit.record(Verdict::Failure);
+    }
+}
+
+impl<K, M, R, W, Req> ResponseFuture<K, M, R, W, Req>
+where
+    K: Key,
+    M: Send + Sync + 'static,
+    R: Reach<K, M, Req>,
+    W: Way<R::Service, Req>,
+    Req: 'static,
+{
+    #[inline]
+    pub(crate) fn begin(ground: &Ground<K, M, R, W>, req: Req) -> Self {
+        // Who is not ready now is asked again, with the waker of the one who waits, in the first poll.
+        let found = ground.search(req, &mut Context::from_waker(std::task::Waker::noop()));
+        Self { state: State::of(found, ground) }
+    }
+}
+
+impl<K, M, R, W, Req, F, E> State<K, M, R, W, Req, F, E>
+where
+    K: Key,
+    M: Send + Sync + 'static,
+    R: Reach<K, M, Req>,
+    W: Way<R::Service, Req>,
+{
+    #[inline]
+    fn of(found: Found<Req, F, W::Attempt, K, M, R::Service, E>, ground: &Ground<K, M, R, W>) -> Self {
+        match found {
+            Found::Called(Called { future, permit, attempt }) => {
+                Self::Calling { future, running: Running { held: Some((permit, attempt)), stepping: false } }
+            }
+            Found::Refused(reason, grpc) => Self::Refused { refused: ground.refusal(reason), grpc },
+            Found::Failed(error) => Self::Failed { error: Some(error) },
+            Found::Nobody(req, time) => {
+                let fleet = ground.fleet.clone();
+                let arrival = Box::pin(async move { fleet.wait(time).await });
+                Self::waiting(ground, req, For::Anybody(arrival))
+            }
+            Found::Unready(req, candidates) => Self::waiting(ground, req, For::These(candidates)),
+        }
+    }
+
+    #[cold]
+    fn waiting(ground: &Ground<K, M, R, W>, req: Req, for_whom: For<K, M, R::Service>) -> Self {
+        Self::Waiting { waiting: Box::new(Waiting { ground: ground.clone(), req: Some(req), for_whom }) }
+    }
+}
+
+impl<K, M, R, W, Req> Future for ResponseFuture<K, M, R, W, Req>
+where
+    K: Key,
+    M: Send + Sync + 'static,
+    R: Reach<K, M, Req>,
+    W: Way<R::Service, Req>,
+    Req: 'static,
+{
+    type Output = Result<W::Response, <R::Service as Service<Req>>::Error>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let next = match self.as_mut().project().state.project() {
+                StateProj::Calling { future, running } => {
+                    let out = ready!(running.step(|| future.poll(cx)));
+                    let (mut permit, attempt) = running.held.take().expect(DONE);
+                    let judged = W::judge(attempt, &out);
+                    permit.heard(judged.origin);
+                    if judged.drains {
+                        let seat = permit.seat();
+                        seat.common.drains(seat);
+                    }
+                    let at_end = match judged.step {
+                        Step::Done(verdict) => {
+                            permit.record(verdict);
+                            None
+                        }
+                        Step::AtEnd(at_end) => Some(at_end),
+                    };
+                    return Poll::Ready(W::finish(out, permit, at_end));
+                }
+                StateProj::Refused { refused, grpc } => return Poll::Ready(W::refuse(refused.take(), *grpc)),
+                StateProj::Failed { error } => return Poll::Ready(Err(error.take().expect(DONE))),
+                StateProj::Waiting { waiting } => ready!(waiting.poll(cx)),
+            };
+            self.as_mut().project().state.set(next);
+        }
+    }
+}
+
+impl<K, M, R, W, Req> Waiting<K, M, R, W, Req, R::Service>
+where
+    K: Key,
+    M: Send + Sync + 'static,
+    R: Reach<K, M, Req>,
+    W: Way<R::Service, Req>,
+    Req: 'static,
+{
+    #[allow(clippy::type_complexity, reason = "the state of the future, of its own types")]
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<State<K, M, R, W, Req, <R::Service as Service<Req>>::Future, <R::Service as Service<Req>>::Error>>
+    {
+        let found = match &mut self.for_whom {
+            For::Anybody(arrival) => match ready!(arrival.as_mut().poll(cx)) {
+                true => self.ground.search(self.req.take().expect(DONE), cx),
+                false => {
+                    let grpc = self.req.take().is_some_and(|req| W::is_grpc(&req));
+                    Found::Refused(&NO_ENDPOINTS, grpc)
+                }
+            },
+            For::These(candidates) => {
+                let candidates = std::mem::take(candidates);
+                self.ground.poll_candidates(self.req.take().expect(DONE), candidates, cx)
+            }
+        };
+        if let Found::Unready(req, candidates) = found {
+            self.req = Some(req);
+            self.for_whom = For::These(candidates);
+            return Poll::Pending;
+        }
+        Poll::Ready(State::of(found, &self.ground))
+    }
+}
+
+impl<K, M, R, W, Req> fmt::Debug for ResponseFuture<K, M, R, W, Req>
+where
+    R: Reach<K, M, Req>,
+    W: Way<R::Service, Req>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Calling { .. } => "calling",
+            State::Refused { .. } => "refused",
+            State::Failed { .. } => "failed",
+            State::Waiting { .. } => "waiting",
+        };
+        f.debug_struct("ResponseFuture").field("state", &state).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,152 @@
+use crate::choice::Choice;
+use crate::ring::Ring;
+use crate::seat::{Memory, Seat};
+use crate::turns::Turn;
+use bartizan_core::Endpoint;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// The members of one tier that can take calls.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    lanes: Box<[Lane]>,
+    /// The sum of the weights up to each of them, and its own.
+    upto: Box<[f32]>,
+    round: AtomicUsize,
+    ring: Option<Ring>,
+}
+
+/// A member, as it is seen by who chooses.
+#[derive(Clone, Debug)]
+pub(crate) struct Lane {
+    pub(crate) seat: Arc<Seat>,
+    /// Its place in the set.
+    pub(crate) place: u32,
+    /// What its score is multiplied by: one divided by its share, beside an even one.
+    pub(crate) handicap: f32,
+    /// What its point on a ring is made of.
+    pub(crate) hash: u64,
+}
+
+/// What is asked for: now, in this turn, by a request of this hash.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask {
+    pub(crate) now: u64,
+    pub(crate) turn: Turn,
+    pub(crate) hash: Option<u64>,
+    pub(crate) choice: Choice,
+    pub(crate) memory: Memory,
+}
+
+/// Up to so many lanes are all looked at.
+const ALL: usize = 64;
+/// So many are, of more.
+const SAMPLE: usize = 16;
+
+impl Pool {
+    pub(crate) fn new(lanes: Vec<Lane>, choice: Choice) -> Self {
+        let shares = lanes.iter().map(|lane| 1.0 / lane.handicap);
+        let upto = shares
+            .scan(0.0, |sum, share| {
+                *sum += share;
+                Some(*sum)
+            })
+            .collect();
+        let ring =
+            if let Choice::RingHash(settings) = choice { Some(Ring::new(&lanes, settings)) } else { None };
+        Self { lanes: lanes.into(), upto, round: AtomicUsize::new(0), ring }
+    }
+
+    pub(crate) fn lanes(&self) -> &[Lane] {
+        &self.lanes
+    }
+
+    /// Chooses one that is not passed over. `None` if all are.
+    #[inline]
+    pub(crate) fn choose(&self, ask: Ask, pass: impl Fn(Endpoint) -> bool) -> Option<&Lane> {
+        match ask.choice {
+            Choice::Latency => {
+                self.least(ask, pass, |lane| lane.seat.score(ask.now, ask.memory) * lane.handicap)
+            }
+            Choice::LeastRequests => {
+                self.least(ask, pass, |lane| (lane.seat.in_flight() as f32 + 1.0) * lane.handicap)
+            }
+            Choice::P2c => self.better_of_two(ask, pass),
+            Choice::RoundRobin => self.from(self.round.fetch_add(1, Relaxed) % self.lanes.len().max(1), pass),
+            Choice::Random => self.from(ask.turn.dice().below(self.lanes.len()), pass),
+            Choice::Weighted => self.weighted(ask, pass),
+            Choice::RingHash(settings) => match &self.ring {
+                Some(ring) => {
+                    let hash = ask.hash.unwrap_or_else(|| ask.turn.count());
+                    ring.choose(&self.lanes, hash, settings.bound, pass)
+                }
+                None => self.from(ask.turn.dice().below(self.lanes.len()), pass),
+            },
+        }
+    }
+
+    /// Of equals another one at every turn.
+    #[inline]
+    fn least(
+        &self,
+        ask: Ask,
+        pass: impl Fn(Endpoint) -> bool,
+        score: impl Fn(&Lane) -> f32,
+    ) -> Option<&Lane> {
+        let mut dice = ask.turn.dice();
+        if self.lanes.len() > ALL {
+            let sample = (0..SAMPLE).map(|_| &self.lanes[dice.below(self.lanes.len())]);
+            let best = least_of(sample.filter(|lane| !pass(lane.seat.id)), f32::INFINITY, &score);
+            return best.0.or_else(|| self.from(dice.below(self.lanes.len()), pass));
+        }
+        let (before, after) = self.lanes.split_at(dice.below(self.lanes.len()));
+        let (first, least) = least_of(after.iter().filter(|lane| !pass(lane.seat.id)), f32::INFINITY, &score);
+        let (second, _) = least_of(before.iter().filter(|lane| !pass(lane.seat.id)), least, &score);
+        second.or(first)
+    }
+
+    fn better_of_two(&self, ask: Ask, pass: impl Fn(Endpoint) -> bool) -> Option<&Lane> {
+        let mut dice = ask.turn.dice();
+        let all = self.lanes.len();
+        let first = dice.below(all);
+        let second = if all > 1 { (first + 1 + dice.below(all - 1)) % all } else { first };
+        let pair = [first, second].map(|place| &self.lanes[place]);
+        let score = |lane: &Lane| lane.seat.score(ask.now, ask.memory) * lane.handicap;
+        let best = least_of(pair.into_iter().filter(|lane| !pass(lane.seat.id)), f32::INFINITY, &score).0;
+        best.or_else(|| self.from(first, pass))
+    }
+
+    fn weighted(&self, ask: Ask, pass: impl Fn(Endpoint) -> bool) -> Option<&Lane> {
+        let sum = *self.upto.last()?;
+        let mut dice = ask.turn.dice();
+        // Thrown again for one that is passed over, so that its share goes to the others by their weights.
+        let mut throw = || {
+            let point = dice.unit() * sum;
+            self.upto.partition_point(|upto| *upto <= point).min(self.lanes.len() - 1)
+        };
+        let thrown = (0..8).map(|_| &self.lanes[throw()]).find(|lane| !pass(lane.seat.id));
+        thrown.or_else(|| self.from(0, pass))
+    }
+
+    /// The first one from this place on, round to it.
+    fn from(&self, place: usize, pass: impl Fn(Endpoint) -> bool) -> Option<&Lane> {
+        let (before, after) = self.lanes.split_at(place.min(self.lanes.len()));
+        after.iter().chain(before).find(|lane| !pass(lane.seat.id))
+    }
+}
+
+#[inline]
+fn least_of<'a>(
+    lanes: impl Iterator<Item = &'a Lane>,
+    mut least: f32,
+    score: impl Fn(&Lane) -> f32,
+) -> (Option<&'a Lane>, f32) {
+    let mut best = None;
+    for lane in lanes {
+        let score = score(lane);
+        if score < least {
+            (best, least) = (Some(lane), score);
+        }
+    }
+    (best, least)
+}

@@ -1,0 +1,328 @@
+//! The search for a member that takes a call.
+
+use crate::choice::Choice;
+use crate::fleet::{Fleet, Key};
+use crate::permit::Permit;
+use crate::reach::Reach;
+use crate::reason::{FULL, NO_ENDPOINTS, NONE_USABLE};
+use crate::set::{Entry, Set};
+use crate::way::Way;
+use bartizan_core::{Avoid, Endpoint, Instant, Reason, Refused, Unsent};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tower::Service;
+
+/// What is needed to call a member. Borrowed within a call, and kept where the call has to wait.
+#[derive(Debug)]
+pub(crate) struct Ground<K, M, R, W> {
+    pub(crate) fleet: Arc<Fleet<K, M>>,
+    pub(crate) reach: R,
+    pub(crate) way: W,
+}
+
+impl<K, M, R: Clone, W: Clone> Clone for Ground<K, M, R, W> {
+    fn clone(&self) -> Self {
+        Self { fleet: self.fleet.clone(), reach: self.reach.clone(), way: self.way.clone() }
+    }
+}
+
+/// What came of a search.
+pub(crate) enum Found<Req, F, A, K, M, S, E> {
+    Called(Called<F, A>),
+    /// There is nobody yet.
+    Nobody(Req, Duration),
+    /// These are not ready yet, and the first that is takes the call.
+    Unready(Req, Vec<Candidate<K, M, S>>),
+    /// For this reason, and whether it is said as gRPC has it.
+    Refused(&'static Reason, bool),
+    /// All have been tried, and this is what the last one's service said.
+    Failed(E),
+}
+
+/// A call under way.
+pub(crate) struct Called<F, A> {
+    pub(crate) future: F,
+    pub(crate) permit: Permit,
+    pub(crate) attempt: A,
+}
+
+/// A member whose service is not ready yet.
+pub(crate) struct Candidate<K, M, S> {
+    pub(crate) entry: Arc<Entry<K, M>>,
+    pub(crate) service: S,
+}
+
+/// So many members that are not ready are waited for, beside looking at others.
+const CANDIDATES: usize = 2;
+
+type Searched<Req, R, W, K, M> = Found<
+    Req,
+    <<R as Reach<K, M, Req>>::Service as Service<Req>>::Future,
+    <W as Way<<R as Reach<K, M, Req>>::Service, Req>>::Attempt,
+    K,
+    M,
+    <R as Reach<K, M, Req>>::Service,
+    <<R as Reach<K, M, Req>>::Service as Service<Req>>::Error,
+>;
+
+impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
+    /// Finds a member that takes the call, and calls it.
+    #[inline]
+    pub(crate) fn search<Req: 'static>(&self, mut req: Req, cx: &mut Context<'_>) -> Searched<Req, R, W, K, M>
+    where
+        R: Reach<K, M, Req>,
+        W: Way<R::Service, Req>,
+    {
+        let common = &self.fleet.common;
+        let now = common.at(Instant::now());
+        self.fleet.tick(now);
+        let set = self.fleet.set.load();
+        let counted = set.max_in_flight.is_some();
+        if set.max_in_flight.is_some_and(|most| !take_place(&common.in_flight, most)) {
+            common.refused.fetch_add(1, Relaxed);
+            return Found::Refused(&FULL, W::is_grpc(&req));
+        }
+        let place = Place(counted.then_some(&common.in_flight));
+        let entry = match self.choose(&set, &req, now) {
+            Some(entry) => entry,
+            None => return self.nobody(&set, req),
+        };
+        let mut service = self.reach.service(&entry.service);
+        if let Poll::Ready(Ok(())) = service.poll_ready(cx) {
+            return match self.call(&mut service, entry, req, now, place) {
+                Ok(called) => Found::Called(called),
+                Err((refused, back)) => self.search_on(&set, back, Tried::refused(entry, refused), cx, now),
+            };
+        }
+        req = self.reach.address(&entry.key, req);
+        drop(place);
+        self.search_on(&set, req, Tried::default(), cx, now)
+    }
+
+    #[inline]
+    fn choose<'a, Req>(&self, set: &'a Set<K, M>, req: &Req, now: u64) -> Option<&'a Arc<Entry<K, M>>>
+    where
+        R: Reach<K, M, Req>,
+        W: Way<R::Service, Req>,
+    {
+        let (common, avoid) = (&self.fleet.common, W::avoid(req));
+        let turn = common.turns.next();
+        let hash = if let Choice::RingHash(_) = set.choice { self.way.hash(req) } else { None };
+        if avoid.is_empty() {
+            return set.choose(now, turn, hash, common.memory(), |_| false);
+        }
+        let elsewhere = set.choose(now, turn, hash, common.memory(), |id| avoid.contains(id));
+        elsewhere.or_else(|| set.choose(now, turn, hash, common.memory(), |_| false))
+    }
+
+    /// Calls a member. A request that what stands before the member has refused comes back, with the refusal.
+    #[inline]
+    #[allow(clippy::type_complexity, reason = "what a refused call leaves behind is a pair")]
+    fn call<Req: 'static>(
+        &self,
+        service: &mut R::Service,
+        entry: &Arc<Entry<K, M>>,
+        req: Req,
+        now: u64,
+        place: Place<'_>,
+    ) -> Result<
+        Called<<R::Service as Service<Req>>::Future, W::Attempt>,
+        (Called<<R::Service as Service<Req>>::Future, W::Attempt>, Req),
+    >
+    where
+        R: Reach<K, M, Req>,
+        W: Way<R::Service, Req>,
+    {
+        let req = self.reach.address(&entry.key, req);
+        let attempt = self.way.start(&req);
+        let mut permit = Permit::begin(&entry.seat, now, place.keep());
+        entry.seat.id.picked();
+        let (future, back) = Unsent::watch(|| service.call(req));
+        match back {
+            None => Ok(Called { future, permit, attempt }),
+            Some(back) => {
+                permit.refused();
+                Err((Called { future, permit, attempt }, back))
+            }
+        }
+    }
+
+    #[cold]
+    fn nobody<Req>(&self, set: &Set<K, M>, req: Req) -> Searched<Req, R, W, K, M>
+    where
+        R: Reach<K, M, Req>,
+        W: Way<R::Service, Req>,
+    {
+        if !set.wait.is_zero() {
+            return Found::Nobody(req, set.wait);
+        }
+        self.fleet.common.refused.fetch_add(1, Relaxed);
+        let reason = if set.entries.is_empty() { &NO_ENDPOINTS } else { &NONE_USABLE };
+        Found::Refused(reason, W::is_grpc(&req))
+    }
+
+    /// Looks further than the first choice, which was refused, broken or not ready.
+    #[cold]
+    fn search_on<Req: 'static>(
+        &self,
+        set: &Set<K, M>,
+        mut req: Req,
+        mut tried: Tried<<R::Service as Service<Req>>::Future, W::Attempt>,
+        cx: &mut Context<'_>,
+        now: u64,
+    ) -> Searched<Req, R, W, K, M>
+    where
+        R: Reach<K, M, Req>,
+        W: Way<R::Service, Req>,
+    {
+        let common = &self.fleet.common;
+        let (avoid, mut failed, mut unready) = (W::avoid(&req), None, Vec::new());
+        let hash = if let Choice::RingHash(_) = set.choice { self.way.hash(&req) } else { None };
+        loop {
+            let next = self.next(set, now, hash, avoid, &tried.been);
+            let Some(entry) = next.filter(|_| unready.len() < CANDIDATES) else { break };
+            tried.been.push(entry.seat.id);
+            let mut service = self.reach.service(&entry.service);
+            match service.poll_ready(cx) {
+                Poll::Pending => unready.push(Candidate { entry: entry.clone(), service }),
+                Poll::Ready(Err(error)) => {
+                    self.fleet.act(|book, now, told| (book.broken(entry.seat.id, now, told), ()));
+                    failed = Some(error);
+                }
+                Poll::Ready(Ok(())) => {
+                    let Some(place) = self.place(set) else {
+                        common.refused.fetch_add(1, Relaxed);
+                        return Found::Refused(&FULL, W::is_grpc(&req));
+                    };
+                    match self.call(&mut service, entry, req, now, place) {
+                        Ok(called) => {
+                            common.moved.fetch_add(1, Relaxed);
+                            return Found::Called(called);
+                        }
+                        Err((refused, back)) => (tried.last, req) = (Some(refused), back),
+                    }
+                }
+            }
+        }
+        if !unready.is_empty() {
+            return Found::Unready(req, unready);
+        }
+        match (tried.last, failed) {
+            (Some(refused), _) => Found::Called(refused),
+            (None, Some(error)) => Found::Failed(error),
+            (None, None) => self.nobody(set, req),
+        }
+    }
+
+    fn next<'a>(
+        &self,
+        set: &'a Set<K, M>,
+        now: u64,
+        hash: Option<u64>,
+        avoid: Avoid,
+        been: &[Endpoint],
+    ) -> Option<&'a Arc<Entry<K, M>>> {
+        let common = &self.fleet.common;
+        let turn = common.turns.next();
+        let fresh =
+            set.choose(now, turn, hash, common.memory(), |id| avoid.contains(id) || been.contains(&id));
+        fresh.or_else(|| set.choose(now, turn, hash, common.memory(), |id| been.contains(&id)))
+    }
+
+    /// Calls the first of the candidates that is ready now.
+    pub(crate) fn poll_candidates<Req: 'static>(
+        &self,
+        req: Req,
+        mut candidates: Vec<Candidate<K, M, R::Service>>,
+        cx: &mut Context<'_>,
+    ) -> Searched<Req, R, W, K, M>
+    where
+        R: Reach<K, M, Req>,
+        W: Way<R::Service, Req>,
+    {
+        let set = self.fleet.set.load();
+        let mut at = 0;
+        while let Some(candidate) = candidates.get_mut(at) {
+            match candidate.service.poll_ready(cx) {
+                Poll::Pending => at += 1,
+                Poll::Ready(Err(_)) => {
+                    let broken = candidates.swap_remove(at).entry;
+                    self.fleet.act(|book, now, told| (book.broken(broken.seat.id, now, told), ()));
+                }
+                Poll::Ready(Ok(())) => {
+                    let Candidate { entry, mut service } = candidates.swap_remove(at);
+                    let Some(place) = self.place(&set) else {
+                        return Found::Refused(&FULL, W::is_grpc(&req));
+                    };
+                    let now = self.fleet.common.now();
+                    return match self.call(&mut service, &entry, req, now, place) {
+                        Ok(called) => Found::Called(called),
+                        Err((refused, back)) => {
+                            self.search_on(&set, back, Tried::refused(&entry, refused), cx, now)
+                        }
+                    };
+                }
+            }
+        }
+        // Somebody else may have become ready meanwhile, or have joined; and whoever was broken is waited for no longer.
+        if candidates.is_empty() { self.search(req, cx) } else { Found::Unready(req, candidates) }
+    }
+
+    /// A place among the calls that may be in flight, if there is one.
+    fn place(&self, set: &Set<K, M>) -> Option<Place<'_>> {
+        let in_flight = &self.fleet.common.in_flight;
+        match set.max_in_flight {
+            None => Some(Place(None)),
+            Some(most) => take_place(in_flight, most).then_some(Place(Some(in_flight))),
+        }
+    }
+
+    pub(crate) fn refusal(&self, reason: &'static Reason) -> Refused {
+        Refused::new(reason).with_name(self.fleet.name_of())
+    }
+}
+
+/// What a search has been through.
+struct Tried<F, A> {
+    been: Vec<Endpoint>,
+    /// The last refusal of a member's own stack, to be answered with if there is nothing better.
+    last: Option<Called<F, A>>,
+}
+
+impl<F, A> Default for Tried<F, A> {
+    fn default() -> Self {
+        Self { been: Vec::new(), last: None }
+    }
+}
+
+impl<F, A> Tried<F, A> {
+    fn refused<K, M>(entry: &Entry<K, M>, refused: Called<F, A>) -> Self {
+        Self { been: vec![entry.seat.id], last: Some(refused) }
+    }
+}
+
+/// A place among the calls in flight, given back unless a permit keeps it.
+struct Place<'a>(Option<&'a std::sync::atomic::AtomicUsize>);
+
+impl Place<'_> {
+    #[inline]
+    fn keep(mut self) -> bool {
+        self.0.take().is_some()
+    }
+}
+
+impl Drop for Place<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(in_flight) = self.0 {
+            in_flight.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+fn take_place(in_flight: &std::sync::atomic::AtomicUsize, most: usize) -> bool {
+    let taken = in_flight.fetch_update(Relaxed, Relaxed, |taken| (taken < most).then_some(taken + 1));
+    taken.is_ok()
+}

@@ -1,0 +1,289 @@
+use crate::common::Common;
+use crate::ejection::{Streaks, Tally};
+use crate::float::Float;
+use bartizan_core::Endpoint;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// What the calls to one member have shown of it. It outlives the snapshots that it is in, and is written without a lock: of two
+/// answers in the same instant one may be missed by the averages.
+///
+/// All times are seconds, but instants, which are nanoseconds on the clock of the set.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    in_flight: AtomicU32,
+    /// Zero as long as nothing good was heard.
+    latency: Float,
+    penalty: Float,
+    suspicion: Float,
+    /// When something was heard of it last.
+    touched: AtomicU64,
+    good: AtomicU32,
+    bad: AtomicU32,
+    /// Calls without an answer.
+    lost: AtomicU32,
+    pub(crate) streaks: Streaks,
+    pub(crate) id: Endpoint,
+    pub(crate) common: Arc<Common>,
+}
+
+/// What a rule needs to know beside the seat itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    /// One divided by the seconds over which latencies are averaged.
+    pub(crate) per_second: f32,
+    /// Whether a latency above the average becomes it at once.
+    pub(crate) peak: bool,
+}
+
+/// What is normal for the caller of a set, as the failures of its members show it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Normal {
+    /// Mean latency over the members.
+    pub(crate) latency: f32,
+    /// The share of failures that says nothing against a member.
+    pub(crate) failures: f32,
+}
+
+/// Behind every call in flight of a member of which nothing was heard yet: it is asked by one call, and the rest wait for its answer.
+const UNHEARD: f32 = 1e6;
+/// Below ten microseconds latencies are alike.
+const LEAST: f32 = 1e-5;
+const MAX_SUSPICION: f32 = 20.0;
+
+impl Seat {
+    pub(crate) fn new(common: Arc<Common>, now: u64) -> Self {
+        Self {
+            in_flight: AtomicU32::new(0),
+            latency: Float::default(),
+            penalty: Float::default(),
+            suspicion: Float::default(),
+            touched: AtomicU64::new(now),
+            good: AtomicU32::new(0),
+            bad: AtomicU32::new(0),
+            lost: AtomicU32::new(0),
+            streaks: Streaks::default(),
+            id: Endpoint::new(),
+            common,
+        }
+    }
+
+    /// How long a call that begins now is expected to take, as a number to be compared: less is better.
+    #[inline]
+    pub(crate) fn score(&self, now: u64, memory: Memory) -> f32 {
+        let (in_flight, latency) = (self.in_flight.load(Relaxed) as f32, self.latency.get());
+        let idle = if in_flight > 0.0 { 0.0 } else { self.idle(now) };
+        let unheard = if latency > 0.0 { 0.0 } else { UNHEARD * in_flight };
+        ((latency + self.penalty.get()) * fade(idle * memory.per_second) + unheard) * (in_flight + 1.0)
+    }
+
+    #[inline]
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn begin(&self) {
+        self.in_flight.fetch_add(1, Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn end(&self) {
+        self.in_flight.fetch_sub(1, Relaxed);
+    }
+
+    /// A call was answered well.
+    #[inline]
+    pub(crate) fn succeeded(&self, took: f32, now: u64, memory: Memory, normal: impl FnOnce() -> Normal) {
+        let idle = self.idle(now) * memory.per_second;
+        let good = self.good.load(Relaxed);
+        // The first few are averaged evenly: one alone says little, and would for ten seconds.
+        self.average(took, 1.0 / (good as f32 + 1.0), idle, memory);
+        self.good.store(good.wrapping_add(1), Relaxed);
+        self.streaks.success();
+        if self.suspicion.get() > 0.0 || self.penalty.get() > 0.0 {
+            self.relieve(fade(idle), normal());
+        }
+        self.touched.store(now, Relaxed);
+    }
+
+    /// A call was given up by its caller after so long: it would have taken at least that.
+    #[cold]
+    pub(crate) fn abandoned(&self, after: f32, now: u64, memory: Memory) {
+        let latency = self.latency.get();
+        if latency > 0.0 && after > latency {
+            self.average(after, 0.0, self.idle(now) * memory.per_second, memory);
+            self.touched.store(now, Relaxed);
+        } else if latency <= 0.0 {
+            // The first that is known of it. Nothing good was heard, and still others must not be put behind it.
+            self.latency.set(after.max(LEAST));
+            self.touched.store(now, Relaxed);
+        }
+    }
+
+    /// A call failed, or was refused by what stands before the member.
+    ///
+    /// The suspicion is the log-likelihood ratio of a member that fails every other call to one that fails as calls do here, and the
+    /// penalty the time that a call is expected to lose there.
+    #[cold]
+    pub(crate) fn failed(&self, after: f32, now: u64, memory: Memory, normal: Normal) {
+        let fade = fade(self.idle(now) * memory.per_second);
+        let suspicion = (self.suspicion.get() * fade + (0.5 / normal.failures).ln()).min(MAX_SUSPICION);
+        let doubt = if self.latency.get() > 0.0 { 6.0 } else { 2.0 };
+        let ill = 1.0 / (1.0 + (doubt - suspicion).exp());
+        let lost = ill * after.max(1.0).max(10.0 * normal.latency);
+        self.suspicion.set(suspicion);
+        self.penalty.set(lost.max(self.penalty.get() * fade));
+        self.touched.store(now, Relaxed);
+    }
+
+    /// What was held against it is forgotten.
+    pub(crate) fn forgive(&self) {
+        self.penalty.set(0.0);
+        self.suspicion.set(0.0);
+    }
+
+    /// It begins anew: nothing is known of how it is now.
+    pub(crate) fn forget(&self, now: u64) {
+        self.forgive();
+        self.latency.set(0.0);
+        self.touched.store(now, Relaxed);
+    }
+
+    /// Average latency of good answers, if there were any.
+    pub(crate) fn latency(&self) -> Option<f32> {
+        Some(self.latency.get()).filter(|latency| *latency > 0.0)
+    }
+
+    pub(crate) fn penalty(&self, now: u64, memory: Memory) -> f32 {
+        self.penalty.get() * fade(self.idle(now) * memory.per_second)
+    }
+
+    /// Counts a failure. Those that are no fault of the member's are not.
+    #[cold]
+    pub(crate) fn count_failure(&self, answered: bool) {
+        let counter = if answered { &self.bad } else { &self.lost };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    /// How its calls have ended so far. The counters begin anew after four billion.
+    pub(crate) fn tally(&self) -> Tally {
+        Tally {
+            successes: self.good.load(Relaxed),
+            failures: self.bad.load(Relaxed),
+            local: self.lost.load(Relaxed),
+            latency: Duration::try_from_secs_f32(self.latency.get()).unwrap_or_default(),
+        }
+    }
+
+    #[inline]
+    fn idle(&self, now: u64) -> f32 {
+        now.saturating_sub(self.touched.load(Relaxed)) as f32 * 1e-9
+    }
+
+    #[inline]
+    fn average(&self, took: f32, least: f32, idle: f32, memory: Memory) {
+        let old = self.latency.get();
+        let share = if memory.peak && took > old { 1.0 } else { (1.0 - fade(idle)).max(least) };
+        self.latency.set((old + share * (took - old)).max(LEAST));
+    }
+
+    #[cold]
+    fn relieve(&self, fade: f32, normal: Normal) {
+        let well = ((1.0 - normal.failures) / 0.5).ln();
+        self.suspicion.set((self.suspicion.get() * fade - well).max(0.0));
+        let penalty = self.penalty.get() * fade * 0.3;
+        self.penalty.set(if penalty < LEAST { 0.0 } else { penalty });
+    }
+}
+
+/// Falls from one to zero about as e^-x does, and is zero from 16 on: (1 − x/16)^16, which takes four multiplications.
+#[inline]
+fn fade(x: f32) -> f32 {
+    let mut left = (1.0 - x * (1.0 / 16.0)).max(0.0);
+    for _ in 0..4 {
+        left *= left;
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+    const MEMORY: Memory = Memory { per_second: 0.1, peak: false };
+    const NORMAL: Normal = Normal { latency: 0.04, failures: 0.0005 };
+
+    fn heard(latency: f32) -> Seat {
+        let seat = Seat::new(Arc::new(Common::new(None)), 0);
+        seat.succeeded(latency, 0, MEMORY, || NORMAL);
+        seat
+    }
+
+    #[test]
+    fn a_busy_member_costs_more_and_one_of_which_nothing_was_heard_is_asked_once() {
+        let (seat, new) = (heard(0.04), Seat::new(Arc::new(Common::new(None)), 0));
+        assert_eq!(seat.score(0, MEMORY), 0.04);
+        seat.begin();
+        assert_eq!(seat.score(0, MEMORY), 0.08);
+        assert_eq!(new.score(0, MEMORY), 0.0);
+        new.begin();
+        assert!(new.score(0, MEMORY) > 1000.0);
+    }
+
+    #[test]
+    fn one_failure_of_many_calls_weighs_little_and_of_few_much() {
+        let (rare, often) = (heard(0.04), heard(0.04));
+        rare.failed(0.001, 0, MEMORY, NORMAL);
+        often.failed(0.001, 0, MEMORY, Normal { failures: 0.075, ..NORMAL });
+        assert!(rare.score(0, MEMORY) > 0.5, "{}", rare.score(0, MEMORY));
+        assert!(often.score(0, MEMORY) < 0.1, "{}", often.score(0, MEMORY));
+    }
+
+    #[test]
+    fn what_was_held_against_it_fades_and_good_answers_lift_it() {
+        let seat = heard(0.04);
+        seat.failed(0.001, 0, MEMORY, NORMAL);
+        let first = seat.score(0, MEMORY);
+        assert!(seat.score(20 * SECOND, MEMORY) < first * 0.15);
+        let before = seat.penalty(0, MEMORY);
+        seat.succeeded(0.04, 0, MEMORY, || NORMAL);
+        assert!((seat.penalty(0, MEMORY) / before - 0.3).abs() < 1e-3);
+        for _ in 0..30 {
+            seat.succeeded(0.04, 0, MEMORY, || NORMAL);
+        }
+        assert_eq!(seat.penalty(0, MEMORY), 0.0);
+    }
+
+    #[test]
+    fn the_average_is_one_of_ten_seconds() {
+        let seat = heard(0.01);
+        for n in 1..=1000_u64 {
+            seat.succeeded(0.01, n * SECOND / 100, MEMORY, || NORMAL);
+        }
+        for n in 1..=1000_u64 {
+            seat.succeeded(0.02, 10 * SECOND + n * SECOND / 100, MEMORY, || NORMAL);
+        }
+        let latency = seat.latency().expect("answers were heard");
+        assert!((0.0155..0.0170).contains(&latency), "1 − 1/e of the way: {latency}");
+    }
+
+    #[test]
+    fn a_call_that_was_given_up_took_at_least_so_long() {
+        let seat = heard(0.01);
+        seat.abandoned(0.005, SECOND, MEMORY);
+        assert_eq!(seat.latency(), Some(0.01));
+        seat.abandoned(1.0, SECOND, MEMORY);
+        assert!(seat.latency() > Some(0.05));
+    }
+
+    #[test]
+    fn a_fade_is_close_to_exponential() {
+        for x in [0.0_f32, 0.1, 0.5, 1.0, 2.0] {
+            assert!((fade(x) - (-x).exp()).abs() < 0.02, "{x}");
+        }
+        assert_eq!(fade(17.0), 0.0);
+    }
+}

@@ -1,0 +1,116 @@
+//! The balancer through its public API.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+
+use bartizan_balance::{Balance, BalanceService, Change, Choice, Health};
+use bartizan_core::{Kind, Refused};
+use std::collections::BTreeMap;
+use std::future::{Ready, ready};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use tower::{BoxError, Service, ServiceExt};
+
+/// Says who it is, or fails.
+#[derive(Clone)]
+struct Server {
+    name: &'static str,
+    ill: Arc<Mutex<Vec<&'static str>>>,
+}
+
+impl Service<u32> for Server {
+    type Response = &'static str;
+    type Error = BoxError;
+    type Future = Ready<Result<&'static str, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: u32) -> Self::Future {
+        let ill = self.ill.lock().unwrap().contains(&self.name);
+        ready(if ill { Err("ill".into()) } else { Ok(self.name) })
+    }
+}
+
+type Set = BalanceService<&'static str, Server, bartizan_balance::Own, bartizan_balance::TypedWay>;
+
+fn set(value: Balance, ill: &Arc<Mutex<Vec<&'static str>>>) -> Set {
+    let ill = ill.clone();
+    BalanceService::new(value.seed(1), move |name: &&'static str| Server { name, ill: ill.clone() }).typed()
+}
+
+async fn calls(set: &Set, n: u32) -> BTreeMap<&'static str, u32> {
+    let mut said = BTreeMap::new();
+    for i in 0..n {
+        let who = set.clone().oneshot(i).await.unwrap_or("error");
+        *said.entry(who).or_default() += 1;
+    }
+    said
+}
+
+#[tokio::test(start_paused = true)]
+async fn equals_get_equal_shares_under_every_choice() {
+    for choice in
+        [Choice::latency(), Choice::round_robin(), Choice::random(), Choice::weighted(), Choice::p2c()]
+    {
+        let set = set(Balance::new().choice(choice), &Arc::default()).members(["a", "b", "c", "d"]);
+        let said = calls(&set, 4000).await;
+        assert!(said.len() == 4 && said.values().all(|n| (850..1150).contains(n)), "{choice:?}: {said:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_fails_is_left_and_comes_back_when_it_is_well() {
+    let ill: Arc<Mutex<Vec<&'static str>>> = Arc::default();
+    let set = set(Balance::new(), &ill).members(["a", "b", "c"]);
+    calls(&set, 300).await;
+    ill.lock().unwrap().push("b");
+    assert!(calls(&set, 1000).await.get("error").copied().unwrap_or_default() <= 2);
+    ill.lock().unwrap().clear();
+    let mut said = BTreeMap::new();
+    for _ in 0..100 {
+        tokio::time::advance(std::time::Duration::from_secs(2)).await;
+        for (who, n) in calls(&set, 10).await {
+            *said.entry(who).or_insert(0) += n;
+        }
+    }
+    assert!(said.get("b") > Some(&50), "{said:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_a_refusal_at_once() {
+    let empty = set(Balance::new(), &Arc::default());
+    let error = empty.clone().oneshot(1).await.unwrap_err();
+    let refused = bartizan_core::find_cause::<Refused>(&*error).unwrap();
+    assert_eq!(
+        (refused.layer(), refused.reason(), refused.kind()),
+        ("balance", "no endpoints", Kind::Unavailable)
+    );
+    let handle = empty.handle();
+    handle.change(Change::set(["a"]));
+    assert_eq!(empty.clone().oneshot(1).await.unwrap(), "a");
+    handle.change(Change::Health("a", Health::Down));
+    assert_eq!(empty.clone().oneshot(1).await.unwrap(), "a", "in panic all are used");
+    assert!(handle.snapshot().panic);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_an_endpoints_own_stack_moves_the_call_on() {
+    use bartizan_breaker::{Breaker, BreakerLayer};
+    use tower::Layer;
+    let breakers: Arc<Mutex<Vec<bartizan_breaker::Handle>>> = Arc::default();
+    let made = breakers.clone();
+    let set = BalanceService::new(Balance::new().seed(3), move |name: &&'static str| {
+        let breaker = BreakerLayer::new(Breaker::new()).typed();
+        made.lock().unwrap().push(breaker.handle());
+        breaker.layer(Server { name, ill: Arc::default() })
+    });
+    let set = set.typed().members(["a", "b"]);
+    breakers.lock().unwrap()[0].force_open();
+    for n in 0..100 {
+        assert_eq!(set.clone().oneshot(n).await.unwrap(), "b");
+    }
+    breakers.lock().unwrap()[1].force_open();
+    let error = set.clone().oneshot(0).await.unwrap_err();
+    assert_eq!(bartizan_core::find_cause::<Refused>(&*error).unwrap().layer(), "breaker");
+}
