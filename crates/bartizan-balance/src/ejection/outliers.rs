@@ -232,9 +232,14 @@ mod tests {
 
     #[test]
     fn endpoints_that_are_well_stay() {
-        for (hosts, share, calls) in
-            [(20, 0.01, 100), (20, 0.05, 100), (100, 0.01, 20), (100, 0.05, 20), (2, 0.05, 20)]
-        {
+        for (hosts, share, calls) in [
+            (20, 0.01, 1000),
+            (20, 0.05, 1000),
+            (20, 0.05, 100),
+            (100, 0.01, 20),
+            (100, 0.05, 20),
+            (2, 0.05, 20),
+        ] {
             assert_eq!(ejections(&vec![share; hosts], calls, 200, 7), [], "{hosts} at {share}");
         }
         let mixed: Vec<f64> = (0..20).map(|at| 0.01 + f64::from(at) / 1000.0).collect();
