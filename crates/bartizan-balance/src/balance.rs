@@ -138,7 +138,7 @@ impl Balance {
     ///
     /// If it is below 1 or no number.
     pub fn try_gentle_failover(mut self, headroom: f64) -> Result<Self, Invalid> {
-        if !(headroom >= 1.0) {
+        if headroom.is_nan() || headroom < 1.0 {
             return Err(Invalid::new("gentle_failover", "gentle_failover must be at least 1"));
         }
         self.gentle = Some(headroom);

@@ -230,7 +230,12 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
             n != at && !record.leaves() && !out(record) && record.entry.seat.streaks.failed_last()
         };
         let crowd = Crowd {
-            members: self.records.iter().filter(counted).count(),
+            members: self
+                .records
+                .iter()
+                .filter(counted)
+                .filter(|record| record.health != Health::Down)
+                .count(),
             out: self.records.iter().filter(counted).filter(|record| record.sentence.is_out()).count(),
             failing: self.records.iter().enumerate().filter(|one| failing(*one)).count(),
         };
@@ -331,8 +336,16 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
     }
 
     /// Puts another value in place.
-    pub(crate) fn update(&mut self, value: Balance) {
+    pub(crate) fn update(&mut self, value: Balance, now: Instant, told: &mut Vec<Told<K>>) {
         self.value = value;
+        if !self.value.ejection.enabled {
+            for record in self.records.iter_mut().filter(|record| record.cause != Some(Cause::Manual)) {
+                if record.sentence.pardon(now) {
+                    record.come_back(&self.common, now);
+                    told.push(Told::Returned(record.member.key.clone()));
+                }
+            }
+        }
         self.remember();
     }
 

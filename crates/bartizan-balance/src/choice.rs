@@ -2,7 +2,7 @@ use bartizan_core::Invalid;
 use std::num::NonZeroU32;
 
 /// How one of the members that can take a call is chosen.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Choice {
     /// The one that is expected to answer soonest: the least (latency + penalty) × (calls in flight + 1). All members are looked at, or
@@ -10,6 +10,7 @@ pub enum Choice {
     ///
     /// The latency is an average over the last ten seconds, of good answers alone. A failure makes a penalty, the larger the less it can
     /// be chance, so that who fails at once is not taken for fast. See the crate's documentation for the rule.
+    #[default]
     Latency,
     /// One after the other, whatever their weights.
     RoundRobin,
@@ -87,12 +88,6 @@ impl Choice {
     }
 }
 
-impl Default for Choice {
-    fn default() -> Self {
-        Self::Latency
-    }
-}
-
 /// The settings of [`Choice::RingHash`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RingHash {
@@ -140,7 +135,7 @@ impl RingHash {
     ///
     /// If it is below 1 or no number.
     pub const fn try_bound(mut self, bound: f64) -> Result<Self, Invalid> {
-        if !(bound >= 1.0) {
+        if bound.is_nan() || bound < 1.0 {
             return Err(Invalid::new("bound", "bound must be at least 1"));
         }
         self.bound = bound;

@@ -21,7 +21,7 @@ fn one<K: Debug>(name: Option<&str>, told: &Told<K>) {
         }
         Told::Returned(endpoint) => tracing::info!(name, ?endpoint, "endpoint back"),
         Told::Health(endpoint, health) => {
-            tracing::info!(name, ?endpoint, health = health.as_str(), "endpoint heard")
+            tracing::info!(name, ?endpoint, health = health.as_str(), "endpoint heard");
         }
         Told::Draining(endpoint) => tracing::info!(name, ?endpoint, "endpoint drains"),
         Told::Broken(endpoint) => tracing::warn!(name, ?endpoint, "endpoint's service is broken"),

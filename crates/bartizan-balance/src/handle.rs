@@ -32,7 +32,8 @@ impl<K: Key> Handle<K> {
         self.fleet.snapshot()
     }
 
-    /// Puts a new value in place. What was learnt of the endpoints stays, and so do ejections.
+    /// Puts a new value in place. What was learnt of the endpoints stays, and so do ejections, unless the new
+    /// value has none.
     pub fn update(&self, value: Balance) {
         self.fleet.update(value);
     }
@@ -264,8 +265,8 @@ impl<K: Key, M: Send + Sync + 'static> Steer<K> for Fleet<K, M> {
     }
 
     fn update(&self, value: Balance) {
-        self.act(|book, _, _| {
-            book.update(value);
+        self.act(|book, now, told| {
+            book.update(value, now, told);
             (true, ())
         });
     }

@@ -112,7 +112,7 @@ impl Pool {
         let second = if all > 1 { (first + 1 + dice.below(all - 1)) % all } else { first };
         let pair = [first, second].map(|place| &self.lanes[place]);
         let score = |lane: &Lane| lane.seat.score(ask.now, ask.memory) * lane.handicap;
-        let best = least_of(pair.into_iter().filter(|lane| !pass(lane.seat.id)), f32::INFINITY, &score).0;
+        let best = least_of(pair.into_iter().filter(|lane| !pass(lane.seat.id)), f32::INFINITY, score).0;
         best.or_else(|| self.from(first, pass))
     }
 

@@ -85,9 +85,8 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
             return Found::Refused(&FULL, W::is_grpc(&req));
         }
         let place = Place(counted.then_some(&common.in_flight));
-        let entry = match self.choose(&set, &req, now) {
-            Some(entry) => entry,
-            None => return self.nobody(&set, req),
+        let Some(entry) = self.choose(&set, &req, now) else {
+            return self.nobody(&set, req);
         };
         let mut service = self.reach.service(&entry.service);
         if let Poll::Ready(Ok(())) = service.poll_ready(cx) {

@@ -41,6 +41,10 @@ pub trait Way<S: Service<Req>, Req>: Clone + Send + Sync + 'static {
     fn judge(attempt: Self::Attempt, out: &Result<S::Response, S::Error>) -> Judged<Self::AtEnd>;
 
     /// Passes an answer on, with what the end of its body decides.
+    ///
+    /// # Errors
+    ///
+    /// Passes an error on.
     fn finish(
         out: Result<S::Response, S::Error>,
         permit: Permit,
@@ -48,6 +52,10 @@ pub trait Way<S: Service<Req>, Req>: Clone + Send + Sync + 'static {
     ) -> Result<Self::Response, S::Error>;
 
     /// Answers with a refusal.
+    ///
+    /// # Errors
+    ///
+    /// If a refusal is an error, as it is in the typed flavour.
     fn refuse(refused: Refused, grpc: bool) -> Result<Self::Response, S::Error>;
 }
 

@@ -38,7 +38,7 @@
 //!
 //! # What is shared
 //!
-//! Three things are global: what is ambient on a thread while a call is made or polled, its [`Context`] and the [`Endpoint`] that was
+//! Three things are global: what is ambient on a thread while a call is made or polled, its [`Context`], the [`Endpoint`] that was
 //! picked for it; the weak [`registry`] of named handles; and the types of errors that layers can look into, [`recognise`].
 
 mod admit;

@@ -112,7 +112,8 @@ mod tests {
 
     #[test]
     fn the_inner_watcher_comes_first() {
-        let (inner, outer) = Unsent::watch::<u32, _>(|| Unsent::watch::<u32, _>(|| Unsent::give_back(7_u32)).1);
+        let (inner, outer) =
+            Unsent::watch::<u32, _>(|| Unsent::watch::<u32, _>(|| Unsent::give_back(7_u32)).1);
         assert_eq!((inner, outer), (Some(7), None));
     }
 }
