@@ -1,6 +1,7 @@
 //! Our layers, as their documentation shows them, with their defaults.
 
 pub(crate) mod again;
+pub(crate) mod balance;
 
 use std::time::Duration;
 

@@ -13,7 +13,10 @@ use crate::{
     ground::{Echo, drive},
     nano::n8,
     options::{Timing, positive},
-    ours,
+    ours::{
+        self,
+        balance::{BalanceSettings, balance},
+    },
     peers::{
         self,
         balance::{fixed, peak_ewma, pending},
@@ -48,11 +51,13 @@ pub(crate) fn contest(options: &Options) -> Contest {
     let seed = options.timing.common.seed;
     let ewma = Arc::new(Mutex::new(fixed((0..options.endpoints).map(|_| peak_ewma(Echo)).collect(), seed)));
     let pending = Arc::new(Mutex::new(fixed((0..options.endpoints).map(|_| pending(Echo)).collect(), seed)));
+    let balanced = balance(BalanceSettings::new().seed(seed), options.endpoints, |_| Echo);
     let team = || {
         let mut tower_resilience = tower_resilience.clone();
         let failsafe = failsafe.clone();
         let recloser = recloser.clone();
         let mut ours = ours.clone();
+        let mut balanced = balanced.clone();
         let (ewma, pending) = (ewma.clone(), pending.clone());
         vec![
             Lane::new(Place::Bare(BREAKER), |i| _ = black_box(drive(&mut Echo, black_box(i)))),
@@ -71,6 +76,7 @@ pub(crate) fn contest(options: &Options) -> Contest {
                     black_box(i),
                 ));
             }),
+            Lane::new(Place::Ours(BALANCE), move |i| _ = black_box(drive(&mut balanced, black_box(i)))),
             Lane::new(Place::Ours(BREAKER), move |i| _ = black_box(drive(&mut ours, black_box(i)))),
         ]
     };

@@ -8,7 +8,10 @@ use crate::{
     board::{Board, Cell, Column, Judgement, Role, Unit},
     ground::{Echo, drive},
     options::Common,
-    ours,
+    ours::{
+        self,
+        balance::{BalanceSettings, balance},
+    },
     peers::{
         self,
         balance::{fixed, peak_ewma, pending},
@@ -78,6 +81,13 @@ fn endpoints(options: &Options) -> Board {
             |balance| _ = drive(balance, 0),
         ),
     );
+    let ours = weigh_called(
+        options,
+        || balance(BalanceSettings::new().seed(seed), options.count as usize, |_| Echo),
+        |balance| _ = drive(balance, 0),
+    );
+    row(Role::Ours, "ours", ours);
+    board.judge(vec![Some(Judgement::at_most(LIMIT, ours, Unit::Bytes))]);
     board.note(format!(
         "A balancer over {} services of no size, after as many calls as it has endpoints, by its endpoints; keys are numbers.",
         options.count

@@ -9,6 +9,7 @@ use crate::{
     floor::{A, Floor, R, S, T},
     ground::{Echo, drive},
     options::{Timing, positive},
+    ours::balance::{BalanceSettings, balance},
     peers::{
         self,
         balance::{fixed, peak_ewma, pending},
@@ -47,6 +48,7 @@ pub(crate) fn contest(options: &Options) -> Contest {
     for (case, endpoints) in [options.few, options.many].into_iter().enumerate() {
         let mut ewma = fixed((0..endpoints).map(|_| peak_ewma(Echo)).collect(), seed);
         let mut pending = fixed((0..endpoints).map(|_| pending(Echo)).collect(), seed);
+        let mut ours = balance(BalanceSettings::new().seed(seed), endpoints, |_| Echo);
         lanes.extend([
             Lane::new(Place::Bare(case), |i| _ = black_box(drive(&mut Echo, black_box(i)))),
             Lane::new(Place::Peer(case, peers::balance::PEAK_EWMA), move |i| {
@@ -55,6 +57,7 @@ pub(crate) fn contest(options: &Options) -> Contest {
             Lane::new(Place::Peer(case, peers::balance::PENDING), move |i| {
                 _ = black_box(drive(&mut pending, black_box(i)));
             }),
+            Lane::new(Place::Ours(case), move |i| _ = black_box(drive(&mut ours, black_box(i)))),
         ]);
     }
     Contest {

@@ -1,12 +1,22 @@
 //! b5: telling a bad host from bad luck.
 
+use std::{
+    cell::RefCell,
+    future::{Ready, ready},
+    task::{Context, Poll},
+    time::Duration,
+};
+
 use clap::Args;
 use fastrand::Rng;
+use tower_service::Service;
 
-use super::{crew, dice};
+use super::{clock, crew, dice};
 use crate::{
     board::{Board, Cell, Column, Judgement, Role, Unit},
+    ground::{Fault, drive},
     options::{Common, positive},
+    ours::balance::{BalanceSettings, Choice, Ejection, balance},
     progress, stats,
 };
 
@@ -52,20 +62,24 @@ const MOST_INTERVALS: f64 = 2.0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Judge {
     Envoy,
+    /// Ours, without the rules of calls in a row.
+    Ours,
 }
 
 impl Judge {
-    const ALL: [Self; 1] = [Self::Envoy];
+    const ALL: [Self; 2] = [Self::Envoy, Self::Ours];
 
     fn name(self) -> &'static str {
         match self {
             Self::Envoy => "Envoy, success rate",
+            Self::Ours => "ours",
         }
     }
 
     fn role(self) -> Role {
         match self {
             Self::Envoy => Role::Peer,
+            Self::Ours => Role::Ours,
         }
     }
 
@@ -73,6 +87,7 @@ impl Judge {
     fn judge(self, court: &Court) -> Vec<(usize, usize)> {
         match self {
             Self::Envoy => envoy(court),
+            Self::Ours => clock::paused(|| ours(court)),
         }
     }
 }
@@ -85,10 +100,12 @@ struct Court {
     errors: Vec<f64>,
     requests: usize,
     intervals: usize,
+    interval: Duration,
 }
 
 /// Runs the experiment: a table for healthy hosts, and one for a bad host among them.
 pub(crate) fn run(options: &Options) -> Vec<Board> {
+    let interval = Duration::from_secs(options.interval);
     let mut courts = Vec::new();
     for &hosts in &options.hosts {
         courts.extend(options.errors.iter().map(|errors| Court {
@@ -96,13 +113,14 @@ pub(crate) fn run(options: &Options) -> Vec<Board> {
             errors: vec![errors / 100.0; hosts],
             requests: options.requests,
             intervals: options.intervals,
+            interval,
         }));
     }
     let healthy = courts.len();
     courts.extend(options.hosts.iter().map(|&hosts| {
         let mut errors = vec![options.among / 100.0; hosts];
         errors[hosts / 2] = options.bad / 100.0;
-        Court { seed: 0, errors, requests: options.bad_requests, intervals: options.bad_intervals }
+        Court { seed: 0, errors, requests: options.bad_requests, intervals: options.bad_intervals, interval }
     }));
     let jobs: Vec<(Judge, Court)> = courts
         .iter()
@@ -208,6 +226,59 @@ impl Court {
     }
 }
 
+thread_local! {
+    /// The hosts' dice and shares of errors, of the run on this thread.
+    static LOTS: RefCell<Vec<(Rng, f64)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A host that answers at once.
+#[derive(Clone, Copy, Debug)]
+struct Lot(usize);
+
+impl Service<()> for Lot {
+    type Response = ();
+    type Error = Fault;
+    type Future = Ready<Result<(), Fault>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        let good = LOTS.with_borrow_mut(|lots| {
+            let (dice, errors) = &mut lots[self.0];
+            dice.f64() >= *errors
+        });
+        ready(if good { Ok(()) } else { Err(Fault::Down) })
+    }
+}
+
+/// Our ejection by its comparison of hosts, through the layer; hosts have turns. Who is ejected gets no calls for a while.
+fn ours(court: &Court) -> Vec<(usize, usize)> {
+    LOTS.set(court.dice().into_iter().zip(court.errors.iter().copied()).collect());
+    let ejection = Ejection::new().consecutive(0).consecutive_local(0).interval(court.interval);
+    let settings = BalanceSettings::new().choice(Choice::round_robin()).ejection(ejection).seed(court.seed);
+    let mut service = balance(settings, court.errors.len(), Lot);
+    let handle = service.handle();
+    let (mut known, mut ejected) = (vec![0; court.errors.len()], Vec::new());
+    let step = court.interval / court.requests as u32;
+    for interval in 0..court.intervals {
+        for _ in 0..court.requests {
+            clock::pass(step);
+            for _ in 0..court.errors.len() {
+                _ = drive(&mut service, ());
+            }
+        }
+        for endpoint in handle.snapshot().endpoints {
+            if endpoint.ejections > known[endpoint.key] {
+                known[endpoint.key] = endpoint.ejections;
+                ejected.push((interval, endpoint.key));
+            }
+        }
+    }
+    ejected
+}
+
 /// Envoy's outlier detection by success rate, with its defaults: `success_rate_stdev_factor` 1.9, `success_rate_minimum_hosts` 5,
 /// `success_rate_request_volume` 100. Nobody is really ejected, so that its cap hides nothing.
 fn envoy(court: &Court) -> Vec<(usize, usize)> {
@@ -238,7 +309,7 @@ mod tests {
     use super::*;
 
     fn court(errors: Vec<f64>, requests: usize, intervals: usize) -> Court {
-        Court { seed: 1, errors, requests, intervals }
+        Court { seed: 1, errors, requests, intervals, interval: Duration::from_secs(10) }
     }
 
     #[test]
@@ -257,5 +328,15 @@ mod tests {
         assert!(envoy(&court(errors.clone(), 1000, 1)).contains(&(0, 10)));
         assert_eq!(envoy(&court(errors.clone(), 99, 10)), []);
         assert_eq!(envoy(&court(errors[8..12].to_vec(), 1000, 10)), []);
+    }
+
+    #[test]
+    fn a_host_that_fails_half_of_its_calls_is_found_by_all() {
+        let mut errors = vec![0.01; 20];
+        errors[10] = 0.5;
+        for judge in Judge::ALL {
+            let found = judge.judge(&court(errors.clone(), 200, 3));
+            assert!(found.iter().any(|(_, host)| *host == 10), "{judge:?}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use bartizan_balance::Handle;
 use fastrand::Rng;
 use tower::load::Load;
 use tower_service::Service;
@@ -21,6 +22,7 @@ use super::{
 use crate::{
     board::Role,
     ground::{BoxError, Fault},
+    ours::balance::{self as ours, BalanceSettings, Choice, Typed, join, leave},
     peers::{
         self,
         balance::{Changing, News, changing, peak_ewma, pending},
@@ -39,6 +41,9 @@ pub(crate) enum Balancer {
     Prequal,
     /// The shortest expected delay, by one who sees all queues and speeds.
     Oracle,
+    /// Ours, by two choices instead of its own.
+    OursP2c,
+    Ours,
 }
 
 /// One client's way to call.
@@ -57,9 +62,11 @@ pub(crate) type Called = Pin<Box<dyn Future<Output = bool>>>;
 
 impl Balancer {
     /// Who is compared.
-    pub(crate) const FIELD: [Self; 4] = [Self::PeakEwma, Self::Pending, Self::Prequal, Self::Oracle];
+    pub(crate) const FIELD: [Self; 6] =
+        [Self::PeakEwma, Self::Pending, Self::Prequal, Self::Oracle, Self::OursP2c, Self::Ours];
     /// Who is compared where failures count. Any host would do there; to see queues and speeds helps little.
-    pub(crate) const AMONG_FAILURES: [Self; 4] = [Self::Random, Self::PeakEwma, Self::Pending, Self::Prequal];
+    pub(crate) const AMONG_FAILURES: [Self; 6] =
+        [Self::Random, Self::PeakEwma, Self::Pending, Self::Prequal, Self::OursP2c, Self::Ours];
 
     /// The place of one in [`FIELD`](Self::FIELD).
     pub(crate) fn place(self) -> usize {
@@ -73,13 +80,17 @@ impl Balancer {
             Self::Pending => peers::balance::PENDING,
             Self::Prequal => "Prequal",
             Self::Oracle => "oracle",
+            Self::OursP2c => "ours, P2C",
+            Self::Ours => "ours",
         }
     }
 
     pub(crate) fn role(self) -> Role {
         match self {
             Self::Random => Role::Bare,
-            Self::PeakEwma | Self::Pending | Self::Prequal | Self::Oracle => Role::Peer,
+            // What ours would be with another choice is a reference like another.
+            Self::PeakEwma | Self::Pending | Self::Prequal | Self::Oracle | Self::OursP2c => Role::Peer,
+            Self::Ours => Role::Ours,
         }
     }
 
@@ -91,6 +102,8 @@ impl Balancer {
             Self::Oracle => {
                 Box::new(Seeing { hosts: (0..hosts).collect(), dice, fleet: Some(fleet.clone()) })
             }
+            Self::Ours => Box::new(Bartizan::new(hosts, seed, Choice::latency())),
+            Self::OursP2c => Box::new(Bartizan::new(hosts, seed, Choice::p2c())),
             Self::PeakEwma => Box::new(Tower::new(hosts, seed, peak_ewma)),
             Self::Pending => Box::new(Tower::new(hosts, seed, pending)),
             Self::Prequal => Box::new(Probing {
@@ -177,6 +190,38 @@ where
 
     fn drained(&mut self, host: usize) {
         self.news.remove(host);
+    }
+}
+
+/// Calls through ours.
+struct Bartizan {
+    balance: Typed<Seat>,
+    handle: Handle<usize>,
+}
+
+impl Bartizan {
+    fn new(hosts: usize, seed: u64, choice: Choice) -> Self {
+        let balance = ours::balance(BalanceSettings::new().choice(choice).seed(seed), hosts, Seat);
+        Self { handle: balance.handle(), balance }
+    }
+}
+
+impl Client for Bartizan {
+    fn call(&mut self, errand: Errand) -> Called {
+        let answer = ready_and_call(&mut self.balance, errand);
+        Box::pin(async move { answer.await.is_ok() })
+    }
+
+    fn joined(&mut self, host: usize) {
+        join(&self.handle, host);
+    }
+
+    fn drained(&mut self, host: usize) {
+        self.handle.drain(&host);
+    }
+
+    fn left(&mut self, host: usize) {
+        leave(&self.handle, host);
     }
 }
 

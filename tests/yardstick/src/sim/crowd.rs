@@ -207,16 +207,14 @@ mod tests {
         };
         let oracle = played(Balancer::Oracle);
         assert!(oracle.len() > 7500, "{}", oracle.len());
-        for balancer in [Balancer::Random, Balancer::PeakEwma, Balancer::Pending, Balancer::Prequal] {
+        for balancer in Balancer::AMONG_FAILURES {
             assert_eq!(played(balancer), oracle, "{balancer:?}");
         }
     }
 
     #[test]
     fn nobody_calls_who_has_left_or_misses_who_has_come() {
-        for balancer in
-            [Balancer::Random, Balancer::Oracle, Balancer::PeakEwma, Balancer::Pending, Balancer::Prequal]
-        {
+        for balancer in Balancer::FIELD {
             let at = Duration::from_secs(10);
             let played = scene(5).play(balancer, move |stage, fleet, crowd| {
                 let (fleet, crowd) = (fleet.clone(), crowd.clone());
