@@ -2,6 +2,7 @@
 
 use crate::parts::config::{Config, Instance, Name};
 use crate::parts::failure::Failure;
+use crate::parts::registry::Presence;
 use crate::parts::serve::{LEAVE, Limits, Stop, serve};
 use crate::services;
 use axum::Router;
@@ -123,7 +124,7 @@ pub async fn start(bound: Bound, config: &Config, build: Build) -> Result<Runnin
         };
         let killed = runtime.block_on(async {
             let opened = async {
-                let routes = build(config, stopped.clone()).await?;
+                let routes = build(config.clone(), stopped.clone()).await?;
                 let listener = tokio::net::TcpListener::from_std(listener);
                 Ok((
                     routes,
@@ -132,8 +133,9 @@ pub async fn start(bound: Bound, config: &Config, build: Build) -> Result<Runnin
             };
             match opened.await {
                 Ok((routes, listener)) => {
+                    let presence = Presence::new(&config, instance, address, &routes);
                     let _ = ready.send(Ok(Handle::current()));
-                    run(listener, routes, stopped, killed).await
+                    run(listener, routes, presence, stopped, killed).await
                 }
                 Err(failure) => {
                     let _ = ready.send(Err(failure));
@@ -159,10 +161,12 @@ pub async fn start(bound: Bound, config: &Config, build: Build) -> Result<Runnin
 async fn run(
     listener: tokio::net::TcpListener,
     routes: Router,
+    presence: Presence,
     mut stopped: watch::Receiver<Stop>,
     mut killed: watch::Receiver<bool>,
 ) -> bool {
-    let stop = stopped.clone();
+    let (tell, told) = watch::channel(Stop::Not);
+    let farewell = farewell(presence, stopped.clone(), tell);
     let drained = async {
         let how = stopped.wait_for(|stop| *stop != Stop::Not).await.map_or(Stop::Now, |stop| *stop);
         // In a handover, requests may come until everybody has had the time to leave.
@@ -178,10 +182,31 @@ async fn run(
         }
     };
     tokio::select! {
-        () = serve(listener, routes, Limits::default(), stop) => false,
+        () = serve(listener, routes, Limits::default(), told) => false,
+        () = farewell => false,
         () = drained => false,
         () = killed => true,
     }
+}
+
+/// Tells the server to stop when the others have been told that the instance goes. Where somebody takes over, it is there
+/// under the same name, and stays so.
+async fn farewell(presence: Presence, mut stopped: watch::Receiver<Stop>, tell: watch::Sender<Stop>) {
+    let mut how = stopped.wait_for(|stop| *stop != Stop::Not).await.map_or(Stop::Now, |stop| *stop);
+    match how {
+        Stop::Now => presence.leave().await,
+        _ => drop(presence),
+    }
+    loop {
+        tell.send_replace(how);
+        how = match stopped.changed().await {
+            Ok(()) => *stopped.borrow(),
+            Err(_) => break,
+        };
+    }
+    // Nobody can say any more that it is to end sooner.
+    tell.send_replace(Stop::Now);
+    pending::<()>().await;
 }
 
 impl Running {

@@ -142,8 +142,8 @@ pub struct Config {
     pub port_base: u16,
     /// `BANK_URL`, or the simulated bank.
     pub bank_url: Option<String>,
-    /// `CONSUL_HTTP_ADDR`, as a URL.
-    pub consul: Option<String>,
+    /// The registry: the agent of `CONSUL_HTTP_ADDR`, or the embedded one, where there is one.
+    pub registry: Option<String>,
     /// `SHOP_TOKEN`, or a new one each time.
     pub ops_token: String,
     /// Whether `SHOP_TOKEN` is set.
@@ -176,7 +176,7 @@ impl Config {
             data_dir,
             port_base,
             bank_url: set("BANK_URL")?.map(|url| checked_url("BANK_URL", &url)).transpose()?,
-            consul: set(CONSUL)?.map(|address| consul_url(&address)).transpose()?,
+            registry: set(CONSUL)?.map(|address| consul_url(&address)).transpose()?,
             ops_token: token()?,
             token_is_given: set("SHOP_TOKEN")?.is_some(),
             session: session()?,
@@ -198,6 +198,11 @@ impl Config {
     /// Where an instance of this process listens.
     pub fn local(&self, instance: Instance) -> String {
         format!("http://127.0.0.1:{}", self.port(instance))
+    }
+
+    /// Whether `<SERVICE>_URL` says where a service is, so that nobody else is asked.
+    pub fn is_named(&self, service: Name) -> bool {
+        service == Name::Bank || named_urls(service).is_ok_and(|urls| urls.is_some())
     }
 
     /// Where the replicas of a service listen, for the others: `<SERVICE>_URL`, or their ports on loopback. The bank

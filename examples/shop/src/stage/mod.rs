@@ -38,9 +38,11 @@ async fn work(config: &Config) -> Result<(), Failure> {
     let stop = asked_to_stop()?;
     asked::is_there(config).await?;
     // The first to come and the last to go, so that the others can say when they do.
-    let registry = config.consul.is_none().then_some(Name::Registry);
-    let registry = registry.into_iter().flat_map(Name::instances);
-    let instances: Vec<_> = registry.chain(instances(config)).chain(Name::Ops.instances()).collect();
+    let embedded = config.registry.is_none().then_some(Name::Registry.replica(1)?);
+    let registry = config.registry.clone().or(embedded.map(|embedded| config.local(embedded)));
+    let config = &Config { registry, ..config.clone() };
+    let instances: Vec<_> =
+        embedded.into_iter().chain(instances(config)).chain(Name::Ops.instances()).collect();
     let (config, bound) = bind_all(config, &instances)?;
     let claim = Claim::take(&config, &instances)?;
     token::keep(&config)?;

@@ -1,8 +1,8 @@
 //! The contract of a registry, as the shop uses it: kept by the embedded one, and by a real agent where there is one.
 
-use super::customer::Said;
-use super::ops::Ops;
-use super::process::{LONG, Shop, folder};
+use super::customer::{Customer, Said};
+use super::ops::{self, Ops};
+use super::process::{LONG, Shop, folder, free_base, program, signal_to};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -506,4 +506,114 @@ async fn a_shop_that_is_given_an_agent_brings_no_registry() {
     said.is_problem(422);
     assert!(said.text("detail").contains("`target`"), "{said:?}");
     assert!(ops.faults().await.is_empty());
+}
+
+/// The ports of those of a name who are well.
+async fn ports(registry: &Registry, name: &str) -> Vec<u64> {
+    let (found, _) = registry.health(name, "passing").await;
+    let mut ports: Vec<_> = found.iter().map(|it| it["Service"]["Port"].as_u64().unwrap()).collect();
+    ports.sort_unstable();
+    ports
+}
+
+/// Waits until those who are well listen on these ports, counted from the shop's first.
+async fn until_well(registry: &Registry, shop: &Shop, name: &str, offsets: &[u16]) {
+    let wanted: Vec<_> = offsets.iter().map(|offset| u64::from(shop.base + offset)).collect();
+    let waited = async {
+        while ports(registry, name).await != wanted {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let waited = timeout(LONG * 2, waited).await;
+    assert!(waited.is_ok(), "{name}: {:?}, not {wanted:?}", ports(registry, name).await);
+}
+
+const ALL: [(&str, &[u16]); 5] =
+    [("gateway", &[0]), ("user", &[1]), ("product", &[2, 3]), ("order", &[4]), ("payment", &[5, 6, 7])];
+
+#[tokio::test]
+async fn every_instance_is_registered_and_registers_again() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let (registry, ops) = (Registry::of(&shop), Ops(&shop));
+    for (name, offsets) in ALL {
+        until_well(&registry, &shop, name, offsets).await;
+    }
+    assert_eq!((ports(&registry, "mail").await.len(), ports(&registry, "bank").await.len()), (1, 1));
+    assert_eq!(ports(&registry, "ops").await, [0; 0]);
+
+    ops.set("product", "rolling", json!({})).await;
+    assert_eq!(ports(&registry, "product").await.len(), 2, "who takes over is there as the one before");
+    ops.set("payment-2", "kill", json!({ "ttl_s": 600 })).await;
+    ops.set("product-1", "pause", json!({ "ttl_s": 600 })).await;
+    until_well(&registry, &shop, "payment", &[5, 7]).await;
+    until_well(&registry, &shop, "product", &[3]).await;
+    assert_eq!(registry.ids("payment", "").await.len(), 3, "it is critical, and not yet forgotten");
+    ops.clear().await;
+    until_well(&registry, &shop, "payment", &[5, 6, 7]).await;
+    until_well(&registry, &shop, "product", &[2, 3]).await;
+
+    ops.set("registry", "restart", json!({})).await;
+    let registry = Registry::of(&shop);
+    for (name, offsets) in ALL {
+        until_well(&registry, &shop, name, offsets).await;
+    }
+}
+
+#[tokio::test]
+async fn who_is_drained_is_out_at_once() {
+    let (here, there) = (folder(), folder());
+    let shop = Shop::open(here.path()).await;
+    let (registry, base) = (Registry::of(&shop), free_base());
+    let agent = format!("127.0.0.1:{}", shop.base + 9);
+    let mut process =
+        program(&["run", "user"], there.path(), base).env("CONSUL_HTTP_ADDR", agent).spawn().unwrap();
+    let another = async {
+        while ports(&registry, "user").await.len() < 2 {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(LONG, another).await.expect("it registers");
+    assert!(ports(&registry, "user").await.contains(&u64::from(base + 1)));
+    signal_to(&process, "TERM").await;
+    assert_eq!(timeout(LONG, process.wait()).await.expect("it ends in time").unwrap().code(), Some(0));
+    assert_eq!(
+        ports(&registry, "user").await,
+        [u64::from(shop.base + 1)],
+        "and not only when its time is over"
+    );
+}
+
+/// Without the registry nothing is missing, neither for those who knew each other nor for those who start meanwhile.
+#[tokio::test]
+async fn the_shop_sells_without_its_registry() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let (ops, ada) = (Ops(&shop), Customer::new(&shop).await);
+    let sells = async |when: &str| {
+        for n in 0..10 {
+            let order = ada.order(&format!("{when}-{n}"), &[("tea-mint", 1)]).await;
+            assert_eq!(order.status, 201, "{when}: {order:?}");
+            assert_eq!(ada.get("/api/v1/products").await.status, 200, "{when}");
+        }
+    };
+    sells("before").await;
+    for kind in ["registry_down", "pause"] {
+        ops.set("registry", kind, json!({ "ttl_s": 600 })).await;
+        sells(kind).await;
+        for (target, how) in
+            [("order", "restart"), ("gateway", "restart"), ("product", "rolling"), ("payment", "rolling")]
+        {
+            ops.set(target, how, json!({})).await;
+        }
+        sells(&format!("{kind}-restarted")).await;
+        ops.clear().await;
+        ops.until("service", "registry", "up").await;
+        sells(&format!("{kind}-after")).await;
+    }
+    let registry = Registry::of(&shop);
+    for (name, offsets) in ALL {
+        until_well(&registry, &shop, name, offsets).await;
+    }
+    ops::check(folder.path(), shop.base).await;
 }

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// When it does not answer, or knows no leader.
 pub async fn is_there(config: &Config) -> Result<(), Failure> {
-    let Some(url) = &config.consul else { return Ok(()) };
+    let Some(url) = &config.registry else { return Ok(()) };
     let no = |why: &dyn std::fmt::Display| {
         Failure::new(format!("{CONSUL} is set, but no Consul agent can be used at {url}: {why}."))
     };
