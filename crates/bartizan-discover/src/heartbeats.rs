@@ -42,7 +42,7 @@ impl<P: Probe> Heartbeats<P> {
     /// Share by which the time between two heartbeats varies if none was set: 0.1.
     pub const DEFAULT_JITTER: f64 = 0.1;
 
-    /// Creates heartbeats by a probe: [`Tcp`](crate::Tcp), [`Http`](crate::Http), [`Grpc`](crate::Grpc), or a function of a member's
+    /// Creates heartbeats by a probe: [`Tcp`](crate::Tcp), `Http`, `Grpc`, or a function of a member's
     /// `Uri` whose future returns its health or an error.
     #[must_use]
     pub fn new(probe: P) -> Self {
