@@ -54,6 +54,7 @@
 //! | `DeadlineLayer` | bounds head and body by one instant, which travels to every call made inside | outermost on a server; with `outgoing` around a client |
 //! | `RetryLayer` | sends what failed again, if that can do no harm and successes have paid for it | around a client, inside the deadline of the whole call |
 //! | `HedgeLayer` | sends a copy of what takes longer than most, and takes the first good answer | around a client, inside the retry |
+//! | `BalanceLayer` | sends a call to the endpoint that is expected to answer soonest, and none to one that is ill | around a client, inside retry and hedge; `BalanceService` over channels or stacks |
 //! | `FaultLayer` | fails on purpose, once it is told that it may | where the failure would come from: before a handler, innermost around a client |
 //!
 //! Around a client the breaker is outside and the deadline inside: there a time-out is a failure, which the breaker counts. A
@@ -66,6 +67,7 @@
 //!
 //! | feature | gives | default |
 //! |---|---|---|
+//! | `balance` | `BalanceLayer` and `BalanceService`, [`balance`] | on |
 //! | `breaker` | `BreakerLayer`, [`breaker`] | on |
 //! | `deadline` | `DeadlineLayer`, [`deadline`] | on |
 //! | `hedge` | `HedgeLayer`, [`hedge`] | on |
@@ -82,6 +84,8 @@
 //! - [Context and spawned tasks](docs::context): what a task that is spawned does not inherit, and how to hand it on.
 //! - [`core`]: the vocabulary, to write a policy or a classifier of your own. [`http`]: what the layers know of HTTP and gRPC.
 
+#[cfg(feature = "balance")]
+pub use bartizan_balance as balance;
 #[cfg(feature = "breaker")]
 pub use bartizan_breaker as breaker;
 #[cfg(feature = "client")]
@@ -101,6 +105,8 @@ pub use bartizan_http as http;
 #[cfg(feature = "retry")]
 pub use bartizan_retry as retry;
 
+#[cfg(feature = "balance")]
+pub use bartizan_balance::{Balance, BalanceLayer, BalanceService};
 #[cfg(feature = "breaker")]
 pub use bartizan_breaker::{Breaker, BreakerLayer};
 #[cfg(feature = "client")]
