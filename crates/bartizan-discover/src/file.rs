@@ -36,7 +36,7 @@ struct Watch {
     path: Arc<Path>,
     every: Duration,
     /// What was read last, and judged.
-    seen: Option<Result<Vec<u8>, String>>,
+    seen: Option<Reading>,
     known: Known,
 }
 
@@ -71,28 +71,29 @@ impl File {
     }
 }
 
-impl Watch {
-    /// Reads until two readings are the same, or the file is as it was.
-    async fn settled(&self) -> Result<Vec<u8>, String> {
-        let mut before = self.read().await;
-        loop {
-            if before.is_err() || self.seen.as_ref() == Some(&before) {
-                return before;
-            }
-            sleep(SETTLED).await;
-            let now = self.read().await;
-            if now == before {
-                return now;
-            }
-            before = now;
-        }
-    }
+type Reading = Result<Vec<u8>, String>;
 
-    async fn read(&self) -> Result<Vec<u8>, String> {
-        let path = self.path.clone();
-        let read = spawn_blocking(move || content(&path)).await.map_err(io::Error::other);
-        read.and_then(|read| read).map_err(|error| format!("cannot be read: {error}"))
+/// Reads until two readings are the same, or the file is as it was seen last, or cannot be read.
+async fn settled<R: Future<Output = Reading>>(
+    seen: Option<&Reading>,
+    mut read: impl FnMut() -> R,
+) -> Reading {
+    let mut before = read().await;
+    while before.is_ok() && seen != Some(&before) {
+        sleep(SETTLED).await;
+        let now = read().await;
+        if now == before {
+            break;
+        }
+        before = now;
     }
+    before
+}
+
+/// Reads on a thread for blocking work.
+async fn read(path: Arc<Path>) -> Reading {
+    let read = spawn_blocking(move || content(&path)).await.map_err(io::Error::other);
+    read.and_then(|read| read).map_err(|error| format!("cannot be read: {error}"))
 }
 
 /// Reads what it is a file of. Anything else, such as a pipe, might keep the thread for good.
@@ -115,7 +116,7 @@ impl Ask for Watch {
             if self.seen.is_some() {
                 sleep(self.every).await;
             }
-            let now = self.settled().await;
+            let now = settled(self.seen.as_ref(), || read(self.path.clone())).await;
             if self.seen.as_ref() == Some(&now) {
                 continue;
             }
@@ -144,5 +145,38 @@ impl fmt::Debug for File {
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} every {:?}", self.path.display(), self.every)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Settles on what is read one after the other, and expects the result after so many readings.
+    async fn check(
+        seen: Option<&str>,
+        readings: &[Result<&str, &str>],
+        expected: Result<&str, &str>,
+        count: usize,
+    ) {
+        let reading =
+            |read: Result<&str, &str>| read.map(|text| text.as_bytes().to_vec()).map_err(String::from);
+        let seen = seen.map(|text| reading(Ok(text)));
+        let mut read = 0;
+        let found = settled(seen.as_ref(), || {
+            read += 1;
+            std::future::ready(reading(readings[read - 1]))
+        });
+        assert_eq!((found.await, read), (reading(expected), count), "{readings:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_is_being_written_is_waited_for() {
+        check(None, &[Ok("a"), Ok("ab"), Ok("abc"), Ok("abc")], Ok("abc"), 4).await;
+        check(Some("x"), &[Ok("a"), Ok("a")], Ok("a"), 2).await;
+        check(Some("x"), &[Ok("a"), Ok("x")], Ok("x"), 2).await;
+        check(Some("x"), &[Ok("x")], Ok("x"), 1).await;
+        check(Some("x"), &[Err("gone")], Err("gone"), 1).await;
+        check(None, &[Ok("a"), Err("gone")], Err("gone"), 2).await;
     }
 }

@@ -244,28 +244,3 @@ async fn a_file_may_move_by_its_link_as_a_config_map_does() {
     link("..v2");
     assert_eq!(change(&mut file).await, set(&["http://b"]));
 }
-
-#[tokio::test]
-async fn a_file_that_is_being_written_is_waited_for() {
-    let folder = Folder::new("written");
-    let path = folder.path("members");
-    folder.replace("members", "http://a\n");
-    let mut file = file(&path);
-    assert_eq!(change(&mut file).await, set(&["http://a"]));
-    let writer = tokio::spawn(async move {
-        let mut content = String::new();
-        for member in 0..20 {
-            content.push_str(&format!("http://m{member:02}\n"));
-            std::fs::write(&path, &content).unwrap();
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    });
-    loop {
-        // On a machine that is busy the writer may rest for longer than is waited for; the end is the same.
-        let Ok(Change::Set(members)) = file.next().await.unwrap() else { continue };
-        if members.len() == 20 {
-            break;
-        }
-    }
-    writer.await.unwrap();
-}
