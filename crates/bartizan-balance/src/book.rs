@@ -423,6 +423,7 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
         for record in &mut self.records {
             let warm = |since: Instant| now.saturating_duration_since(since) < value.slow_start;
             record.warms = record.warms.filter(|since| warm(*since));
+            record.entry.seat.set_warming(record.warms.is_some());
         }
         let tiers = self.tiers();
         let panic = value.enabled && tiers::is_panic(&tiers, value.panic_threshold);

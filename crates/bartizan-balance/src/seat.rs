@@ -3,7 +3,7 @@ use crate::ejection::{Streaks, Tally};
 use crate::float::Float;
 use bartizan_core::Endpoint;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// What the calls to one member have shown of it. It outlives the snapshots that it is in, and is written without a lock: of two
@@ -13,7 +13,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Seat {
     in_flight: AtomicU32,
-    /// Zero as long as nothing good was heard.
+    warming: AtomicBool,
+    /// As long as nothing was heard it is what is expected, below zero.
     latency: Float,
     penalty: Float,
     suspicion: Float,
@@ -51,12 +52,15 @@ const UNHEARD: f32 = 1e6;
 /// Below ten microseconds latencies are alike.
 const LEAST: f32 = 1e-5;
 const MAX_SUSPICION: f32 = 20.0;
+/// What an answer of a member that grows warm counts for in its average.
+const WARMING: f32 = 0.25;
 
 impl Seat {
     pub(crate) fn new(common: Arc<Common>, now: u64) -> Self {
         Self {
             in_flight: AtomicU32::new(0),
-            latency: Float::default(),
+            warming: AtomicBool::new(false),
+            latency: Float::new(-common.normal().latency),
             penalty: Float::default(),
             suspicion: Float::default(),
             touched: AtomicU64::new(now),
@@ -75,7 +79,7 @@ impl Seat {
         let (in_flight, latency) = (self.in_flight.load(Relaxed) as f32, self.latency.get());
         let idle = if in_flight > 0.0 { 0.0 } else { self.idle(now) };
         let unheard = if latency > 0.0 { 0.0 } else { UNHEARD * in_flight };
-        ((latency + self.penalty.get()) * fade(idle * memory.per_second) + unheard) * (in_flight + 1.0)
+        ((latency.abs() + self.penalty.get()) * fade(idle * memory.per_second) + unheard) * (in_flight + 1.0)
     }
 
     #[inline]
@@ -99,7 +103,9 @@ impl Seat {
         let idle = self.idle(now) * memory.per_second;
         let good = self.good.load(Relaxed);
         // The first few are averaged evenly: one alone says little, and would for ten seconds.
-        self.average(took, 1.0 / (good as f32 + 1.0), idle, memory);
+        let least = 1.0 / (good as f32 + 1.0);
+        let least = if self.warming.load(Relaxed) { least.max(WARMING) } else { least };
+        self.average(took, least, idle, memory);
         self.good.store(good.wrapping_add(1), Relaxed);
         self.streaks.success();
         if self.suspicion.get() > 0.0 || self.penalty.get() > 0.0 {
@@ -144,10 +150,15 @@ impl Seat {
         self.suspicion.set(0.0);
     }
 
-    /// It begins anew: nothing is known of how it is now.
+    /// Whether its share still grows: what it is like changes quickly then.
+    pub(crate) fn set_warming(&self, warming: bool) {
+        self.warming.store(warming, Relaxed);
+    }
+
+    /// It begins anew: nothing is known of how it is now, and it is taken for like the others.
     pub(crate) fn forget(&self, now: u64) {
         self.forgive();
-        self.latency.set(0.0);
+        self.latency.set(-self.common.normal().latency);
         self.touched.store(now, Relaxed);
     }
 
@@ -185,7 +196,11 @@ impl Seat {
     #[inline]
     fn average(&self, took: f32, least: f32, idle: f32, memory: Memory) {
         let old = self.latency.get();
-        let share = if memory.peak && took > old { 1.0 } else { (1.0 - fade(idle)).max(least) };
+        let share = match old > 0.0 {
+            true if memory.peak && took > old => 1.0,
+            true => (1.0 - fade(idle)).max(least),
+            false => 1.0,
+        };
         self.latency.set((old + share * (took - old)).max(LEAST));
     }
 
