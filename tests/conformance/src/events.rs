@@ -1,4 +1,4 @@
-//! What the breakers of a row tell `tracing`.
+//! What the breakers and balancers of a row tell `tracing`.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write};
@@ -10,19 +10,21 @@ use tracing::{Event, Metadata, Subscriber, span};
 #[derive(Clone, Copy, Debug)]
 pub struct Events(());
 
-/// One event: a breaker's change of state, or another message.
+/// One event: a breaker's change of state, what has become of a balancer's endpoint, or another message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// What the event says of itself.
     pub message: String,
-    /// The name of the breaker.
+    /// The name of the breaker or the balancer.
     pub name: String,
     /// The state before.
     pub from: String,
     /// The state after.
     pub to: String,
-    /// Why, where it opened.
+    /// Why, where it opened or was ejected.
     pub cause: String,
+    /// The endpoint that it is about.
+    pub endpoint: String,
     /// The number of the change.
     pub generation: u64,
 }
@@ -69,7 +71,8 @@ struct Recorder;
 
 impl Subscriber for Recorder {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && metadata.target().starts_with("bartizan_breaker")
+        let heard = ["bartizan_breaker", "bartizan_balance"];
+        metadata.is_event() && heard.iter().any(|layer| metadata.target().starts_with(layer))
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -106,8 +109,14 @@ impl Visit for Change {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            let _ = write!(self.message, "{value:?}");
+        match field.name() {
+            "message" => {
+                let _ = write!(self.message, "{value:?}");
+            }
+            "endpoint" => {
+                let _ = write!(self.endpoint, "{value:?}");
+            }
+            _ => {}
         }
     }
 }

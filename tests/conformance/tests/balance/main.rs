@@ -1,0 +1,53 @@
+//! Rows O01 to O42: the balancer.
+#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+
+mod choosing;
+mod heartbeats;
+mod host;
+mod outages;
+mod outliers;
+mod pauses;
+mod readiness;
+mod sets;
+mod settings;
+mod streaks;
+mod town;
+
+use bartizan_balance::{Balance, Ejection};
+use conformance::Events;
+use std::time::Duration;
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Five failures in a row eject for 10 s times the ejections in a row, up to 300 s, and no other rule does.
+const ROWS: Ejection =
+    Ejection::new().without_excess().consecutive_local(0).pause(Duration::from_secs(10)).jitter(0.0);
+
+/// A balancer that ejects nobody, knows no panic, and gives whoever comes his whole share at once.
+fn calm() -> Balance {
+    let never = Ejection::new().enabled(false);
+    Balance::new().ejection(never).panic_threshold(0.0).slow_start(Duration::ZERO).seed(1)
+}
+
+/// The same, which ejects.
+fn ejecting(ejection: Ejection) -> Balance {
+    calm().ejection(ejection)
+}
+
+/// What was told of endpoints, without their joining: `endpoint ejected a: failures in a row`.
+fn told(events: Events) -> Vec<String> {
+    let told = events.all().into_iter().filter(|event| event.message != "endpoint joined");
+    told.map(|event| {
+        let endpoint = event.endpoint.trim_matches('\'');
+        let mut text = event.message;
+        for (before, more) in [(" ", endpoint), (": ", event.cause.as_str())] {
+            if !more.is_empty() {
+                text += before;
+                text += more;
+            }
+        }
+        text
+    })
+    .collect()
+}
