@@ -122,8 +122,9 @@ impl Seat {
             self.average(after, 0.0, self.idle(now) * memory.per_second, memory);
             self.touched.store(now, Relaxed);
         } else if latency <= 0.0 {
-            // The first that is known of it. Nothing good was heard, and still others must not be put behind it.
-            self.latency.set(after.max(LEAST));
+            // The first that is known of it. Nothing good was heard, and still others must not be put behind it; but a caller who
+            // has left at once has not shown it to be fast.
+            self.latency.set(after.max(latency.abs()).max(LEAST));
             self.touched.store(now, Relaxed);
         }
     }
@@ -292,6 +293,13 @@ mod tests {
         assert_eq!(seat.latency(), Some(0.01));
         seat.abandoned(1.0, SECOND, MEMORY);
         assert!(seat.latency() > Some(0.05));
+        for (after, latency) in [(0.0, 0.04), (1.0, 1.0)] {
+            let common = Arc::new(Common::new(None));
+            common.set_mean_latency(0.04);
+            let new = Seat::new(common, 0);
+            new.abandoned(after, SECOND, MEMORY);
+            assert_eq!(new.latency(), Some(latency), "as any other, or as slow as it has shown");
+        }
     }
 
     #[test]
