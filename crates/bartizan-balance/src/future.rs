@@ -8,6 +8,7 @@ use bartizan_core::{Permit as _, Refused, Step, Verdict};
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use tower::Service;
 
@@ -57,18 +58,32 @@ enum For<K, M, S> {
 /// The permit and the classifier of a call under way.
 ///
 /// Dropped within a step of the member's service, that step has panicked: the member has failed, and the panic goes on.
-struct Running<A> {
+pub(crate) struct Running<A> {
     held: Option<(Permit, A)>,
     stepping: bool,
 }
 
 impl<A> Running<A> {
     #[inline]
-    fn step<R>(&mut self, step: impl FnOnce() -> R) -> R {
+    pub(crate) const fn new(permit: Permit, attempt: A) -> Self {
+        Self { held: Some((permit, attempt)), stepping: false }
+    }
+
+    /// Runs a step of the member's service.
+    #[inline]
+    pub(crate) fn step<R>(&mut self, step: impl FnOnce() -> R) -> R {
         self.stepping = true;
         let out = step();
         self.stepping = false;
         out
+    }
+
+    /// What stands before the member has refused the call.
+    #[cold]
+    pub(crate) fn refused(&mut self) {
+        if let Some((permit, _)) = &mut self.held {
+            permit.refused();
+        }
     }
 }
 
@@ -114,9 +129,7 @@ where
     #[inline]
     fn of(found: Found<Req, F, W::Attempt, K, M, R::Service, E>, ground: &Ground<K, M, R, W>) -> Self {
         match found {
-            Found::Called(Called { future, permit, attempt }) => {
-                Self::Calling { future, running: Running { held: Some((permit, attempt)), stepping: false } }
-            }
+            Found::Called(Called { future, running }) => Self::Calling { future, running },
             Found::Refused(reason, grpc) => Self::Refused { refused: ground.refusal(reason), grpc },
             Found::Failed(error) => Self::Failed { error: Some(error) },
             Found::Nobody(req, time) => {
@@ -193,6 +206,7 @@ where
             For::Anybody(arrival) => match ready!(arrival.as_mut().poll(cx)) {
                 true => self.ground.search(self.req.take().expect(DONE), cx),
                 false => {
+                    self.ground.fleet.common.refused.fetch_add(1, Relaxed);
                     let grpc = self.req.take().is_some_and(|req| W::is_grpc(&req));
                     Found::Refused(&NO_ENDPOINTS, grpc)
                 }

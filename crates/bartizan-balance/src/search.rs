@@ -2,6 +2,7 @@
 
 use crate::choice::Choice;
 use crate::fleet::{Fleet, Key};
+use crate::future::Running;
 use crate::permit::Permit;
 use crate::reach::Reach;
 use crate::reason::{FULL, NO_ENDPOINTS, NONE_USABLE};
@@ -44,8 +45,7 @@ pub(crate) enum Found<Req, F, A, K, M, S, E> {
 /// A call under way.
 pub(crate) struct Called<F, A> {
     pub(crate) future: F,
-    pub(crate) permit: Permit,
-    pub(crate) attempt: A,
+    pub(crate) running: Running<A>,
 }
 
 /// A member whose service is not ready yet.
@@ -54,8 +54,10 @@ pub(crate) struct Candidate<K, M, S> {
     pub(crate) service: S,
 }
 
-/// So many members that are not ready are waited for, beside looking at others.
+/// So many members that are not ready are waited for.
 const CANDIDATES: usize = 2;
+/// So many that are not ready are passed by on the way to one that is.
+const PENDING: usize = 64;
 
 type Searched<Req, R, W, K, M> = Found<
     Req,
@@ -136,14 +138,14 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
     {
         let req = self.reach.address(&entry.key, req);
         let attempt = self.way.start(&req);
-        let mut permit = Permit::begin(&entry.seat, now, place.keep());
+        let mut running = Running::new(Permit::begin(&entry.seat, now, place.keep()), attempt);
         entry.seat.id.picked();
-        let (future, back) = Unsent::watch(|| service.call(req));
+        let (future, back) = running.step(|| Unsent::watch(|| service.call(req)));
         match back {
-            None => Ok(Called { future, permit, attempt }),
+            None => Ok(Called { future, running }),
             Some(back) => {
-                permit.refused();
-                Err((Called { future, permit, attempt }, back))
+                running.refused();
+                Err((Called { future, running }, back))
             }
         }
     }
@@ -177,15 +179,21 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
         W: Way<R::Service, Req>,
     {
         let common = &self.fleet.common;
-        let (avoid, mut failed, mut unready) = (W::avoid(&req), None, Vec::new());
+        let (avoid, mut failed) = (W::avoid(&req), None);
+        let (mut unready, mut pending) = (Vec::new(), 0);
         let hash = if let Choice::RingHash(_) = set.choice { self.way.hash(&req) } else { None };
         loop {
             let next = self.next(set, now, hash, avoid, &tried.been);
-            let Some(entry) = next.filter(|_| unready.len() < CANDIDATES) else { break };
+            let Some(entry) = next.filter(|_| pending < PENDING) else { break };
             tried.been.push(entry.seat.id);
             let mut service = self.reach.service(&entry.service);
             match service.poll_ready(cx) {
-                Poll::Pending => unready.push(Candidate { entry: entry.clone(), service }),
+                Poll::Pending => {
+                    pending += 1;
+                    if unready.len() < CANDIDATES {
+                        unready.push(Candidate { entry: entry.clone(), service });
+                    }
+                }
                 Poll::Ready(Err(error)) => {
                     self.fleet.act(|book, now, told| (book.broken(entry.seat.id, now, told), ()));
                     failed = Some(error);
@@ -253,6 +261,7 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
                 Poll::Ready(Ok(())) => {
                     let Candidate { entry, mut service } = candidates.swap_remove(at);
                     let Some(place) = self.place(&set) else {
+                        self.fleet.common.refused.fetch_add(1, Relaxed);
                         return Found::Refused(&FULL, W::is_grpc(&req));
                     };
                     let now = self.fleet.common.now();
