@@ -17,6 +17,7 @@ pub use generated::echo_server::{Echo, EchoServer};
 use crate::listen;
 use bartizan_core::{Context, Instant};
 use futures_util::{Stream, StreamExt, stream};
+use http::Uri;
 use std::future::pending;
 use std::pin::Pin;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -134,6 +135,12 @@ impl Echo for Player {
         };
         Ok(Response::new(Box::pin(request.into_inner().then(answer))))
     }
+}
+
+/// A channel to a server, which connects when it is first called.
+#[must_use]
+pub fn lazy(uri: &Uri) -> Channel {
+    Endpoint::from(uri.clone()).connect_lazy()
 }
 
 /// Starts a server on loopback, and returns a channel to it.

@@ -9,18 +9,22 @@
 pub mod echo;
 mod gauge;
 mod ledger;
+mod load;
 mod outgoing;
 mod patience;
 mod player;
 mod raw;
 mod reach;
 mod refusal;
+mod replica;
 
 pub use gauge::{Gauge, GaugeLayer, Place};
 pub use ledger::{Ledger, Received};
+pub use load::{Load, load, meanwhile};
 pub use outgoing::{ample, hedge, hyper, reqwest, retry};
 pub use patience::{soon, until};
 pub use player::Player;
 pub use raw::{Ending, Unheard, raw};
 pub use reach::{Reach, Reached, ask, listen, serve};
 pub use refusal::{Refusal, pushback};
+pub use replica::{Mood, Replica};
