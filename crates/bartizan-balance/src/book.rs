@@ -80,6 +80,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// After how long a broken service is made anew, doubled each time up to [`LONGEST_BREAK`].
 const BREAK: Duration = Duration::from_secs(1);
 const LONGEST_BREAK: Duration = Duration::from_secs(30);
+/// So often within their memory what is held against idle members is looked at.
+const FADES: u32 = 64;
 /// In so many steps the share of a member grows.
 const STEPS: u32 = 10;
 
@@ -268,7 +270,9 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
     /// Does what is due: lets members back in, ends an interval. True if calls have to see it.
     pub(crate) fn tick(&mut self, now: Instant, told: &mut Vec<Told<K>>) -> bool {
         let mut changed = false;
+        let (since, memory) = (self.common.at(now), self.common.memory());
         for record in &mut self.records {
+            record.entry.seat.fade(since, memory);
             if record.sentence.release(now) {
                 record.come_back(&self.common, now);
                 told.push(Told::Returned(record.member.key.clone()));
@@ -471,7 +475,8 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
             let warmer = record.warms.map(|_| now + step);
             [record.sentence.until(), record.broken, drained, warmer]
         });
-        each.flatten().chain(interval).min()
+        let faded = (self.records.len() > 1).then(|| now + self.value.tau / FADES);
+        each.flatten().chain(interval).chain(faded).min()
     }
 
     pub(crate) const fn is_panic(&self) -> bool {

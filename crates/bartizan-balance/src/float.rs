@@ -5,10 +5,6 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 pub(crate) struct Float(AtomicU32);
 
 impl Float {
-    pub(crate) fn new(value: f32) -> Self {
-        Self(AtomicU32::new(value.to_bits()))
-    }
-
     #[inline]
     pub(crate) fn get(&self) -> f32 {
         f32::from_bits(self.0.load(Relaxed))

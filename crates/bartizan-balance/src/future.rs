@@ -111,7 +111,7 @@ where
     W: Way<R::Service, Req>,
     Req: 'static,
 {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin(ground: &Ground<K, M, R, W>, req: Req) -> Self {
         // Who is not ready now is asked again, with the waker of the one who waits, in the first poll.
         let found = ground.search(req, &mut Context::from_waker(std::task::Waker::noop()));
@@ -126,7 +126,7 @@ where
     R: Reach<K, M, Req>,
     W: Way<R::Service, Req>,
 {
-    #[inline]
+    #[inline(always)]
     fn of(found: Found<Req, F, W::Attempt, K, M, R::Service, E>, ground: &Ground<K, M, R, W>) -> Self {
         match found {
             Found::Called(Called { future, running }) => Self::Calling { future, running },
@@ -157,7 +157,7 @@ where
 {
     type Output = Result<W::Response, <R::Service as Service<Req>>::Error>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let next = match self.as_mut().project().state.project() {

@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering::Relaxed;
 pub struct Permit {
     seat: Arc<Seat>,
     began: u64,
-    /// When the head of the answer came.
-    answered: Option<u64>,
+    /// When the head of the answer came. Zero before that.
+    answered: u64,
     origin: Origin,
     judged: bool,
     /// Whether it counts in what all members may have in flight.
@@ -21,7 +21,7 @@ impl Permit {
     #[inline]
     pub(crate) fn begin(seat: &Arc<Seat>, began: u64, counted: bool) -> Self {
         seat.begin();
-        Self { seat: seat.clone(), began, answered: None, origin: Origin::Server, judged: false, counted }
+        Self { seat: seat.clone(), began, answered: 0, origin: Origin::Server, judged: false, counted }
     }
 
     pub(crate) fn seat(&self) -> &Seat {
@@ -32,7 +32,7 @@ impl Permit {
     #[inline]
     pub(crate) fn heard(&mut self, origin: Origin) {
         self.origin = origin;
-        self.answered = Some(self.seat.common.now());
+        self.answered = self.seat.common.now().max(1);
     }
 
     /// What stands before the member has refused the call. Not the member's failure, and still a reason to go elsewhere.
@@ -47,7 +47,7 @@ impl Permit {
     #[cold]
     fn failed(&self, throttled: bool) {
         let common = &self.seat.common;
-        let now = self.answered.unwrap_or_else(|| common.now());
+        let now = self.ended();
         let normal = common.failed();
         self.seat.failed(self.until(now), now, common.memory(), normal);
         if !throttled {
@@ -61,6 +61,11 @@ impl Permit {
         let common = &self.seat.common;
         let now = common.now();
         self.seat.abandoned(self.until(now), now, common.memory());
+    }
+
+    #[inline]
+    fn ended(&self) -> u64 {
+        if self.answered > 0 { self.answered } else { self.seat.common.now() }
     }
 
     fn until(&self, now: u64) -> f32 {
@@ -77,7 +82,7 @@ impl bartizan_core::Permit for Permit {
         match verdict {
             Verdict::Success => {
                 let common = &self.seat.common;
-                let now = self.answered.unwrap_or_else(|| common.now());
+                let now = self.ended();
                 self.seat.succeeded(self.until(now), now, common.memory(), || common.normal());
             }
             Verdict::Failure => self.failed(false),
@@ -92,7 +97,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.seat.end();
         // Once there was an answer, its reader may leave when it likes.
-        if !self.judged && self.answered.is_none() {
+        if !self.judged && self.answered == 0 {
             self.abandoned();
         }
         if self.counted {

@@ -1,6 +1,6 @@
 use crate::choice::Choice;
 use crate::ring::Ring;
-use crate::seat::{Memory, Seat};
+use crate::seat::Seat;
 use crate::turns::Turn;
 use bartizan_core::Endpoint;
 use std::sync::Arc;
@@ -28,20 +28,16 @@ pub(crate) struct Lane {
     pub(crate) hash: u64,
 }
 
-/// What is asked for: now, in this turn, by a request of this hash.
+/// What is asked for: in this turn, by a request of this hash.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ask {
-    pub(crate) now: u64,
     pub(crate) turn: Turn,
     pub(crate) hash: Option<u64>,
     pub(crate) choice: Choice,
-    pub(crate) memory: Memory,
 }
 
 /// Up to so many lanes are all looked at.
 const ALL: usize = 64;
-/// So many are, of more.
-const SAMPLE: usize = 16;
 
 impl Pool {
     pub(crate) fn new(lanes: Vec<Lane>, choice: Choice) -> Self {
@@ -62,12 +58,10 @@ impl Pool {
     }
 
     /// Chooses one that is not passed over. `None` if all are.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn choose(&self, ask: Ask, pass: impl Fn(Endpoint) -> bool) -> Option<&Lane> {
         match ask.choice {
-            Choice::Latency => {
-                self.least(ask, pass, |lane| lane.seat.score(ask.now, ask.memory) * lane.handicap)
-            }
+            Choice::Latency => self.least(ask, pass, |lane| lane.seat.score() * lane.handicap),
             Choice::LeastRequests => {
                 self.least(ask, pass, |lane| (lane.seat.in_flight() as f32 + 1.0) * lane.handicap)
             }
@@ -86,7 +80,7 @@ impl Pool {
     }
 
     /// Of equals another one at every turn.
-    #[inline]
+    #[inline(always)]
     fn least(
         &self,
         ask: Ask,
@@ -95,14 +89,26 @@ impl Pool {
     ) -> Option<&Lane> {
         let mut dice = ask.turn.dice();
         if self.lanes.len() > ALL {
-            let sample = (0..SAMPLE).map(|_| &self.lanes[dice.below(self.lanes.len())]);
-            let best = least_of(sample.filter(|lane| !pass(lane.seat.id)), f32::INFINITY, &score);
-            return best.0.or_else(|| self.from(dice.below(self.lanes.len()), pass));
+            let sample = dice.sample(self.lanes.len()).map(|place| &self.lanes[place]);
+            let best = least_of(sample.filter(|lane| !pass(lane.seat.id)), score);
+            return best.or_else(|| self.from(dice.below(self.lanes.len()), pass));
         }
-        let (before, after) = self.lanes.split_at(dice.below(self.lanes.len()));
-        let (first, least) = least_of(after.iter().filter(|lane| !pass(lane.seat.id)), f32::INFINITY, &score);
-        let (second, _) = least_of(before.iter().filter(|lane| !pass(lane.seat.id)), least, &score);
-        second.or(first)
+        // The first in the order of score, and of those that are equal in an order that begins somewhere else at every turn. As one
+        // number, so that no comparison waits for the one before.
+        let (all, from) = (self.lanes.len() as u32, dice.below(self.lanes.len()) as u32);
+        let mut least = u64::MAX;
+        for (place, lane) in self.lanes.iter().enumerate() {
+            if !pass(lane.seat.id) {
+                let turned = place as u32 + from;
+                let turned = if turned < all { turned } else { turned - all };
+                least = least.min(u64::from(score(lane).to_bits()) << 32 | u64::from(turned));
+            }
+        }
+        if least == u64::MAX {
+            return None;
+        }
+        let place = least as u32 + all - from;
+        self.lanes.get((if place < all { place } else { place - all }) as usize)
     }
 
     fn better_of_two(&self, ask: Ask, pass: impl Fn(Endpoint) -> bool) -> Option<&Lane> {
@@ -111,8 +117,8 @@ impl Pool {
         let first = dice.below(all);
         let second = if all > 1 { (first + 1 + dice.below(all - 1)) % all } else { first };
         let pair = [first, second].map(|place| &self.lanes[place]);
-        let score = |lane: &Lane| lane.seat.score(ask.now, ask.memory) * lane.handicap;
-        let best = least_of(pair.into_iter().filter(|lane| !pass(lane.seat.id)), f32::INFINITY, score).0;
+        let score = |lane: &Lane| lane.seat.score() * lane.handicap;
+        let best = least_of(pair.into_iter().filter(|lane| !pass(lane.seat.id)), score);
         best.or_else(|| self.from(first, pass))
     }
 
@@ -135,18 +141,14 @@ impl Pool {
     }
 }
 
-#[inline]
-fn least_of<'a>(
-    lanes: impl Iterator<Item = &'a Lane>,
-    mut least: f32,
-    score: impl Fn(&Lane) -> f32,
-) -> (Option<&'a Lane>, f32) {
-    let mut best = None;
+#[inline(always)]
+fn least_of<'a>(lanes: impl Iterator<Item = &'a Lane>, score: impl Fn(&Lane) -> f32) -> Option<&'a Lane> {
+    let (mut best, mut least) = (None, f32::INFINITY);
     for lane in lanes {
         let score = score(lane);
         if score < least {
             (best, least) = (Some(lane), score);
         }
     }
-    (best, least)
+    best
 }

@@ -71,7 +71,7 @@ type Searched<Req, R, W, K, M> = Found<
 
 impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
     /// Finds a member that takes the call, and calls it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn search<Req: 'static>(&self, mut req: Req, cx: &mut Context<'_>) -> Searched<Req, R, W, K, M>
     where
         R: Reach<K, M, Req>,
@@ -87,7 +87,7 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
             return Found::Refused(&FULL, W::is_grpc(&req));
         }
         let place = Place(counted.then_some(&common.in_flight));
-        let Some(entry) = self.choose(&set, &req, now) else {
+        let Some(entry) = self.choose(&set, &req) else {
             return self.nobody(&set, req);
         };
         let mut service = self.reach.service(&entry.service);
@@ -102,8 +102,8 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
         self.search_on(&set, req, Tried::default(), cx, now)
     }
 
-    #[inline]
-    fn choose<'a, Req>(&self, set: &'a Set<K, M>, req: &Req, now: u64) -> Option<&'a Arc<Entry<K, M>>>
+    #[inline(always)]
+    fn choose<'a, Req>(&self, set: &'a Set<K, M>, req: &Req) -> Option<&'a Arc<Entry<K, M>>>
     where
         R: Reach<K, M, Req>,
         W: Way<R::Service, Req>,
@@ -112,14 +112,14 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
         let turn = common.turns.next();
         let hash = if let Choice::RingHash(_) = set.choice { self.way.hash(req) } else { None };
         if avoid.is_empty() {
-            return set.choose(now, turn, hash, common.memory(), |_| false);
+            return set.choose(turn, hash, |_| false);
         }
-        let elsewhere = set.choose(now, turn, hash, common.memory(), |id| avoid.contains(id));
-        elsewhere.or_else(|| set.choose(now, turn, hash, common.memory(), |_| false))
+        let elsewhere = set.choose(turn, hash, |id| avoid.contains(id));
+        elsewhere.or_else(|| set.choose(turn, hash, |_| false))
     }
 
     /// Calls a member. A request that what stands before the member has refused comes back, with the refusal.
-    #[inline]
+    #[inline(always)]
     #[allow(clippy::type_complexity, reason = "what a refused call leaves behind is a pair")]
     fn call<Req: 'static>(
         &self,
@@ -183,7 +183,7 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
         let (mut unready, mut pending) = (Vec::new(), 0);
         let hash = if let Choice::RingHash(_) = set.choice { self.way.hash(&req) } else { None };
         loop {
-            let next = self.next(set, now, hash, avoid, &tried.been);
+            let next = self.next(set, hash, avoid, &tried.been);
             let Some(entry) = next.filter(|_| pending < PENDING) else { break };
             tried.been.push(entry.seat.id);
             let mut service = self.reach.service(&entry.service);
@@ -226,16 +226,14 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
     fn next<'a>(
         &self,
         set: &'a Set<K, M>,
-        now: u64,
         hash: Option<u64>,
         avoid: Avoid,
         been: &[Endpoint],
     ) -> Option<&'a Arc<Entry<K, M>>> {
         let common = &self.fleet.common;
         let turn = common.turns.next();
-        let fresh =
-            set.choose(now, turn, hash, common.memory(), |id| avoid.contains(id) || been.contains(&id));
-        fresh.or_else(|| set.choose(now, turn, hash, common.memory(), |id| been.contains(&id)))
+        let fresh = set.choose(turn, hash, |id| avoid.contains(id) || been.contains(&id));
+        fresh.or_else(|| set.choose(turn, hash, |id| been.contains(&id)))
     }
 
     /// Calls the first of the candidates that is ready now.

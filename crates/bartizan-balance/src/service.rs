@@ -151,7 +151,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, req: Req) -> Self::Future {
         ResponseFuture::begin(&self.ground, req)
     }

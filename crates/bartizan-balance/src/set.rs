@@ -1,6 +1,6 @@
 use crate::choice::Choice;
 use crate::pool::{Ask, Lane, Pool};
-use crate::seat::{Memory, Seat};
+use crate::seat::Seat;
 use crate::turns::Turn;
 use bartizan_core::Endpoint;
 use std::sync::Arc;
@@ -33,16 +33,14 @@ impl<K, M> Set<K, M> {
     }
 
     /// Chooses a member that is not passed over, of another tier if need be.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn choose(
         &self,
-        now: u64,
         turn: Turn,
         hash: Option<u64>,
-        memory: Memory,
         pass: impl Fn(Endpoint) -> bool,
     ) -> Option<&Arc<Entry<K, M>>> {
-        let ask = Ask { now, turn, hash, choice: self.choice, memory };
+        let ask = Ask { turn, hash, choice: self.choice };
         let lane = match &*self.pools {
             [] => None,
             [(_, pool)] => pool.choose(ask, pass),

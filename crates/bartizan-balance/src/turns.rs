@@ -48,6 +48,20 @@ impl Throws {
         ((u64::from(self.bits()) * n as u64) >> 32) as usize
     }
 
+    /// Sixteen of `n`, which are at least as many: one of each sixteenth, so that no two are the same.
+    #[inline]
+    pub(crate) fn sample(&mut self, n: usize) -> impl Iterator<Item = usize> + use<> {
+        let (low, high) = (self.0, mix(self.0));
+        self.0 = mix(high);
+        (0..16_usize).map(move |part| {
+            let bits = if part < 8 { low } else { high };
+            // Sixteen bits that the next part shares half of.
+            let bits = bits.rotate_left(part as u32 * 8) as u16 as usize;
+            let (from, to) = (n * part / 16, n * (part + 1) / 16);
+            from + (((to - from) * bits) >> 16)
+        })
+    }
+
     /// Within `0.0..1.0`.
     #[inline]
     pub(crate) fn unit(&mut self) -> f32 {
@@ -85,6 +99,11 @@ mod tests {
             first[a] += 1;
             second[a * 10 + b] += 1;
         }
+        let mut sampled = [0_u32; 100];
+        for _ in 0..100_000 {
+            turns.next().dice().sample(100).for_each(|place| sampled[place] += 1);
+        }
+        assert!(sampled.iter().all(|n| (14_000..18_000).contains(n)), "{sampled:?}");
         assert!(first.iter().all(|n| (9_600..10_400).contains(n)), "{first:?}");
         assert!(second.iter().all(|n| (850..1_150).contains(n)), "{second:?}");
     }
