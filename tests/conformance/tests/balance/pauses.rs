@@ -74,6 +74,13 @@ async fn o18_pause_is_capped() {
         }
     })
     .await;
+    // The cap need not be so many times the pause.
+    play(ejecting(ROWS.max_pause(25 * SECOND)), "abc", async |town| {
+        for seconds in [10, 20, 25, 25] {
+            assert_eq!(serve(town, 'a').await, seconds);
+        }
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -112,6 +112,13 @@ async fn o25_already_out() {
         assert_eq!(town.settle().await["500 from a"], 105);
         let one = town.endpoint('a');
         assert_eq!((one.ejections, one.failures, town.snapshot().ejections.total()), (1, 105, 1));
+        let ejections = town.snapshot().ejections;
+        let cause = Cause::Consecutive;
+        assert_eq!(
+            (ejections.overflow(cause), ejections.withheld(cause)),
+            (0, 0),
+            "nor is it held back again"
+        );
         assert!(one.ejected_for <= Some(10 * SECOND), "{one:?}");
         assert_eq!(told(events), ["endpoint ejected a: failures in a row"]);
         // Nor are they held against it when it is back.
