@@ -145,10 +145,10 @@ impl Seat {
         if latency > 0.0 && after > latency {
             self.average(after, 0.0, self.idle(now) * memory.per_second, memory);
             self.heard(now);
-        } else if latency <= 0.0 {
-            // The first that is known of it. Nothing good was heard, and still others must not be put behind it; but a caller who
-            // has left at once has not shown it to be fast.
-            self.latency.set(after.max(latency.abs()).max(LEAST));
+        } else if latency <= 0.0 && after > -latency {
+            // The first that is known of it. Nothing good was heard, and still others must not be put behind it. But a caller who has
+            // left before others would have answered has not shown anything.
+            self.latency.set(after.max(LEAST));
             self.heard(now);
         } else {
             // Nothing was heard, and it is as idle as it was.
@@ -332,12 +332,12 @@ mod tests {
         assert_eq!(seat.latency(), Some(0.01));
         seat.abandoned(1.0, SECOND, MEMORY);
         assert!(seat.latency() > Some(0.05));
-        for (after, latency) in [(0.0, 0.04), (1.0, 1.0)] {
+        for (after, latency) in [(0.01, None), (1.0, Some(1.0))] {
             let common = Arc::new(Common::new(None));
             common.set_mean_latency(0.04);
             let new = Seat::new(common, 0);
             new.abandoned(after, SECOND, MEMORY);
-            assert_eq!(new.latency(), Some(latency), "as any other, or as slow as it has shown");
+            assert_eq!(new.latency(), latency, "it is known when it has shown to be slower than others");
         }
     }
 
