@@ -3,15 +3,17 @@
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::get;
+use bartizan_balance::{Balance, BalanceLayer, Choice};
 use bartizan_breaker::{Breaker, BreakerLayer, Consecutive};
+use bartizan_client::{Client, ReqwestService};
 use bartizan_deadline::DeadlineLayer;
 use bartizan_hedge::{Hedge, HedgeLayer};
 use bartizan_retry::{Backoff, Retry, RetryLayer};
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use tower::ServiceBuilder;
+use tower::{Layer, ServiceBuilder};
 
 /// Serves `app` on loopback and returns where.
 async fn serve(app: Router) -> String {
@@ -141,4 +143,36 @@ async fn answers_pass_unharmed() {
     let answer = ask(serve(app).await).await;
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(answer.text().await.expect("a body"), "ok");
+}
+
+#[tokio::test]
+async fn balance_calls_upstream_from_a_handler() {
+    let mut members = Vec::<Uri>::new();
+    for name in ["a", "b"] {
+        let app = Router::new().route("/", get(move || async move { name }));
+        members.push(serve(app).await.parse().expect("a uri"));
+    }
+    let layer = BalanceLayer::new(Balance::new().choice(Choice::round_robin())).members(members);
+    let client = reqwest::Client::builder().no_proxy().build().expect("no TLS to set up");
+    let upstream = Client::new(layer.layer(ReqwestService::new(client)));
+    let handler = move || {
+        let call = upstream.get("http://upstream/").send();
+        async move { call.await.expect("an answer").text().await.expect("a text") }
+    };
+    let url = serve(Router::new().route("/", get(handler))).await;
+    let mut said = String::new();
+    for _ in 0..4 {
+        said += &ask(url.clone()).await.text().await.expect("a body");
+    }
+    assert!(["abab", "baba"].contains(&&*said), "{said}");
+
+    // A proxy of its own: what came in goes on to a member, and nobody is a refusal.
+    let client = reqwest::Client::builder().no_proxy().build().expect("no TLS to set up");
+    let nobody = BalanceLayer::new(Balance::new()).layer(ReqwestService::new(client));
+    let pass_on = move |req: axum::extract::Request| async move {
+        let answer = tower::ServiceExt::oneshot(nobody, req).await.expect("the refusal is an answer");
+        answer.map(axum::body::Body::new)
+    };
+    let url = serve(Router::new().route("/", get(pass_on))).await;
+    assert_refused(ask(url).await, StatusCode::SERVICE_UNAVAILABLE, "balance").await;
 }

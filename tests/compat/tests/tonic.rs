@@ -1,11 +1,12 @@
 //! The layers on tonic 0.12, between its generated client and server.
 
+use bartizan_balance::{Balance, BalanceService, Choice};
 use bartizan_breaker::{Breaker, BreakerLayer, Consecutive};
 use bartizan_client::AnyBody;
 use bartizan_deadline::DeadlineLayer;
 use bartizan_hedge::{Hedge, HedgeLayer};
 use bartizan_retry::{Backoff, Retry, RetryLayer};
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -219,4 +220,37 @@ where
     fn call(&mut self, req: Request<BoxBody>) -> S::Future {
         self.0.call(req)
     }
+}
+
+#[tokio::test]
+async fn balance_over_channels() {
+    let mut members = Vec::<Uri>::new();
+    let mut listeners = Vec::new();
+    for _ in 0..2 {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        members
+            .push(format!("http://{}", listener.local_addr().expect("it is bound")).parse().expect("a uri"));
+        listeners.push(listener);
+    }
+    let set = BalanceService::new(Balance::new().choice(Choice::round_robin()), |uri: &Uri| {
+        Endpoint::from(uri.clone()).connect_lazy()
+    });
+    let handle = set.handle();
+    let mut client = HealthClient::new(set.clone());
+    let refused = client.check(how("well")).await.expect_err("nobody is there");
+    assert_eq!((refused.code(), refused.message()), (Code::Unavailable, "refused by balance: no endpoints"));
+
+    let mut client = HealthClient::new(set.members(members));
+    for listener in listeners {
+        let incoming = TcpListenerStream::new(listener);
+        tokio::spawn(Server::builder().add_service(patient()).serve_with_incoming(incoming));
+    }
+    for _ in 0..4 {
+        client.check(how("well")).await.expect("one of both is well");
+        let ill = client.watch(how("ill")).await.expect("a stream").into_inner();
+        assert_eq!(ill.collect::<Vec<_>>().await.len(), 2);
+    }
+    let seen: Vec<_> = handle.snapshot().endpoints.iter().map(|one| (one.successes, one.failures)).collect();
+    assert_eq!(seen.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1)), (4, 4), "{seen:?}");
+    assert!(seen.iter().all(|one| one.0 + one.1 == 4), "{seen:?}");
 }
