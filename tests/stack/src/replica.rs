@@ -25,13 +25,16 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tonic::service::Routes;
 
+/// How long an answer takes, so that several calls are under way at a time.
+const ANSWER: Duration = Duration::from_millis(20);
+
 /// How a replica takes its calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mood {
-    /// It answers after five milliseconds.
+    /// It answers after twenty milliseconds.
     #[default]
     Well,
-    /// It answers after fifty.
+    /// It answers after ten times as long.
     Slow,
     /// It answers 503 at once.
     Ill,
@@ -206,9 +209,9 @@ async fn act(State(inner): State<Arc<Inner>>, request: Request, next: Next) -> R
     match mood {
         Mood::Ill => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Mood::Hung => pending().await,
-        Mood::Slow => tokio::time::sleep(Duration::from_millis(50)).await,
+        Mood::Slow => tokio::time::sleep(10 * ANSWER).await,
         Mood::Dripping => return begun(),
-        Mood::Well | Mood::Leaving => tokio::time::sleep(Duration::from_millis(5)).await,
+        Mood::Well | Mood::Leaving => tokio::time::sleep(ANSWER).await,
     }
     let mut answer = next.run(request).await;
     if mood == Mood::Leaving {

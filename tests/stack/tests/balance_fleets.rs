@@ -46,7 +46,7 @@ async fn fall(replica: &Replica, illness: Illness) {
             }
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// The first of five replicas under load falls ill after a second. Three seconds later its share is looked at, for five seconds.
@@ -57,6 +57,7 @@ where
 {
     let well = load(RATE, SECOND, &call).await;
     well.assert_no_errors();
+    assert!(ill.calls() > 0, "{how}, {illness:?}: it was never called, and would not have been missed");
     let watched = async {
         let at_first = load(RATE, 3 * SECOND, &call).await;
         let before = ill.calls();
@@ -106,7 +107,7 @@ async fn the_ill_one_of_five_is_left() {
     join_all(ILLNESSES.map(by_grpc)).await;
 }
 
-/// How many of two hundred calls fail, and how many of those after the first that did.
+/// Makes two hundred calls, one after the other, and says which failed.
 async fn failures<F, T, E: Display>(call: impl Fn() -> F) -> Vec<String>
 where
     F: Future<Output = Result<T, E>>,
@@ -141,7 +142,15 @@ async fn one_of_two_is_dead_and_one_call_finds_out() {
     assert!(ours.len() <= 1, "{ours:?}");
     assert!(tonics.len() > 10, "tonic's balance is better than it was: {tonics:?}");
 
-    for (name, client) in stack::clients!(BalanceLayer::new(Balance::new()).members(uris.clone())) {
+    // Each by a balancer of its own, which knows nothing yet.
+    let layer = || BalanceLayer::new(Balance::new()).members(uris.clone());
+    for (name, client) in [
+        ("reqwest by HTTP/1", boxed!(&layer(), stack::reqwest(false))),
+        ("reqwest by HTTP/2", boxed!(&layer(), stack::reqwest(true))),
+        ("hyper by HTTP/1", boxed!(&layer(), stack::hyper(false))),
+        ("hyper by HTTP/2", boxed!(&layer(), stack::hyper(true))),
+    ] {
+        let client = Client::new(client);
         let failed = failures(|| {
             let get = client.get("http://fleet/").send();
             async move { get.await?.bytes().await }

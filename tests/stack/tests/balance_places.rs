@@ -156,7 +156,7 @@ async fn over_channels_among_layers_that_change_the_body() {
         request.extensions_mut().insert(Repeatable(true));
         assert_eq!(soon(client.unary(request)).await.unwrap_err().message(), "played");
         // Each attempt goes to who was not asked before, and the third to one of both.
-        let calls = [&first, &second].map(|gauge| gauge.verdicts());
+        let calls = [&first, &second].map(Gauge::verdicts);
         assert_eq!(calls.iter().map(Vec::len).sum::<usize>(), 3);
         assert!(
             calls.iter().all(|calls| !calls.is_empty() && calls.iter().all(|one| *one == Verdict::Failure))
