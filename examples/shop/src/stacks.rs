@@ -9,24 +9,28 @@ use crate::parts::failure::Failure;
 use crate::parts::peer::Peer;
 use crate::parts::problem;
 use crate::parts::serve::KEEP;
-use crate::parts::turns::Turns;
 use axum::Router;
 use axum::extract::MatchedPath;
+use bartizan::balance::Ejection;
 use bartizan::breaker::{BreakerService, Evidence};
 use bartizan::client::{AnyBody, ReqwestService};
-use bartizan::core::recognise;
+use bartizan::core::{Change, recognise};
 use bartizan::deadline::DeadlineService;
+use bartizan::discover::{Error, Heartbeats, Http};
 use bartizan::fault::FaultService;
 use bartizan::http::Head;
 use bartizan::retry::RetryService;
 use bartizan::{
-    Breaker, BreakerLayer, Budget, Client, DeadlineLayer, FaultLayer, Hedge, HedgeLayer, Purse, Retry,
-    RetryLayer,
+    Balance, BalanceLayer, BalanceService, Breaker, BreakerLayer, Budget, Client, DeadlineLayer, FaultLayer,
+    Hedge, HedgeLayer, Purse, Retry, RetryLayer,
 };
+use futures_core::Stream;
 use http::Uri;
+use http::uri::Authority;
+use std::pin::Pin;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
-use tower::ServiceBuilder;
+use tower::{Layer, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 
 // Before the routes of a service: its deadline, and whether a breaker stands before its store.
@@ -39,7 +43,8 @@ pub const MAIL: Routes = routes(ms(800), true);
 pub const BANK: Routes = routes(ms(800), false);
 
 // Before a call: the deadline of an attempt, the deadline of the whole, how often it may be made again, and whether a copy is sent
-// when it takes long. Only what may be repeated is: reads, and writes that carry a key. A breaker stands before each replica.
+// when it takes long. Only what may be repeated is: reads, and writes that carry a key. Each goes to the replica that is expected to
+// answer soonest, and a breaker stands before each. A payment that fails more than the others gets no calls for a while.
 pub const GATEWAY_TO_USER_REGISTER: Call = call(Name::Gateway, Name::User, " register", ms(2500), ms(2500));
 pub const GATEWAY_TO_USER_LOGIN: Call = call(Name::Gateway, Name::User, " login", ms(1000), ms(1000));
 pub const GATEWAY_TO_USER_GET: Call = call(Name::Gateway, Name::User, " GET", ms(300), ms(600)).retry(1);
@@ -48,10 +53,11 @@ pub const GATEWAY_TO_PRODUCT: Call =
 pub const GATEWAY_TO_ORDER_POST: Call =
     call(Name::Gateway, Name::Order, " POST", ms(1500), ms(2000)).retry(1);
 pub const GATEWAY_TO_ORDER_GET: Call = call(Name::Gateway, Name::Order, " GET", ms(300), ms(600)).retry(1);
-pub const GATEWAY_TO_PAYMENT: Call = call(Name::Gateway, Name::Payment, "", ms(300), ms(600)).retry(1);
+pub const GATEWAY_TO_PAYMENT: Call =
+    call(Name::Gateway, Name::Payment, "", ms(300), ms(600)).retry(1).eject();
 pub const ORDER_TO_USER: Call = call(Name::Order, Name::User, "", ms(150), ms(400)).retry(2).hedge();
 pub const ORDER_TO_PRODUCT: Call = call(Name::Order, Name::Product, "", ms(200), ms(500)).retry(2);
-pub const ORDER_TO_PAYMENT: Call = call(Name::Order, Name::Payment, "", ms(300), ms(800)).retry(1);
+pub const ORDER_TO_PAYMENT: Call = call(Name::Order, Name::Payment, "", ms(300), ms(800)).retry(1).eject();
 pub const PAYMENT_TO_BANK: Call = call(Name::Payment, Name::Bank, "", ms(250), ms(350));
 
 /// Opens on the evidence of failures, and asks again soon: what is down for a moment must not hold orders up for long.
@@ -59,6 +65,17 @@ const BREAKER: Breaker = Breaker::new().open_for(ms(1000)).max_open_for(ms(8000)
 
 /// Before one replica of several: what it is refused goes to the others, and it may have its share at once again.
 const REPLICA: Breaker = BREAKER.evidence(Evidence::new().endpoint()).ramp(Duration::ZERO);
+
+/// Over the replicas, of which the first are told a moment after the start. Who was down for a moment must not be left out for long.
+fn balance() -> Balance {
+    Balance::new().wait_for_endpoints(ms(250)).memory(ms(3000)).slow_start(ms(3000))
+}
+
+/// Whoever is ejected stays out for its pause: that a payment is ready does not say that its charges succeed.
+const EJECTION: Ejection = Ejection::new().pause(ms(5000)).max_pause(ms(30_000)).pardon(false);
+
+/// How often each replica is asked whether it is ready. Soon enough for one that has come back.
+const HEARTBEAT: Duration = ms(1000);
 
 /// Before what is done with the bus.
 const BUS: Duration = ms(2000);
@@ -77,49 +94,75 @@ impl Routes {
 }
 
 impl Call {
-    /// deadline of the call → retry → hedge → replicas in turns → for each: breaker → deadline of the attempt → fault → HTTP
+    /// deadline of the call → retry → hedge → balance → for each: breaker → deadline of the attempt → fault → HTTP
     pub fn http(self, config: &Config) -> Result<Peer, Failure> {
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let client = client.pool_idle_timeout(KEEP).build();
         let client = client.map_err(|why| Failure::new(format!("no HTTP client can be made: {why}.")))?;
-        let urls = self.urls(config)?;
-        let base = urls[0].clone();
-        let replicas = self.replicas(config, urls).map(|(url, breaker, attempt, fault)| {
-            let stack = ServiceBuilder::new().map_request(move |request| at(&url, request));
-            let stack = stack.layer(&breaker).layer(attempt).layer(fault);
-            (breaker.handle(), stack.service(ReqwestService::new(client.clone())))
-        });
+        let base = self.first(config)?;
         let (retry, hedge) = self.again(config);
-        let stack = ServiceBuilder::new().layer(self.deadline(config)).layer(retry).layer(hedge);
-        let stack = stack.service(Turns::new(replicas));
+        let balance = BalanceLayer::new(self.balance()).each(self.replica(config)).named(self.name(config));
+        let stack = ServiceBuilder::new()
+            .layer(self.deadline(config))
+            .layer(retry)
+            .layer(hedge)
+            .layer(balance.discover(self.endpoints(config)))
+            .service(ReqwestService::new(client));
         Ok(Peer::new(self.to.as_str(), Client::new(stack).base_url(base).boxed()))
     }
 
-    /// deadline of the call → retry → replicas in turns → for each: breaker → deadline of the attempt → fault → gRPC
+    /// deadline of the call → retry → balance → for each: breaker → deadline of the attempt → fault → gRPC
     pub fn grpc(self, config: &Config) -> Result<Payments, Failure> {
-        let urls = self.urls(config)?;
-        let replicas = self.replicas(config, urls).map(|(url, breaker, attempt, fault)| {
-            let stack = ServiceBuilder::new().layer(&breaker).layer(attempt).layer(fault);
-            let channel: AnyChannel =
-                AnyBody::new(Endpoint::from(url).connect_lazy(), tonic::body::Body::new);
-            (breaker.handle(), stack.service(channel))
-        });
+        self.first(config)?;
         // So that a connection that is refused is seen for what it is.
         recognise::<tonic::transport::Error>();
+        let replica = self.replica(config);
+        let balance = BalanceService::new(self.balance(), move |url: &Uri| {
+            let channel = Endpoint::from(url.clone()).connect_lazy();
+            replica(url).layer(AnyBody::new(channel, tonic::body::Body::new as _))
+        });
+        let balance = balance.named(self.name(config)).discover(self.endpoints(config));
         let stack = ServiceBuilder::new().layer(self.deadline(config)).layer(self.again(config).0);
-        Ok(PaymentsClient::new(stack.service(Turns::new(replicas))))
+        Ok(PaymentsClient::new(stack.service(balance)))
     }
 
-    fn urls(self, config: &Config) -> Result<Vec<Uri>, Failure> {
-        let urls = config.urls(self.to).into_iter().map(|url| {
-            url.parse().map_err(|why| Failure::new(format!("{url:?} is no URL of {}: {why}.", self.to)))
-        });
-        let urls = urls.collect::<Result<Vec<_>, _>>()?;
-        if urls.is_empty() {
+    /// The layers before each replica.
+    fn replica(self, config: &Config) -> impl Fn(&Uri) -> Replica + Send + Sync + 'static {
+        let fault = config.faults.layer(&format!("{}->{}", self.from, self.to));
+        let (name, known) = (self.name(config), config.urls(self.to));
+        move |url| {
+            let nth = known.iter().position(|known| known.parse().is_ok_and(|known: Uri| known == *url));
+            let (name, breaker) = match nth {
+                Some(_) if known.len() == 1 => (name.clone(), BREAKER),
+                Some(n) => (format!("{name}-{}", n + 1), REPLICA),
+                // The registry knows one more.
+                None => (format!("{name}@{}", url.authority().map_or("", Authority::as_str)), REPLICA),
+            };
+            let attempt = DeadlineLayer::new(self.attempt).outgoing().named(format!("{name}, attempt"));
+            (BreakerLayer::new(breaker).named(name), attempt, fault.clone())
+        }
+    }
+
+    fn balance(self) -> Balance {
+        if self.ejects { balance().ejection(EJECTION) } else { balance() }
+    }
+
+    /// The replicas, as the registry and their own heartbeats tell of them. A bank is nobody's, and has none.
+    fn endpoints(self, config: &Config) -> Pin<Box<dyn Stream<Item = Result<Change<Uri>, Error>> + Send>> {
+        let endpoints = config.endpoints(self.to);
+        match self.to {
+            Name::Bank => Box::pin(endpoints),
+            _ => Box::pin(Heartbeats::new(Http::path("/readyz")).every(HEARTBEAT).watch(endpoints)),
+        }
+    }
+
+    /// One of the replicas that are configured.
+    fn first(self, config: &Config) -> Result<Uri, Failure> {
+        let Some(url) = config.urls(self.to).into_iter().next() else {
             let name = self.to.as_str().to_uppercase();
             return Err(Failure::new(format!("{} has no {}: set {name}_URL.", config.here, self.to)));
-        }
-        Ok(urls)
+        };
+        url.parse().map_err(|why| Failure::new(format!("{url:?} is no URL of {}: {why}.", self.to)))
     }
 
     fn deadline(self, config: &Config) -> DeadlineLayer {
@@ -140,22 +183,6 @@ impl Call {
         (RetryLayer::new(retry).purse(purse).named(name), hedge)
     }
 
-    /// The layers before each replica, with where it is.
-    fn replicas(
-        self,
-        config: &Config,
-        urls: Vec<Uri>,
-    ) -> impl Iterator<Item = (Uri, BreakerLayer, DeadlineLayer, FaultLayer)> {
-        let (name, several) = (self.name(config), urls.len() > 1);
-        let fault = config.faults.layer(&format!("{}->{}", self.from, self.to));
-        urls.into_iter().enumerate().map(move |(n, url)| {
-            let (name, breaker) =
-                if several { (format!("{name}-{}", n + 1), REPLICA) } else { (name.clone(), BREAKER) };
-            let attempt = DeadlineLayer::new(self.attempt).outgoing().named(format!("{name}, attempt"));
-            (url, BreakerLayer::new(breaker).named(name), attempt, fault.clone())
-        })
-    }
-
     fn name(self, config: &Config) -> String {
         format!("{}->{}{}", config.here, self.to, self.what)
     }
@@ -172,8 +199,13 @@ pub fn bus(config: &Config) -> Gate {
 
 /// Payments, through their stack.
 pub type Payments = PaymentsClient<
-    DeadlineService<RetryService<Turns<BreakerService<DeadlineService<FaultService<AnyChannel>>>>>>,
+    DeadlineService<
+        RetryService<BalanceService<Uri, BreakerService<DeadlineService<FaultService<AnyChannel>>>>>,
+    >,
 >;
+
+/// What stands before each replica, outside in.
+type Replica = (BreakerLayer, DeadlineLayer, FaultLayer);
 
 /// tonic's channel, for the bodies that the layers make.
 type AnyChannel = AnyBody<Channel, fn(bartizan::client::Body) -> tonic::body::Body>;
@@ -200,6 +232,7 @@ pub struct Call {
     total: Duration,
     retries: u32,
     hedged: bool,
+    ejects: bool,
 }
 
 impl Call {
@@ -214,22 +247,17 @@ impl Call {
         self.hedged = true;
         self
     }
+
+    /// Leaves a replica out for a while that fails more than the others.
+    const fn eject(mut self) -> Self {
+        self.ejects = true;
+        self
+    }
 }
 
 const fn call(from: Name, to: Name, what: &'static str, attempt: Duration, total: Duration) -> Call {
     assert!(attempt.as_nanos() <= total.as_nanos(), "an attempt must fit into the total");
-    Call { from, to, what, attempt, total, retries: 0, hedged: false }
-}
-
-/// A request, sent to one replica.
-fn at<B>(replica: &Uri, mut request: http::Request<B>) -> http::Request<B> {
-    let mut parts = request.uri().clone().into_parts();
-    parts.scheme = replica.scheme().cloned();
-    parts.authority = replica.authority().cloned();
-    if let Ok(uri) = Uri::from_parts(parts) {
-        *request.uri_mut() = uri;
-    }
-    request
+    Call { from, to, what, attempt, total, retries: 0, hedged: false, ejects: false }
 }
 
 /// What has a breaker of its own: the method and the path of a route, whatever its parameters.

@@ -15,4 +15,3 @@ pub mod problem;
 pub mod registry;
 pub mod serve;
 pub mod store;
-pub mod turns;

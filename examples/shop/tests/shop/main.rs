@@ -29,6 +29,8 @@ mod process;
 mod races;
 #[cfg(feature = "stage")]
 mod registry;
+#[cfg(feature = "stage")]
+mod replicas;
 mod saga;
 mod start;
 #[cfg(feature = "stage")]

@@ -4,7 +4,9 @@ use super::customer::{Customer, say};
 use super::ops::Ops;
 use super::process::{LONG, Shop, folder};
 use reqwest::Method;
-use tokio::time::timeout;
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
 
 /// The layers of second chances, and the numbers of each that the page has words for.
 const CHANCES: [(&str, &[&str]); 3] = [
@@ -64,6 +66,38 @@ async fn the_page_knows_second_chances_by_the_names_that_ops_tells() {
     let budget = ops.layers("budget", "gateway->product").await.remove(0)["numbers"].clone();
     let (tokens, cap) = (budget["tokens"].as_f64().unwrap(), budget["cap"].as_f64().unwrap());
     assert!((0.0..=cap).contains(&tokens) && cap >= 5.0, "{budget}");
+}
+
+/// The numbers of an endpoint that the page has columns for.
+const ENDPOINT: [&str; 5] = ["latency_ms", "in_flight", "ejections", "ejected_for_s", "heartbeat_age_s"];
+
+#[tokio::test]
+async fn the_page_knows_endpoints_by_the_names_that_ops_tells() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let ops = Ops(&shop);
+    let script = say(ops.request(Method::GET, "/endpoints.js")).await.body;
+    let words = words(script.as_str().unwrap());
+    let (call, endpoints) = ("order->payment", (5..8).map(|offset| shop.base + offset));
+    for port in endpoints {
+        let name = format!("{call}/http://127.0.0.1:{port}/");
+        let heard = async {
+            loop {
+                let told = ops.layers("endpoint", &name).await;
+                if told.iter().any(|it| it["numbers"]["heartbeat_age_s"].is_number()) {
+                    return told;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let told = timeout(LONG, heard).await.expect("a heart beats");
+        assert_eq!((told.len(), &told[0]["name"], &told[0]["state"]), (1, &json!(name), &json!("up")));
+        for number in ENDPOINT {
+            assert!(words.contains(&number), "the page does not know {number}");
+            assert!(told[0]["numbers"][number].is_number(), "{number} is not in {}", told[0]);
+        }
+    }
+    assert_eq!(ops.states("balance", call).await, ["ready"]);
 }
 
 /// The names in a script.

@@ -598,7 +598,7 @@ async fn the_shop_sells_without_its_registry() {
         }
     };
     sells("before").await;
-    for kind in ["registry_down", "pause"] {
+    for kind in ["registry_down", "kill", "pause"] {
         ops.set("registry", kind, json!({ "ttl_s": 600 })).await;
         sells(kind).await;
         for (target, how) in

@@ -29,12 +29,23 @@ async fn all_of_payment_is_killed_under_load_and_no_order_is_lost() {
             pending.push(order.text("id").to_owned());
         }
         ops.until("breaker", "order->payment", "open").await;
+        ops.until("endpoint", "order->payment", "down").await;
         ops.clear().await;
         ops.until("service", "payment", "up").await;
         for order in &pending {
             assert_eq!(ada.settled(order).await["status"], "CONFIRMED");
         }
-        ops.until("breaker", "order->payment", "closed").await;
+        // A breaker closes when it is asked, and who orders now asks each of them again.
+        let orders = async {
+            for n in 0.. {
+                insist(&ada, &format!("again{n}"), "cup-bowl").await;
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::select! {
+            () = ops.until("breaker", "order->payment", "closed") => {}
+            () = orders => {}
+        }
     };
     let ((code, said), ()) = tokio::join!(command(&load, folder.path(), shop.base), story);
     assert_eq!(code, Some(0), "{said}");

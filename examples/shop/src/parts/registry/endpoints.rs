@@ -23,7 +23,6 @@ pub struct Endpoints {
 
 impl Config {
     /// Where the replicas of a service are, for a balancer. Who has `<SERVICE>_URL` asks nobody else.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the stacks still go by the configured URLs"))]
     pub fn endpoints(&self, service: Name) -> Endpoints {
         let registry = self.registry.as_ref().filter(|_| !self.is_named(service));
         let registry = registry.and_then(|url| {

@@ -1,5 +1,6 @@
 // Draws what the console tells at /layers and /stream, and knows no more of the shop than that.
 import { drawChances, join } from "./chances.js";
+import { drawEndpoints } from "./endpoints.js";
 import { facts, keep, make, mark, name, part, told, write } from "./elements.js";
 import { STEPS, count, figure, group, label, service, title, tone, verdict } from "./verdict.js";
 
@@ -125,6 +126,10 @@ function draw(layers) {
   at("chances").hidden = calls.length === 0;
   drawChances(part(at("chances"), ".body"), calls);
   const groups = group(others, (it) => it.layer);
+  const endpoints = groups.get("endpoint") ?? [];
+  at("endpoint").hidden = endpoints.length === 0;
+  drawEndpoints(part(at("endpoint"), ".body"), endpoints, groups.get("service") ?? []);
+  groups.delete("endpoint");
   for (const [id, drawn] of Object.entries(SECTIONS)) {
     const all = groups.get(id) ?? [];
     at(id).hidden = all.length === 0;

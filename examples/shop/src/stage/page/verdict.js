@@ -2,6 +2,7 @@
 
 /** The steps of an order: the way there, and the way back. */
 export const STEPS = ["PENDING", "RESERVED", "PAID", "CONFIRMED", "REFUNDING", "RELEASING", "CANCELLED"];
+const REGISTRY = "registry";
 const ENDS = ["CONFIRMED", "CANCELLED"];
 
 const TONES = {
@@ -9,6 +10,8 @@ const TONES = {
   breaker: { closed: "good", open: "bad", "forced open": "bad", disabled: "" },
   invariant: { holds: "good", broken: "bad" },
   deadline: { enabled: "good" },
+  balance: { ready: "good", empty: "bad" },
+  endpoint: { up: "good", down: "bad", broken: "bad", ejected: "bad" },
   budget: { ample: "good", low: "wait", empty: "bad" },
 };
 
@@ -50,7 +53,7 @@ export function verdict(layers) {
   const broken = of("invariant").filter((it) => it.state === "broken");
   if (broken.length) bad.push(`broken: ${broken.map((it) => it.name).join(", and ")}`);
 
-  for (const [name, all] of group(of("service"), (it) => service(it.name))) {
+  for (const [name, all] of group(of("service").filter((it) => it.name !== REGISTRY), (it) => service(it.name))) {
     const away = all.filter((it) => tone(it) !== "good");
     const share = all.length > 1 ? `: ${away.length} of ${all.length} replicas` : "";
     if (!away.length) continue;
@@ -69,6 +72,11 @@ export function verdict(layers) {
   if (troubled && waiting) wait.push(broken.length ? "orders wait" : "orders wait, none is lost");
   if (orders.some(({ numbers }) => numbers.dead_letters > 0)) wait.push("there are dead letters");
   wait.push(...refusing, ...probing, ...spent);
+
+  // No call waits for the registry: those that were known last are asked.
+  const registry = of("service").filter((it) => it.name === REGISTRY && tone(it) !== "good");
+  const sells = bad.length + wait.length === 0 ? ", and the shop still sells" : "";
+  wait.push(...registry.map((it) => `the registry is ${tone(it) === "bad" ? "down" : lateness([it])}${sells}`));
 
   const said = [...bad, ...wait].join("; ");
   if (!layers.length) return { tone: "wait", text: "There is nothing to see yet." };
@@ -96,12 +104,14 @@ function lateness(instances) {
 const isShadow = (note) => note?.includes("in shadow") ?? false;
 
 /** `retry_after_seconds` for people. */
-export const label = (name) => name.replace(/_seconds$/, "").replaceAll("_", " ");
+export const label = (name) => name.replace(/_(seconds|s|ms)$/, "").replaceAll("_", " ");
 
 /** A number for people, with the unit that its name ends in. */
 export function figure(name, number) {
   if (number === null || number === undefined) return "–";
   if (name.endsWith("_seconds")) return number < 1 ? `${Math.round(number * 1000)} ms` : `${trim(number)} s`;
+  if (name.endsWith("_s")) return `${trim(number)} s`;
+  if (name.endsWith("_ms")) return `${trim(number)} ms`;
   if (/(^|_)(ratio|share|evidence)$/.test(name)) return `${trim(number * 100)} %`;
   return trim(number);
 }
