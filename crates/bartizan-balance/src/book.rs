@@ -12,6 +12,7 @@ use crate::tiers::{self, Tier};
 use bartizan_core::{Change, Dice, Endpoint, Health, Instant, Member};
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,26 +31,44 @@ pub(crate) struct Book<K, M> {
     panic: bool,
 }
 
-/// One member.
+/// One member. What most never need is in a box of its own.
 pub(crate) struct Record<K, M> {
     pub(crate) member: Member<K>,
     pub(crate) entry: Arc<Entry<K, M>>,
+    /// When a heartbeat said how it is, on the clock of the set.
+    pub(crate) heard: Option<NonZeroU64>,
+    rare: Option<Box<Rare>>,
+    memory: Memory,
+    /// How its calls had ended at the end of the last interval.
+    tally: [u32; 3],
+    /// The share of good answers in the last interval that had any; no number before that.
+    success_rate: f32,
     pub(crate) health: Health,
-    /// When a heartbeat said so.
-    pub(crate) heard: Option<Instant>,
+    pub(crate) cause: Option<Cause>,
+}
+
+/// What is out of the common with a member.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rare {
     pub(crate) drained: Drained,
     pub(crate) sentence: Sentence,
-    pub(crate) cause: Option<Cause>,
     pub(crate) ejections: u32,
     /// Its service was found to be broken, and is made anew then.
     broken: Option<Instant>,
     breaks: u32,
     /// Since when its share grows.
     warms: Option<Instant>,
-    tally: Tally,
-    /// The share of good answers in the last interval that had any.
-    pub(crate) success_rate: Option<f64>,
-    memory: Memory,
+}
+
+impl Rare {
+    const NOTHING: &Self = &Self {
+        drained: Drained::No,
+        sentence: Sentence::new(),
+        ejections: 0,
+        broken: None,
+        breaks: 0,
+        warms: None,
+    };
 }
 
 /// Why a member drains, beside what discovery and heartbeats say.
@@ -163,28 +182,24 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
         let seat = Arc::new(Seat::new(self.common.clone(), self.common.at(now)));
         let entry = Entry { key: member.key.clone(), service: (self.make)(&member.key), seat };
         told.push(Told::Joined(member.key.clone()));
+        let warms = self.started.then_some(now);
         self.records.push(Record {
             member,
             entry: Arc::new(entry),
-            health: Health::Unknown,
             heard: None,
-            drained: Drained::No,
-            sentence: Sentence::default(),
-            cause: None,
-            ejections: 0,
-            broken: None,
-            breaks: 0,
-            warms: self.started.then_some(now),
-            tally: Tally::default(),
-            success_rate: None,
+            rare: warms.map(|_| Box::new(Rare { warms, ..*Rare::NOTHING })),
             memory: Memory::default(),
+            tally: [0; 3],
+            success_rate: f32::NAN,
+            health: Health::Unknown,
+            cause: None,
         });
     }
 
     fn heartbeat(&mut self, at: usize, health: Health, now: Instant, told: &mut Vec<Told<K>>) -> bool {
         let (common, pardons) = (&self.common, self.value.ejection.pardon);
         let record = &mut self.records[at];
-        record.heard = Some(now);
+        record.heard = NonZeroU64::new(common.at(now).max(1));
         let before = std::mem::replace(&mut record.health, health);
         let mut changed = before != health;
         if changed {
@@ -193,15 +208,15 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
         if health == Health::Up {
             if matches!(before, Health::Down | Health::Draining) {
                 record.entry.seat.forget(common.at(now));
-                record.warms = Some(now);
+                record.rare_mut().warms = Some(now);
             }
-            if pardons && record.cause != Some(Cause::Manual) && record.sentence.pardon(now) {
+            if pardons && record.cause != Some(Cause::Manual) && record.pardon(now) {
                 record.come_back(common, now);
                 told.push(Told::Returned(record.member.key.clone()));
                 changed = true;
             }
-            if matches!(record.drained, Drained::Until(_)) && changed {
-                record.drained = Drained::No;
+            if matches!(record.rare().drained, Drained::Until(_)) && changed {
+                record.rare_mut().drained = Drained::No;
             }
         }
         changed
@@ -227,7 +242,7 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
 
     fn rule(&mut self, at: usize, cause: Cause, now: Instant, told: &mut Vec<Told<K>>) -> bool {
         let counted = |record: &&Record<K, M>| !record.leaves();
-        let out = |record: &Record<K, M>| record.sentence.is_out() || record.health == Health::Down;
+        let out = |record: &Record<K, M>| record.rare().sentence.is_out() || record.health == Health::Down;
         let failing = |(n, record): (usize, &Record<K, M>)| {
             n != at && !record.leaves() && !out(record) && record.entry.seat.streaks.failed_last()
         };
@@ -238,14 +253,14 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
                 .filter(counted)
                 .filter(|record| record.health != Health::Down)
                 .count(),
-            out: self.records.iter().filter(counted).filter(|record| record.sentence.is_out()).count(),
+            out: self.records.iter().filter(counted).filter(|record| record.rare().sentence.is_out()).count(),
             failing: self.records.iter().enumerate().filter(|one| failing(*one)).count(),
         };
         let record = &mut self.records[at];
         let key = record.member.key.clone();
         let ruling = self.value.ejection.rule(
             cause,
-            &mut record.sentence,
+            &mut record.rare_mut().sentence,
             crowd,
             &mut self.ejections,
             &self.dice,
@@ -254,7 +269,7 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
         match ruling {
             Ruling::Ejected { until, times } => {
                 record.cause = Some(cause);
-                record.ejections += 1;
+                record.rare_mut().ejections += 1;
                 let pause = until.saturating_duration_since(now);
                 told.push(Told::Ejected { key, cause, pause, times });
                 true
@@ -273,23 +288,25 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
         let (since, memory) = (self.common.at(now), self.common.memory());
         for record in &mut self.records {
             record.entry.seat.fade(since, memory);
-            if record.sentence.release(now) {
+            if record.rare().sentence.is_out() && record.rare_mut().sentence.release(now) {
                 record.come_back(&self.common, now);
                 told.push(Told::Returned(record.member.key.clone()));
                 changed = true;
             }
-            if record.broken.is_some_and(|until| now >= until) {
+            if record.rare().broken.is_some_and(|until| now >= until) {
                 let seat = record.entry.seat.clone();
                 let key = record.member.key.clone();
                 record.entry = Arc::new(Entry { service: (self.make)(&key), key, seat });
-                (record.broken, record.warms) = (None, Some(now));
+                let rare = record.rare_mut();
+                (rare.broken, rare.warms) = (None, Some(now));
                 changed = true;
             }
-            if matches!(record.drained, Drained::Until(until) if now >= until) {
-                (record.drained, record.warms) = (Drained::No, Some(now));
+            if matches!(record.rare().drained, Drained::Until(until) if now >= until) {
+                let rare = record.rare_mut();
+                (rare.drained, rare.warms) = (Drained::No, Some(now));
                 changed = true;
             }
-            changed |= record.warms.is_some();
+            changed |= record.is_warming();
         }
         let interval = self.value.ejection.interval;
         if now.saturating_duration_since(self.began) >= interval {
@@ -304,21 +321,22 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
         let mut judged = Vec::with_capacity(self.records.len());
         let mut samples = Vec::with_capacity(self.records.len());
         for (at, record) in self.records.iter_mut().enumerate() {
-            let total = record.entry.seat.tally();
-            let tally = total.since(std::mem::replace(&mut record.tally, total));
-            record.success_rate = tally.success_rate(ejection.split_local).or(record.success_rate);
-            if tally.is_well() {
-                record.breaks = 0;
+            let tally = record.take_tally();
+            if let Some(rate) = tally.success_rate(ejection.split_local) {
+                record.success_rate = rate as f32;
             }
-            if record.sentence.is_out() || record.leaves() {
+            if let Some(rare) = record.rare.as_mut().filter(|_| tally.is_well()) {
+                rare.breaks = 0;
+            }
+            if record.rare().sentence.is_out() || record.leaves() {
                 continue;
             }
             judged.push((at, tally.is_well()));
-            samples.push(Sample { tally, memory: record.memory });
+            samples.push(Sample { tally, memory: std::mem::take(&mut record.memory) });
         }
         let found = outliers(&ejection, &mut samples);
         let mut changed = false;
-        for ((at, _), sample) in judged.iter().zip(&samples) {
+        for ((at, _), sample) in judged.iter().zip(samples) {
             self.records[*at].memory = sample.memory;
         }
         let ill: Vec<usize> = found.iter().map(|(sample, _)| judged[*sample].0).collect();
@@ -327,7 +345,9 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
         }
         for (at, well) in judged {
             if well && !ill.contains(&at) {
-                self.records[at].sentence.healthy_interval(began);
+                if let Some(rare) = &mut self.records[at].rare {
+                    rare.sentence.healthy_interval(began);
+                }
             }
         }
         self.remember();
@@ -344,7 +364,7 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
         self.value = value;
         if !self.value.ejection.enabled {
             for record in self.records.iter_mut().filter(|record| record.cause != Some(Cause::Manual)) {
-                if record.sentence.pardon(now) {
+                if record.pardon(now) {
                     record.come_back(&self.common, now);
                     told.push(Told::Returned(record.member.key.clone()));
                 }
@@ -358,12 +378,13 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
         let Some(record) = self.records.iter_mut().find(|record| record.entry.seat.id == id) else {
             return false;
         };
-        if record.broken.is_some() {
+        let rare = record.rare_mut();
+        if rare.broken.is_some() {
             return false;
         }
-        let pause = BREAK.saturating_mul(1 << record.breaks.min(5)).min(LONGEST_BREAK);
-        record.breaks += 1;
-        record.broken = Some(now + pause);
+        let pause = BREAK.saturating_mul(1 << rare.breaks.min(5)).min(LONGEST_BREAK);
+        rare.breaks += 1;
+        rare.broken = Some(now + pause);
         told.push(Told::Broken(record.member.key.clone()));
         true
     }
@@ -373,11 +394,11 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
         let Some(record) = self.records.iter_mut().find(|record| record.entry.seat.id == id) else {
             return false;
         };
-        let before = record.drained;
+        let before = record.rare().drained;
         if before == Drained::ByHand {
             return false;
         }
-        record.drained = Drained::Until(now + DRAIN);
+        record.rare_mut().drained = Drained::Until(now + DRAIN);
         if before == Drained::No {
             told.push(Told::Draining(record.member.key.clone()));
         }
@@ -388,12 +409,12 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
     pub(crate) fn drain(&mut self, key: &K, drain: bool, now: Instant, told: &mut Vec<Told<K>>) -> bool {
         let Some(at) = self.find(key) else { return false };
         let record = &mut self.records[at];
-        if drain && record.drained != Drained::ByHand {
+        if drain && record.rare().drained != Drained::ByHand {
             told.push(Told::Draining(key.clone()));
-        } else if !drain && record.drained != Drained::No {
-            record.warms = Some(now);
+        } else if !drain && record.rare().drained != Drained::No {
+            record.rare_mut().warms = Some(now);
         }
-        record.drained = if drain { Drained::ByHand } else { Drained::No };
+        record.rare_mut().drained = if drain { Drained::ByHand } else { Drained::No };
         true
     }
 
@@ -401,9 +422,9 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
     pub(crate) fn eject(&mut self, key: &K, pause: Duration, now: Instant, told: &mut Vec<Told<K>>) -> bool {
         let Some(at) = self.find(key) else { return false };
         let record = &mut self.records[at];
-        record.sentence.hold(now, pause);
+        record.rare_mut().sentence.hold(now, pause);
         record.cause = Some(Cause::Manual);
-        record.ejections += 1;
+        record.rare_mut().ejections += 1;
         self.ejections.count_ejected(Cause::Manual);
         told.push(Told::Ejected { key: key.clone(), cause: Cause::Manual, pause, times: 0 });
         true
@@ -413,7 +434,7 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
     pub(crate) fn pardon(&mut self, key: &K, now: Instant, told: &mut Vec<Told<K>>) -> bool {
         let Some(at) = self.find(key) else { return false };
         let record = &mut self.records[at];
-        if record.sentence.pardon(now) {
+        if record.pardon(now) {
             record.come_back(&self.common, now);
             told.push(Told::Returned(key.clone()));
         }
@@ -426,8 +447,10 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
         let value = &self.value;
         for record in &mut self.records {
             let warm = |since: Instant| now.saturating_duration_since(since) < value.slow_start;
-            record.warms = record.warms.filter(|since| warm(*since));
-            record.entry.seat.set_warming(record.warms.is_some());
+            if let Some(rare) = &mut record.rare {
+                rare.warms = rare.warms.filter(|since| warm(*since));
+            }
+            record.entry.seat.set_warming(record.is_warming());
         }
         let tiers = self.tiers();
         let panic = value.enabled && tiers::is_panic(&tiers, value.panic_threshold);
@@ -459,8 +482,9 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
                 pools.push((1.0, lanes));
             }
         }
-        let entries = self.records.iter().map(|record| record.entry.clone()).collect();
-        let pools = pools.into_iter().map(|(upto, lanes)| (upto, Pool::new(lanes, choice))).collect();
+        let entries: Box<[_]> = self.records.iter().map(|record| record.entry.clone()).collect();
+        let hash = |lane: &Lane| entries.get(lane.place as usize).map_or(0, |entry| hash_of(&entry.key));
+        let pools = pools.into_iter().map(|(upto, lanes)| (upto, Pool::new(lanes, choice, hash))).collect();
         Set { entries, pools, choice, panic, max_in_flight: value.max_in_flight, wait: value.wait }
     }
 
@@ -471,9 +495,10 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
             .then(|| self.began + value.ejection.interval);
         let step = (value.slow_start / STEPS).max(Duration::from_millis(1));
         let each = self.records.iter().flat_map(|record| {
-            let drained = if let Drained::Until(until) = record.drained { Some(until) } else { None };
-            let warmer = record.warms.map(|_| now + step);
-            [record.sentence.until(), record.broken, drained, warmer]
+            let rare = record.rare();
+            let drained = if let Drained::Until(until) = rare.drained { Some(until) } else { None };
+            let warmer = rare.warms.map(|_| now + step);
+            [rare.sentence.until(), rare.broken, drained, warmer]
         });
         let faded = (self.records.len() > 1).then(|| now + self.value.tau / FADES);
         each.flatten().chain(interval).chain(faded).min()
@@ -509,13 +534,13 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
     fn lanes(&self, now: Instant, which: impl Fn(&Record<K, M>) -> bool) -> Vec<Lane> {
         let lanes = self.records.iter().enumerate().filter(|(_, record)| which(record));
         let lane = |(place, record): (usize, &Record<K, M>)| {
-            let warm = record.warms.map_or(1.0, |since| {
+            let warm = record.rare().warms.map_or(1.0, |since| {
                 let gone = now.saturating_duration_since(since).as_secs_f64();
                 (gone / self.value.slow_start.as_secs_f64()).clamp(1.0 / f64::from(STEPS), 1.0)
             });
             let handicap = (1.0 / (f64::from(record.member.weight) * warm)) as f32;
             let seat = record.entry.seat.clone();
-            Lane { seat, place: place as u32, handicap, hash: hash_of(&record.member.key) }
+            Lane { seat, place: place as u32, handicap }
         };
         lanes.map(lane).collect()
     }
@@ -526,14 +551,40 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
 }
 
 impl<K, M> Record<K, M> {
+    /// What is out of the common with it.
+    pub(crate) fn rare(&self) -> &Rare {
+        self.rare.as_deref().unwrap_or(Rare::NOTHING)
+    }
+
+    fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_with(|| Box::new(*Rare::NOTHING))
+    }
+
+    pub(crate) fn success_rate(&self) -> Option<f64> {
+        Some(f64::from(self.success_rate)).filter(|rate| !rate.is_nan())
+    }
+
+    /// Lets it back in, if it is out.
+    fn pardon(&mut self, now: Instant) -> bool {
+        self.rare.as_mut().is_some_and(|rare| rare.sentence.pardon(now))
+    }
+
+    /// How its calls have ended since the last time that this was asked.
+    fn take_tally(&mut self) -> Tally {
+        let total = self.entry.seat.tally();
+        let [successes, failures, local] = self.tally;
+        self.tally = [total.successes, total.failures, total.local];
+        total.since(Tally { successes, failures, local, latency: Duration::ZERO })
+    }
+
     /// Whether it is about to leave, by whoever says so.
     pub(crate) fn leaves(&self) -> bool {
-        self.member.draining || self.drained != Drained::No || self.health == Health::Draining
+        self.member.draining || self.rare().drained != Drained::No || self.health == Health::Draining
     }
 
     /// Whether it takes calls at all.
     fn calls(&self) -> bool {
-        self.member.weight > 0 && self.broken.is_none()
+        self.member.weight > 0 && !self.is_broken()
     }
 
     pub(crate) fn is_usable(&self) -> bool {
@@ -541,20 +592,21 @@ impl<K, M> Record<K, M> {
     }
 
     pub(crate) fn is_broken(&self) -> bool {
-        self.broken.is_some()
+        self.rare().broken.is_some()
     }
 
     fn is_out(&self) -> bool {
-        self.health == Health::Down || self.sentence.is_out() || self.broken.is_some()
+        self.health == Health::Down || self.rare().sentence.is_out() || self.is_broken()
     }
 
-    pub(crate) const fn is_warming(&self) -> bool {
-        self.warms.is_some()
+    pub(crate) fn is_warming(&self) -> bool {
+        self.rare().warms.is_some()
     }
 
     fn come_back(&mut self, common: &Common, now: Instant) {
-        (self.cause, self.warms, self.memory) = (None, Some(now), Memory::default());
-        self.tally = self.entry.seat.tally();
+        self.rare_mut().warms = Some(now);
+        (self.cause, self.memory) = (None, Memory::default());
+        self.take_tally();
         self.entry.seat.streaks.reset();
         self.entry.seat.forget(common.at(now));
     }

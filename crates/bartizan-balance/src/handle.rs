@@ -218,18 +218,19 @@ impl<K: Key, M: Send + Sync + 'static> Fleet<K, M> {
     fn show(&self, record: &Record<K, M>, now: Instant) -> EndpointSnapshot<K> {
         let (seat, memory) = (&record.entry.seat, self.common.memory());
         let tally = seat.tally();
-        let penalty = seat.penalty(self.common.at(now), memory);
+        let since = self.common.at(now);
+        let penalty = seat.penalty(since, memory);
         EndpointSnapshot {
             key: record.member.key.clone(),
             id: seat.id,
             usable: record.is_usable(),
             health: record.health,
-            heartbeat_age: record.heard.map(|heard| now.saturating_duration_since(heard)),
+            heartbeat_age: record.heard.map(|heard| Duration::from_nanos(since.saturating_sub(heard.get()))),
             draining: record.leaves(),
-            ejected_for: record.sentence.until().map(|until| until.saturating_duration_since(now)),
+            ejected_for: record.rare().sentence.until().map(|until| until.saturating_duration_since(now)),
             cause: record.cause,
-            ejections: record.ejections,
-            success_rate: record.success_rate,
+            ejections: record.rare().ejections,
+            success_rate: record.success_rate(),
             warming: record.is_warming(),
             broken: record.is_broken(),
             weight: record.member.weight,

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 #[derive(Debug)]
 pub(crate) struct Pool {
     lanes: Box<[Lane]>,
-    /// The sum of the weights up to each of them, and its own.
+    /// The sum of the weights up to each of them, and its own; where that is asked for.
     upto: Box<[f32]>,
     round: AtomicUsize,
-    ring: Option<Ring>,
+    ring: Option<Box<Ring>>,
 }
 
 /// A member, as it is seen by who chooses.
@@ -24,8 +24,6 @@ pub(crate) struct Lane {
     pub(crate) place: u32,
     /// What its score is multiplied by: one divided by its share, beside an even one.
     pub(crate) handicap: f32,
-    /// What its point on a ring is made of.
-    pub(crate) hash: u64,
 }
 
 /// What is asked for: in this turn, by a request of this hash.
@@ -40,16 +38,19 @@ pub(crate) struct Ask {
 const ALL: usize = 64;
 
 impl Pool {
-    pub(crate) fn new(lanes: Vec<Lane>, choice: Choice) -> Self {
-        let shares = lanes.iter().map(|lane| 1.0 / lane.handicap);
-        let upto = shares
-            .scan(0.0, |sum, share| {
-                *sum += share;
-                Some(*sum)
-            })
-            .collect();
-        let ring =
-            if let Choice::RingHash(settings) = choice { Some(Ring::new(&lanes, settings)) } else { None };
+    /// `hash` is what the points of a lane on a ring are made of.
+    pub(crate) fn new(lanes: Vec<Lane>, choice: Choice, hash: impl Fn(&Lane) -> u64) -> Self {
+        let add = |sum: &mut f32, lane: &Lane| {
+            *sum += 1.0 / lane.handicap;
+            Some(*sum)
+        };
+        let upto =
+            if choice == Choice::Weighted { lanes.iter().scan(0.0, add).collect() } else { Box::default() };
+        let ring = if let Choice::RingHash(settings) = choice {
+            Some(Box::new(Ring::new(&lanes, settings, hash)))
+        } else {
+            None
+        };
         Self { lanes: lanes.into(), upto, round: AtomicUsize::new(0), ring }
     }
 

@@ -11,13 +11,14 @@ pub(crate) struct Ring(Box<[(u64, u32)]>);
 const MOST_POINTS: f32 = (1 << 20) as f32;
 
 impl Ring {
-    pub(crate) fn new(lanes: &[Lane], settings: RingHash) -> Self {
+    pub(crate) fn new(lanes: &[Lane], settings: RingHash, hash: impl Fn(&Lane) -> u64) -> Self {
         let shares: f32 = lanes.iter().map(|lane| 1.0 / lane.handicap).sum();
         let wanted = settings.points.get() as f32;
         let each = wanted.min(MOST_POINTS / shares.max(1.0));
         let points = lanes.iter().enumerate().flat_map(|(place, lane)| {
             let points = (each / lane.handicap).round().max(1.0) as u32;
-            (0..points).map(move |point| (hash_of(&(lane.hash, point)), place as u32))
+            let hash = hash(lane);
+            (0..points).map(move |point| (hash_of(&(hash, point)), place as u32))
         });
         let mut points: Vec<(u64, u32)> = points.collect();
         points.sort_unstable();

@@ -4,7 +4,7 @@ use super::{Cause, Ejection, Record, Tally};
 use std::time::Duration;
 
 /// One endpoint that was not out, as an interval has found it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Sample {
     /// Its calls of the interval.
     pub(crate) tally: Tally,
@@ -13,10 +13,11 @@ pub(crate) struct Sample {
 }
 
 /// What one endpoint's judgements remember, forgotten when it comes back from a pause.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Memory {
     answers: Record,
-    arrivals: Record,
+    /// Of the calls by whether there was an answer, where these are counted apart.
+    arrivals: Option<Box<Record>>,
     slow: bool,
 }
 
@@ -40,7 +41,7 @@ pub(crate) fn outliers(ejection: &Ejection, samples: &mut [Sample]) -> Vec<(usiz
     }
     if let Some(rule) = ejection.excess.as_ref().filter(|_| split) {
         let arrivals: Vec<Calls> = samples.iter().map(|sample| sample.tally.arrivals()).collect();
-        let records = samples.iter_mut().map(|sample| &mut sample.memory.arrivals);
+        let records = samples.iter_mut().map(|sample| &mut **sample.memory.arrivals.get_or_insert_default());
         found(in_excess(rule, &arrivals, records), Cause::ExcessLocal);
     }
     if let Some(rule) = ejection.success_rate {

@@ -22,6 +22,11 @@ enum Stand {
 }
 
 impl Sentence {
+    /// Free, and never out.
+    pub(crate) const fn new() -> Self {
+        Self { stand: Stand::Free, times: 0 }
+    }
+
     /// Whether it is out. It stays out until it is [released](Self::release) or [pardoned](Self::pardon).
     pub(crate) fn is_out(&self) -> bool {
         matches!(self.stand, Stand::Out(_))
