@@ -132,7 +132,8 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
             Change::Insert(member) => match self.find(&member.key) {
                 Some(at) => std::mem::replace(&mut self.records[at].member, member.clone()) != member,
                 None => {
-                    self.join(member, now, told);
+                    let service = (self.make)(&member.key);
+                    self.join(member, service, now, told);
                     true
                 }
             },
@@ -152,6 +153,11 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
     }
 
     fn set(&mut self, members: Vec<Member<K>>, now: Instant, told: &mut Vec<Told<K>>) -> bool {
+        // Who is new is made first: `make` is not ours, and may panic.
+        let known: HashSet<&K> = self.records.iter().map(|record| &record.member.key).collect();
+        let new = members.iter().filter(|member| !known.contains(&member.key));
+        let mut made: HashMap<K, M> =
+            new.map(|member| (member.key.clone(), (self.make)(&member.key))).collect();
         let mut old: HashMap<K, Record<K, M>> =
             self.records.drain(..).map(|record| (record.member.key.clone(), record)).collect();
         let (before, mut changed) = (old.len(), false);
@@ -169,7 +175,9 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
                 }
                 None => {
                     changed = true;
-                    self.join(member, now, told);
+                    let service = made.remove(&member.key);
+                    let service = service.unwrap_or_else(|| (self.make)(&member.key));
+                    self.join(member, service, now, told);
                 }
             }
         }
@@ -178,9 +186,9 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
         changed || kept != before
     }
 
-    fn join(&mut self, member: Member<K>, now: Instant, told: &mut Vec<Told<K>>) {
+    fn join(&mut self, member: Member<K>, service: M, now: Instant, told: &mut Vec<Told<K>>) {
         let seat = Arc::new(Seat::new(self.common.clone(), self.common.at(now)));
-        let entry = Entry { key: member.key.clone(), service: (self.make)(&member.key), seat };
+        let entry = Entry { key: member.key.clone(), service, seat };
         told.push(Told::Joined(member.key.clone()));
         let warms = self.started.then_some(now);
         self.records.push(Record {
@@ -285,6 +293,8 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
     /// Does what is due: lets members back in, ends an interval. True if calls have to see it.
     pub(crate) fn tick(&mut self, now: Instant, told: &mut Vec<Told<K>>) -> bool {
         let mut changed = false;
+        // Who comes after there were calls has to grow warm.
+        self.started |= !self.records.is_empty();
         let (since, memory) = (self.common.at(now), self.common.memory());
         for record in &mut self.records {
             record.entry.seat.fade(since, memory);

@@ -15,14 +15,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
 /// What all services of one balancer share: the set that calls see, and the book behind it.
 pub(crate) struct Fleet<K, M> {
     pub(crate) set: ArcSwap<Set<K, M>>,
     pub(crate) common: Arc<Common>,
     book: Mutex<Book<K, M>>,
-    /// Told when there is a first member.
-    arrivals: Notify,
+    /// Told when calls see another set, with somebody in it.
+    changes: Arc<Notify>,
     name: OnceLock<Name>,
     pub(crate) sights: Sights<K>,
 }
@@ -43,7 +44,7 @@ impl<K: Key, M: Send + Sync + 'static> Fleet<K, M> {
             set: ArcSwap::from_pointee(set),
             common,
             book: Mutex::new(book),
-            arrivals: Notify::new(),
+            changes: Arc::default(),
             name: OnceLock::new(),
             sights: Sights::default(),
         });
@@ -70,10 +71,10 @@ impl<K: Key, M: Send + Sync + 'static> Fleet<K, M> {
         // What was replaced may drop services, which may do anything.
         let _before = changed.then(|| {
             let set = Arc::new(book.publish(now, &mut told));
-            let opens = !set.is_empty();
+            let open = !set.is_empty();
             let before = self.set.swap(set);
-            if opens && before.is_empty() {
-                self.arrivals.notify_waiters();
+            if open {
+                self.changes.notify_waiters();
             }
             before
         });
@@ -114,7 +115,7 @@ impl<K: Key, M: Send + Sync + 'static> Fleet<K, M> {
     pub(crate) async fn wait(&self, time: Duration) -> bool {
         let arrival = async {
             loop {
-                let mut told = std::pin::pin!(self.arrivals.notified());
+                let mut told = std::pin::pin!(self.changes.notified());
                 told.as_mut().enable();
                 if !self.set.load().is_empty() {
                     return;
@@ -123,6 +124,11 @@ impl<K: Key, M: Send + Sync + 'static> Fleet<K, M> {
             }
         };
         tokio::time::timeout(time, arrival).await.is_ok()
+    }
+
+    /// Ends when calls see another set.
+    pub(crate) fn change_of_set(&self) -> OwnedNotified {
+        self.changes.clone().notified_owned()
     }
 
     pub(crate) fn name(&self) -> Option<&str> {

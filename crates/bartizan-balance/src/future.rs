@@ -10,6 +10,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
+use tokio::sync::futures::OwnedNotified;
 use tower::Service;
 
 const DONE: &str = "a balancer's future is not polled after it is done";
@@ -51,8 +52,8 @@ struct Waiting<K, M, R, W, Req, S> {
 enum For<K, M, S> {
     /// For a first member.
     Anybody(Pin<Box<dyn Future<Output = bool> + Send>>),
-    /// For one of these to be ready.
-    These(Vec<Candidate<K, M, S>>),
+    /// For one of these to be ready, or for another set.
+    These(Vec<Candidate<K, M, S>>, Pin<Box<OwnedNotified>>),
 }
 
 /// The permit and the classifier of a call under way.
@@ -137,7 +138,10 @@ where
                 let arrival = Box::pin(async move { fleet.wait(time).await });
                 Self::waiting(ground, req, For::Anybody(arrival))
             }
-            Found::Unready(req, candidates) => Self::waiting(ground, req, For::These(candidates)),
+            Found::Unready(req, candidates) => {
+                let change = Box::pin(ground.fleet.change_of_set());
+                Self::waiting(ground, req, For::These(candidates, change))
+            }
         }
     }
 
@@ -211,14 +215,28 @@ where
                     Found::Refused(&NO_ENDPOINTS, grpc)
                 }
             },
-            For::These(candidates) => {
-                let candidates = std::mem::take(candidates);
+            For::These(candidates, change) => {
+                let mut candidates = std::mem::take(candidates);
+                if change.as_mut().poll(cx).is_ready() {
+                    change.set(self.ground.fleet.change_of_set());
+                    candidates.clear();
+                    // So that the next change wakes this call as well.
+                    let _not_yet = change.as_mut().poll(cx);
+                }
                 self.ground.poll_candidates(self.req.take().expect(DONE), candidates, cx)
             }
         };
         if let Found::Unready(req, candidates) = found {
             self.req = Some(req);
-            self.for_whom = For::These(candidates);
+            match &mut self.for_whom {
+                For::These(before, _) => *before = candidates,
+                For::Anybody(_) => {
+                    let change = Box::pin(self.ground.fleet.change_of_set());
+                    self.for_whom = For::These(candidates, change);
+                    // To be polled once more, so that the change is heard of.
+                    cx.waker().wake_by_ref();
+                }
+            }
             return Poll::Pending;
         }
         Poll::Ready(State::of(found, &self.ground))

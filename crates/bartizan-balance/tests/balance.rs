@@ -114,3 +114,43 @@ async fn a_refusal_of_an_endpoints_own_stack_moves_the_call_on() {
     let error = set.clone().oneshot(0).await.unwrap_err();
     assert_eq!(bartizan_core::find_cause::<Refused>(&*error).unwrap().layer(), "breaker");
 }
+
+/// Is ready if it is called so.
+#[derive(Clone)]
+struct Moody(&'static str);
+
+impl Service<u32> for Moody {
+    type Response = &'static str;
+    type Error = BoxError;
+    type Future = Ready<Result<&'static str, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        if self.0 == "never" { Poll::Pending } else { Poll::Ready(Ok(())) }
+    }
+
+    fn call(&mut self, _: u32) -> Self::Future {
+        ready(Ok(self.0))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_an_endpoint_hears_of_another() {
+    let set = BalanceService::new(Balance::new(), |name: &&'static str| Moody(name)).typed().members(["never"]);
+    let mut call = tokio_test::task::spawn(set.clone().oneshot(1));
+    assert!(call.poll().is_pending());
+    set.handle().change(Change::set(["never", "well"]));
+    assert!(call.is_woken());
+    let Poll::Ready(Ok(who)) = call.poll() else { panic!("somebody is ready") };
+    assert_eq!(who, "well");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_cannot_be_made_takes_nobody_along() {
+    let make = |name: &&'static str| if *name == "bad" { panic!("as told") } else { Moody(name) };
+    let set = BalanceService::new(Balance::new(), make).typed().members(["a", "b"]);
+    let handle = set.handle();
+    let changed = std::panic::AssertUnwindSafe(|| handle.change(Change::set(["a", "bad"])));
+    assert!(std::panic::catch_unwind(changed).is_err());
+    assert_eq!(handle.snapshot().endpoints.len(), 2);
+    assert!(set.oneshot(1).await.is_ok());
+}
