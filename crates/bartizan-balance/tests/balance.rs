@@ -135,7 +135,8 @@ impl Service<u32> for Moody {
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_an_endpoint_hears_of_another() {
-    let set = BalanceService::new(Balance::new(), |name: &&'static str| Moody(name)).typed().members(["never"]);
+    let set =
+        BalanceService::new(Balance::new(), |name: &&'static str| Moody(name)).typed().members(["never"]);
     let mut call = tokio_test::task::spawn(set.clone().oneshot(1));
     assert!(call.poll().is_pending());
     set.handle().change(Change::set(["never", "well"]));
