@@ -15,11 +15,12 @@ use futures_core::Stream;
 use tower::{
     balance::p2c,
     discover::{Change, ServiceList},
-    load::{CompleteOnResponse, PeakEwma, PendingRequests},
+    load::{CompleteOnResponse, Constant, PeakEwma, PendingRequests},
 };
 
 pub(crate) const PEAK_EWMA: &str = "tower P2C PeakEwma";
 pub(crate) const PENDING: &str = "tower P2C PendingRequests";
+pub(crate) const TONIC_LIST: &str = "tonic balance_list (P2C, load 0)";
 
 /// What tower's example takes for the latency of an endpoint without history, and for the time over which latencies are forgotten. Linkerd takes
 /// the same.
@@ -34,6 +35,11 @@ pub(crate) fn peak_ewma<S>(service: S) -> PeakEwma<S> {
 /// An endpoint that knows its requests in flight.
 pub(crate) fn pending<S>(service: S) -> PendingRequests<S> {
     PendingRequests::new(service, CompleteOnResponse::default())
+}
+
+/// An endpoint of which nothing is known: tonic 0.14's channels say that their load is zero, in `service/connection.rs`.
+pub(crate) fn tonic_list<S>(service: S) -> Constant<S, usize> {
+    Constant::new(service, 0)
 }
 
 /// A fixed list of endpoints.

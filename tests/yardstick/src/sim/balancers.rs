@@ -25,15 +25,15 @@ use crate::{
     ours::balance::{self as ours, BalanceSettings, Choice, Typed, join, leave},
     peers::{
         self,
-        balance::{Changing, News, changing, peak_ewma, pending},
+        balance::{Changing, News, changing, peak_ewma, pending, tonic_list},
     },
 };
 
 /// What chooses a host for each call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Balancer {
-    /// Any host.
-    Random,
+    /// tower's two choices where no load is known, as tonic's list of channels has it.
+    TonicList,
     /// tower's two choices by peak latency and requests in flight.
     PeakEwma,
     /// tower's two choices by requests in flight.
@@ -66,7 +66,7 @@ impl Balancer {
         [Self::PeakEwma, Self::Pending, Self::Prequal, Self::Oracle, Self::OursP2c, Self::Ours];
     /// Who is compared where failures count. Any host would do there; to see queues and speeds helps little.
     pub(crate) const AMONG_FAILURES: [Self; 6] =
-        [Self::Random, Self::PeakEwma, Self::Pending, Self::Prequal, Self::OursP2c, Self::Ours];
+        [Self::TonicList, Self::PeakEwma, Self::Pending, Self::Prequal, Self::OursP2c, Self::Ours];
 
     /// The place of one in [`FIELD`](Self::FIELD).
     pub(crate) fn place(self) -> usize {
@@ -75,7 +75,7 @@ impl Balancer {
 
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Random => "random",
+            Self::TonicList => peers::balance::TONIC_LIST,
             Self::PeakEwma => peers::balance::PEAK_EWMA,
             Self::Pending => peers::balance::PENDING,
             Self::Prequal => "Prequal",
@@ -87,9 +87,13 @@ impl Balancer {
 
     pub(crate) fn role(self) -> Role {
         match self {
-            Self::Random => Role::Bare,
             // What ours would be with another choice is a reference like another.
-            Self::PeakEwma | Self::Pending | Self::Prequal | Self::Oracle | Self::OursP2c => Role::Peer,
+            Self::TonicList
+            | Self::PeakEwma
+            | Self::Pending
+            | Self::Prequal
+            | Self::Oracle
+            | Self::OursP2c => Role::Peer,
             Self::Ours => Role::Ours,
         }
     }
@@ -98,12 +102,10 @@ impl Balancer {
     pub(crate) fn client(self, stage: &Stage, fleet: &Fleet, hosts: usize, seed: u64) -> Box<dyn Client> {
         let dice = dice::of(seed, u64::MAX - 2, 0);
         match self {
-            Self::Random => Box::new(Seeing { hosts: (0..hosts).collect(), dice, fleet: None }),
-            Self::Oracle => {
-                Box::new(Seeing { hosts: (0..hosts).collect(), dice, fleet: Some(fleet.clone()) })
-            }
+            Self::Oracle => Box::new(Seeing { hosts: (0..hosts).collect(), dice, fleet: fleet.clone() }),
             Self::Ours => Box::new(Bartizan::new(hosts, seed, Choice::latency())),
             Self::OursP2c => Box::new(Bartizan::new(hosts, seed, Choice::p2c())),
+            Self::TonicList => Box::new(Tower::new(hosts, seed, tonic_list)),
             Self::PeakEwma => Box::new(Tower::new(hosts, seed, peak_ewma)),
             Self::Pending => Box::new(Tower::new(hosts, seed, pending)),
             Self::Prequal => Box::new(Probing {
@@ -115,11 +117,11 @@ impl Balancer {
     }
 }
 
-/// Calls any host, or the one where least is to be waited for.
+/// Calls the host where least is to be waited for.
 struct Seeing {
     hosts: Vec<usize>,
     dice: Rng,
-    fleet: Option<Fleet>,
+    fleet: Fleet,
 }
 
 impl Client for Seeing {
@@ -129,17 +131,14 @@ impl Client for Seeing {
         let (before, after) = self.hosts.split_at(from);
         let mut hosts = after.iter().chain(before).copied();
         let first = hosts.next().expect("a fleet is not empty");
-        let host = self.fleet.as_ref().map_or(first, |fleet| {
-            let mut best = (fleet.expected(first), first);
-            for host in hosts {
-                let delay = fleet.expected(host);
-                if delay < best.0 {
-                    best = (delay, host);
-                }
+        let mut best = (self.fleet.expected(first), first);
+        for host in hosts {
+            let delay = self.fleet.expected(host);
+            if delay < best.0 {
+                best = (delay, host);
             }
-            best.1
-        });
-        let visit = Seat(host).call(errand);
+        }
+        let visit = Seat(best.1).call(errand);
         Box::pin(async move { visit.await.is_ok() })
     }
 

@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn who_sees_more_waits_less() {
-        let [random, pending, oracle] = [Balancer::Random, Balancer::Pending, Balancer::Oracle].map(p99);
+        let [random, pending, oracle] = [Balancer::TonicList, Balancer::Pending, Balancer::Oracle].map(p99);
         assert!(oracle < pending, "{oracle} {pending}");
         assert!(pending < random, "{pending} {random}");
     }
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn unanswered_calls_count_as_failed() {
-        let played = scene(1).play(Balancer::Random, |_, fleet, _| {
+        let played = scene(1).play(Balancer::TonicList, |_, fleet, _| {
             fleet.set_mood(0, Mood::Hangs);
         });
         let calls = played.samples.len() as f64;
