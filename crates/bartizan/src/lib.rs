@@ -73,8 +73,9 @@
 //! | `hedge` | `HedgeLayer`, [`hedge`] | on |
 //! | `retry` | `RetryLayer`, [`retry`] | on |
 //! | `console` | `console`: every named layer as JSON and as a stream | off |
-//! | `discover` | `discover`: endpoints by DNS or from a file, heartbeats | off |
-//! | `consul` | `discover::Consul` and registration with it | off |
+//! | `discover` | `discover`: endpoints by DNS or from a file, heartbeats over TCP and HTTP | off |
+//! | `consul` | `discover::Consul` and `discover::Registration` | off |
+//! | `grpc` | `discover::Grpc`: heartbeats by gRPC's health protocol | off |
 //! | `fault` | `FaultLayer`, `fault` | off |
 //! | `client` | `Client` and `ReqwestService`, `client` | off |
 //! | `hyper` | `client::HyperService` | off |
@@ -130,9 +131,13 @@ pub mod docs {
 /// Its own README, and the pages of the workspace.
 #[cfg(all(
     doctest,
+    feature = "balance",
     feature = "breaker",
     feature = "client",
+    feature = "consul",
     feature = "deadline",
+    feature = "fault",
+    feature = "grpc",
     feature = "hedge",
     feature = "retry"
 ))]
