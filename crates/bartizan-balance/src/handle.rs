@@ -32,8 +32,8 @@ impl<K: Key> Handle<K> {
         self.fleet.snapshot()
     }
 
-    /// Puts a new value in place. What was learnt of the endpoints stays, and so do ejections, unless the new
-    /// value has none.
+    /// Puts a new value in place, the whole of it: to change one setting, change it in the value that the balancer was made of. What was
+    /// learnt of the endpoints stays, and so do ejections, unless the new value has none.
     pub fn update(&self, value: Balance) {
         self.fleet.update(value);
     }
@@ -43,8 +43,8 @@ impl<K: Key> Handle<K> {
         self.fleet.clone().change(change);
     }
 
-    /// Has an endpoint end what it has begun and gives it no new calls, until [`undrain`](Self::undrain). False if there is none of this
-    /// key.
+    /// Has an endpoint end what it has begun and gives it no new calls, until [`undrain`](Self::undrain). Where all drain, they are called
+    /// nevertheless: they still answer. False if there is none of this key.
     pub fn drain(&self, key: &K) -> bool {
         self.fleet.drain(key, true)
     }

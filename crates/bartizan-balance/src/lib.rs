@@ -50,7 +50,9 @@
 //!
 //! # How one is chosen
 //!
-//! By [`Choice`], whichever is set. By default the endpoint with the least (latency + penalty) × (calls in flight + 1) gets the call.
+//! By [`Choice`], whichever is set. By default the endpoint with the least (latency + penalty) × (calls in flight + 1) gets the call. So who
+//! makes one call at a time stays with the fastest, and many at once spread by how fast each is; for even turns take
+//! [`Choice::RoundRobin`].
 //!
 //! - *In flight* is a call until the end of its body.
 //! - *Latency* is an average of good answers, to their heads, with a [memory](Balance::memory) of ten seconds. Calls that were given up later
@@ -70,7 +72,7 @@
 //!   begun it ends. A connection that is closed by `GOAWAY` is no sign of this: who calls into it gets an error that a retry resends.
 //! - Whose service is *broken*: its `poll_ready` failed. It is made anew after a second.
 //!
-//! While fewer than [half](Balance::panic_threshold) are left, all but those that drain are used.
+//! While fewer than [half](Balance::panic_threshold) are left, all but those that drain are used; and where all drain, they are.
 //!
 //! # Where endpoints come from
 //!

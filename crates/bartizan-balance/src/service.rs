@@ -33,7 +33,36 @@ impl<K: Key, S: Send + Sync + 'static> BalanceService<K, S> {
     }
 
     /// Turns it into the typed flavour, for requests of any type: errors are failures, every `Ok` is good, and a refusal is an error
-    /// made of a [`Refused`](bartizan_core::Refused).
+    /// made of a [`Refused`](bartizan_core::Refused), for which the services' error must be `From<Refused>`.
+    ///
+    /// ```
+    /// use bartizan_balance::{Balance, BalanceService};
+    /// use bartizan_core::Refused;
+    /// use tower::{ServiceExt, service_fn};
+    ///
+    /// #[derive(Debug)]
+    /// enum Error {
+    ///     Database(String),
+    ///     Refused(Refused),
+    /// }
+    /// impl From<Refused> for Error {
+    ///     fn from(refused: Refused) -> Self {
+    ///         Self::Refused(refused)
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// let replicas = BalanceService::new(Balance::new(), |replica: &u8| {
+    ///     let replica = *replica;
+    ///     service_fn(move |query: String| async move { Ok::<_, Error>(format!("{query} on {replica}")) })
+    /// })
+    /// .typed()
+    /// .members([1, 2]);
+    /// replicas.handle().drain(&1);
+    /// assert_eq!(replicas.oneshot("select".to_owned()).await?, "select on 2");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn typed(self) -> BalanceService<K, S, Own, TypedWay> {
         self.with(TypedWay { classify: ErrorsFail, hash: NoHash })
@@ -90,6 +119,8 @@ impl<K: Key, M: Send + Sync + 'static, R, W> BalanceService<K, M, R, W> {
 
     /// Has the members be as a stream says, until it ends. A task polls it, which ends with the last clone and handle of the balancer. An
     /// error of the stream is an event, and the members stay as they are.
+    ///
+    /// Calls that come before its first set are refused, unless they may [wait](Balance::wait_for_endpoints).
     ///
     /// # Panics
     ///

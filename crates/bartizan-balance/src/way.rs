@@ -17,6 +17,10 @@ pub const ENDPOINT_DRAINING: HeaderName = HeaderName::from_static("x-endpoint-dr
 /// What a balancer must know of the kind of its requests.
 ///
 /// There are two kinds: [`HttpWay`] and [`TypedWay`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot balance requests of type `{Req}` over `{S}`",
+    note = "the HTTP flavour takes `http::Request<B>` and an `http::Response` whose body yields `Bytes`; for others take `.typed()`"
+)]
 pub trait Way<S: Service<Req>, Req>: Clone + Send + Sync + 'static {
     /// The answer as it is passed on.
     type Response;

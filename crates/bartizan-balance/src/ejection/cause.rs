@@ -1,7 +1,8 @@
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Why an endpoint was ejected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
     /// Its last calls failed, one after the other.
     Consecutive,
@@ -63,7 +64,7 @@ impl fmt::Display for Cause {
 /// How often a balancer has ejected endpoints since it began, and how often it has not though a rule had fired.
 ///
 /// A rule that fires for an endpoint that is out already counts nowhere.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ejections {
     ejected: [u64; Cause::ALL.len()],
     watched: [u64; Cause::ALL.len()],
@@ -119,9 +120,34 @@ impl Ejections {
     }
 }
 
+/// Shows what is not zero, by cause.
+impl fmt::Debug for Ejections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Ejections");
+        for (name, counts) in [
+            ("ejected", self.ejected),
+            ("watched", self.watched),
+            ("overflow", self.overflow),
+            ("withheld", self.withheld),
+        ] {
+            let counts = Cause::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0);
+            shown.field(name, &counts.collect::<BTreeMap<_, _>>());
+        }
+        shown.finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shown_are_the_causes_that_there_were() {
+        let mut counts = Ejections::default();
+        counts.count_ejected(Cause::Manual);
+        let shown = "Ejections { ejected: {Manual: 1}, watched: {}, overflow: {}, withheld: {} }";
+        assert_eq!(format!("{counts:?}"), shown);
+    }
 
     #[test]
     fn every_cause_has_its_own_place_and_words() {
