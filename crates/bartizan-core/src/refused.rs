@@ -9,7 +9,7 @@ use std::time::Duration;
 /// flavour returns it as an error, through `S::Error: From<Refused>`. Ask a boxed error with [`find_cause`].
 ///
 /// It is three words long and is made without allocating, as it travels on the way of every result.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Refused {
     reason: &'static Reason,
     name: Option<Name>,
@@ -180,6 +180,16 @@ impl Refused {
     }
 }
 
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused")
+            .field("reason", &self.reason)
+            .field("name", &self.name)
+            .field("retry_after", &self.retry_after())
+            .finish()
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "refused by {}", self.layer())?;
@@ -251,5 +261,6 @@ mod tests {
         assert_eq!(wait(Duration::from_nanos(1_500)), Some(Duration::from_nanos(1_500)));
         assert!(wait(Duration::MAX) > Some(Duration::from_secs(1 << 34)));
         assert_eq!(Refused::new(&OPEN).retry_after(), None);
+        assert!(format!("{:?}", Refused::new(&OPEN)).ends_with("retry_after: None }"));
     }
 }
