@@ -234,7 +234,7 @@ impl Seat {
         let old = self.latency.get();
         let share = match old > 0.0 {
             true if memory.peak && took > old => 1.0,
-            true => (1.0 - fade(idle)).max(least),
+            true => idle.min(1.0).max(least),
             false => 1.0,
         };
         self.latency.set((old + share * (took - old)).max(LEAST));

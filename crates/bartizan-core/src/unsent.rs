@@ -28,7 +28,7 @@ struct Desk {
 
 impl Unsent {
     /// Runs `call`, and returns with its result the request that was given back within it, if one of this type was.
-    #[inline]
+    #[inline(always)]
     pub fn watch<Req: 'static, R>(call: impl FnOnce() -> R) -> (R, Option<Req>) {
         let watch = Watch::begin();
         let out = call();
@@ -49,7 +49,6 @@ impl Unsent {
 
     #[cold]
     fn take() -> Option<Box<dyn Any>> {
-        DESK.set(Desk { left: false, ..DESK.get() });
         LEFT.with(|left| left.borrow_mut().take())
     }
 }
@@ -58,25 +57,31 @@ impl Unsent {
 struct Watch;
 
 impl Watch {
-    #[inline]
+    #[inline(always)]
     fn begin() -> Self {
         let desk = DESK.get();
         DESK.set(Desk { watchers: desk.watchers + 1, ..desk });
         Self
     }
 
-    #[inline]
+    #[inline(always)]
     fn end(self) -> Option<Box<dyn Any>> {
-        if DESK.get().left { Unsent::take() } else { None }
+        std::mem::forget(self);
+        if Self::leave() { Unsent::take() } else { None }
+    }
+
+    /// Whether something was left.
+    #[inline(always)]
+    fn leave() -> bool {
+        let desk = DESK.get();
+        DESK.set(Desk { watchers: desk.watchers - 1, left: false });
+        desk.left
     }
 }
 
 impl Drop for Watch {
-    #[inline]
     fn drop(&mut self) {
-        let desk = DESK.get();
-        DESK.set(Desk { watchers: desk.watchers - 1, ..desk });
-        if desk.watchers == 1 && desk.left {
+        if Self::leave() {
             drop(Unsent::take());
         }
     }
