@@ -21,7 +21,6 @@ pub(crate) struct Book<K, M> {
     pub(crate) value: Balance,
     pub(crate) records: Vec<Record<K, M>>,
     pub(crate) ejections: Ejections,
-    make: Box<dyn Fn(&K) -> M + Send + Sync>,
     common: Arc<Common>,
     dice: Dice,
     /// When the interval of the ejection began.
@@ -105,18 +104,12 @@ const FADES: u32 = 64;
 const STEPS: u32 = 10;
 
 impl<K: Clone + Eq + Hash, M> Book<K, M> {
-    pub(crate) fn new(
-        value: Balance,
-        common: Arc<Common>,
-        make: Box<dyn Fn(&K) -> M + Send + Sync>,
-        now: Instant,
-    ) -> Self {
+    pub(crate) fn new(value: Balance, common: Arc<Common>, now: Instant) -> Self {
         let dice = Dice::new(value.seed);
         Self {
             value,
             records: Vec::new(),
             ejections: Ejections::default(),
-            make,
             common,
             dice,
             began: now,
@@ -125,17 +118,38 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
         }
     }
 
-    /// Makes a change. False if there was nothing to do.
-    pub(crate) fn change(&mut self, change: Change<K>, now: Instant, told: &mut Vec<Told<K>>) -> bool {
+    /// The keys for which a change needs services that are not made yet.
+    pub(crate) fn lacks(&self, change: &Change<K>, made: &HashMap<K, M>) -> Vec<K> {
         match change {
-            Change::Set(members) => self.set(members, now, told),
+            Change::Set(members) => {
+                let known = self.records.iter().map(|record| &record.member.key).chain(made.keys());
+                let mut known: HashSet<&K> = known.collect();
+                let keys = members.iter().map(|member| &member.key);
+                keys.filter(|key| known.insert(key)).cloned().collect()
+            }
+            Change::Insert(Member { key, .. }) if self.find(key).is_none() && !made.contains_key(key) => {
+                vec![key.clone()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Makes a change, with the services that it [lacks](Self::lacks). False if there was nothing to do.
+    pub(crate) fn change(
+        &mut self,
+        change: Change<K>,
+        made: &mut HashMap<K, M>,
+        now: Instant,
+        told: &mut Vec<Told<K>>,
+    ) -> bool {
+        match change {
+            Change::Set(members) => self.set(members, made, now, told),
             Change::Insert(member) => match self.find(&member.key) {
                 Some(at) => std::mem::replace(&mut self.records[at].member, member.clone()) != member,
-                None => {
-                    let service = (self.make)(&member.key);
+                None => made.remove(&member.key).is_some_and(|service| {
                     self.join(member, service, now, told);
                     true
-                }
+                }),
             },
             Change::Remove(key) => match self.find(&key) {
                 Some(at) => {
@@ -152,12 +166,13 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
         }
     }
 
-    fn set(&mut self, members: Vec<Member<K>>, now: Instant, told: &mut Vec<Told<K>>) -> bool {
-        // Who is new is made first: `make` is not ours, and may panic.
-        let known: HashSet<&K> = self.records.iter().map(|record| &record.member.key).collect();
-        let new = members.iter().filter(|member| !known.contains(&member.key));
-        let mut made: HashMap<K, M> =
-            new.map(|member| (member.key.clone(), (self.make)(&member.key))).collect();
+    fn set(
+        &mut self,
+        members: Vec<Member<K>>,
+        made: &mut HashMap<K, M>,
+        now: Instant,
+        told: &mut Vec<Told<K>>,
+    ) -> bool {
         let mut old: HashMap<K, Record<K, M>> =
             self.records.drain(..).map(|record| (record.member.key.clone(), record)).collect();
         let (before, mut changed) = (old.len(), false);
@@ -174,10 +189,10 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
                     self.records.push(record);
                 }
                 None => {
-                    changed = true;
-                    let service = made.remove(&member.key);
-                    let service = service.unwrap_or_else(|| (self.make)(&member.key));
-                    self.join(member, service, now, told);
+                    if let Some(service) = made.remove(&member.key) {
+                        changed = true;
+                        self.join(member, service, now, told);
+                    }
                 }
             }
         }
@@ -249,7 +264,7 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
     }
 
     fn rule(&mut self, at: usize, cause: Cause, now: Instant, told: &mut Vec<Told<K>>) -> bool {
-        let counted = |record: &&Record<K, M>| !record.leaves();
+        let counted = |record: &&Record<K, M>| record.calls() && !record.leaves();
         let out = |record: &Record<K, M>| record.rare().sentence.is_out() || record.health == Health::Down;
         let failing = |(n, record): (usize, &Record<K, M>)| {
             n != at && !record.leaves() && !out(record) && record.entry.seat.streaks.failed_last()
@@ -301,14 +316,6 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
             if record.rare().sentence.is_out() && record.rare_mut().sentence.release(now) {
                 record.come_back(&self.common, now);
                 told.push(Told::Returned(record.member.key.clone()));
-                changed = true;
-            }
-            if record.rare().broken.is_some_and(|until| now >= until) {
-                let seat = record.entry.seat.clone();
-                let key = record.member.key.clone();
-                record.entry = Arc::new(Entry { service: (self.make)(&key), key, seat });
-                let rare = record.rare_mut();
-                (rare.broken, rare.warms) = (None, Some(now));
                 changed = true;
             }
             if matches!(record.rare().drained, Drained::Until(until) if now >= until) {
@@ -367,6 +374,30 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
     /// Has the members' averages remember for as long as they are to.
     pub(crate) fn remember(&self) {
         self.common.remember(self.value.tau, self.value.choice == Choice::P2c);
+    }
+
+    /// The members whose services are to be made anew now. They are not named again for a while, as making one may panic.
+    pub(crate) fn torn(&mut self, now: Instant) -> Vec<(Endpoint, K)> {
+        let torn = |record: &mut Record<K, M>| {
+            let broken = &mut record.rare.as_mut()?.broken;
+            (*broken).filter(|until| now >= *until)?;
+            *broken = Some(now + BREAK);
+            Some((record.entry.seat.id, record.member.key.clone()))
+        };
+        self.records.iter_mut().filter_map(torn).collect()
+    }
+
+    /// Gives a member another service. Gives it back if nobody needs it any more.
+    pub(crate) fn mend(&mut self, id: Endpoint, service: M, now: Instant) -> Option<M> {
+        let mut records = self.records.iter_mut();
+        let Some(record) = records.find(|record| record.entry.seat.id == id && record.is_broken()) else {
+            return Some(service);
+        };
+        let (key, seat) = (record.member.key.clone(), record.entry.seat.clone());
+        record.entry = Arc::new(Entry { service, key, seat });
+        let rare = record.rare_mut();
+        (rare.broken, rare.warms) = (None, Some(now));
+        None
     }
 
     /// Puts another value in place.
@@ -502,7 +533,8 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
     pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
         let value = &self.value;
         let interval = (value.ejection.enabled && !self.records.is_empty())
-            .then(|| self.began + value.ejection.interval);
+            .then(|| self.began.checked_add(value.ejection.interval))
+            .flatten();
         let step = (value.slow_start / STEPS).max(Duration::from_millis(1));
         let each = self.records.iter().flat_map(|record| {
             let rare = record.rare();

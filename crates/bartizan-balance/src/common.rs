@@ -20,6 +20,8 @@ pub(crate) struct Common {
     failure_rate: Float,
     mean_latency: Float,
     pub(crate) in_flight: AtomicUsize,
+    /// Whose turn it is, where members have their turns.
+    pub(crate) round: AtomicUsize,
     pub(crate) refused: AtomicU64,
     pub(crate) moved: AtomicU64,
     pub(crate) turns: Turns,
@@ -47,6 +49,7 @@ impl Common {
             failure_rate: Float::default(),
             mean_latency: Float::default(),
             in_flight: AtomicUsize::new(0),
+            round: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
             moved: AtomicU64::new(0),
             turns: Turns::new(seed),
@@ -68,6 +71,11 @@ impl Common {
     pub(crate) fn at(&self, instant: Instant) -> u64 {
         // 584 years fit.
         instant.saturating_duration_since(self.begun).as_nanos() as u64
+    }
+
+    /// The same of an instant that may be too far away for that.
+    pub(crate) fn at_most(&self, instant: Instant) -> u64 {
+        u64::try_from(instant.saturating_duration_since(self.begun).as_nanos()).unwrap_or(u64::MAX)
     }
 
     #[inline]

@@ -8,7 +8,8 @@ use crate::seat::Seat;
 use crate::set::Set;
 use crate::sight::Sights;
 use arc_swap::ArcSwap;
-use bartizan_core::{Instant, Name};
+use bartizan_core::{Change, Instant, Name};
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::atomic::Ordering::Relaxed;
@@ -22,6 +23,8 @@ pub(crate) struct Fleet<K, M> {
     pub(crate) set: ArcSwap<Set<K, M>>,
     pub(crate) common: Arc<Common>,
     book: Mutex<Book<K, M>>,
+    /// Makes a member's service. It is not ours: it may panic, take its time and use a handle, and is called outside of all locks.
+    make: Box<dyn Fn(&K) -> M + Send + Sync>,
     /// Told when calls see another set, with somebody in it.
     changes: Arc<Notify>,
     name: OnceLock<Name>,
@@ -37,13 +40,14 @@ impl<K: Key, M: Send + Sync + 'static> Fleet<K, M> {
     pub(crate) fn new(value: Balance, make: impl Fn(&K) -> M + Send + Sync + 'static) -> Arc<Self> {
         let common = Arc::new(Common::new(value.seed));
         let now = Instant::now();
-        let mut book = Book::new(value, common.clone(), Box::new(make), now);
+        let mut book = Book::new(value, common.clone(), now);
         book.remember();
         let set = book.publish(now, &mut Vec::new());
         let fleet = Arc::new(Self {
             set: ArcSwap::from_pointee(set),
             common,
             book: Mutex::new(book),
+            make: Box::new(make),
             changes: Arc::default(),
             name: OnceLock::new(),
             sights: Sights::default(),
@@ -51,6 +55,27 @@ impl<K: Key, M: Send + Sync + 'static> Fleet<K, M> {
         let keeper: Weak<dyn Keeper> = Arc::downgrade(&(fleet.clone() as Arc<dyn Keeper>));
         fleet.common.keep(keeper);
         fleet
+    }
+
+    /// Makes a change. True if it was one.
+    pub(crate) fn make_change(&self, change: Change<K>) -> bool {
+        let (mut change, mut made) = (Some(change), HashMap::new());
+        loop {
+            let lacks = change.as_ref().map(|change| self.locked().lacks(change, &made)).unwrap_or_default();
+            for key in lacks {
+                let service = (self.make)(&key);
+                made.insert(key, service);
+            }
+            let done = self.act(|book, now, told| {
+                // Somebody may have left meanwhile, and is to be made anew then.
+                let change = change.take_if(|change| book.lacks(change, &made).is_empty());
+                let done = change.map(|change| book.change(change, &mut made, now, told));
+                (done == Some(true), done)
+            });
+            if let Some(changed) = done {
+                return changed;
+            }
+        }
     }
 
     /// Changes the book. What `act` says has to be seen by calls is; what it tells is told outside of the lock.
@@ -78,7 +103,7 @@ impl<K: Key, M: Send + Sync + 'static> Fleet<K, M> {
             }
             before
         });
-        let due = book.due(now).map_or(u64::MAX, |due| self.common.at(due));
+        let due = book.due(now).map_or(u64::MAX, |due| self.common.at_most(due));
         self.common.due.store(due, Relaxed);
         drop(book);
         events::tell(self.name(), &told);
@@ -102,7 +127,23 @@ impl<K: Key, M: Send + Sync + 'static> Fleet<K, M> {
         };
         let (_, latency) = self.sum();
         self.common.set_mean_latency(latency);
-        self.with(book, |book, now, told| (book.tick(now, told), ()));
+        let torn = self.with(book, |book, now, told| {
+            let torn = book.torn(now);
+            (book.tick(now, told), torn)
+        });
+        for (id, key) in torn {
+            let service = (self.make)(&key);
+            let _of_nobody = self.act(|book, now, _| {
+                let back = book.mend(id, service, now);
+                (back.is_none(), back)
+            });
+        }
+    }
+
+    /// A member's service is not to be called again.
+    #[cold]
+    pub(crate) fn breaks(&self, seat: &Seat) {
+        self.act(|book, now, told| (book.broken(seat.id, now, told), ()));
     }
 
     /// Does what is due, so that what is looked at is true now.
@@ -111,16 +152,25 @@ impl<K: Key, M: Send + Sync + 'static> Fleet<K, M> {
         look(&self.locked(), Instant::now())
     }
 
+    /// The members' keys, without a look at what is due.
+    pub(crate) fn keys(&self) -> Vec<K> {
+        self.locked().records.iter().map(|record| record.member.key.clone()).collect()
+    }
+
     /// Waits until there is somebody to be called, so long at most. True if there is.
     pub(crate) async fn wait(&self, time: Duration) -> bool {
         let arrival = async {
             loop {
                 let mut told = std::pin::pin!(self.changes.notified());
                 told.as_mut().enable();
+                // Whoever waits sees to what is due: there may be no other call.
+                let now = self.common.now();
+                self.tick(now);
                 if !self.set.load().is_empty() {
                     return;
                 }
-                told.await;
+                let due = self.common.due.load(Relaxed).saturating_sub(now).max(1_000_000);
+                let _nobody_yet = tokio::time::timeout(Duration::from_nanos(due), told).await;
             }
         };
         tokio::time::timeout(time, arrival).await.is_ok()

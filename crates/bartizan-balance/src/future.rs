@@ -140,7 +140,9 @@ where
             }
             Found::Unready(req, candidates) => {
                 let change = Box::pin(ground.fleet.change_of_set());
-                Self::waiting(ground, req, For::These(candidates, change))
+                // Looked for anew in the first poll: the set may have changed before anybody listened.
+                drop(candidates);
+                Self::waiting(ground, req, For::These(Vec::new(), change))
             }
         }
     }
@@ -232,7 +234,7 @@ where
                 For::These(before, _) => *before = candidates,
                 For::Anybody(_) => {
                     let change = Box::pin(self.ground.fleet.change_of_set());
-                    self.for_whom = For::These(candidates, change);
+                    self.for_whom = For::These(Vec::new(), change);
                     // To be polled once more, so that the change is heard of.
                     cx.waker().wake_by_ref();
                 }

@@ -206,11 +206,7 @@ impl<K: Key, M: Send + Sync + 'static> Fleet<K, M> {
     /// Makes a change in the set.
     pub(crate) fn change(self: &Arc<Self>, change: Change<K>) {
         let of_members = !matches!(change, Change::Health(..));
-        let changed = self.act(|book, now, told| {
-            let changed = book.change(change, now, told);
-            (changed, changed)
-        });
-        if changed && of_members {
+        if self.make_change(change) && of_members {
             sight::refresh(self);
         }
     }

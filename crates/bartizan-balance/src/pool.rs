@@ -4,7 +4,7 @@ use crate::seat::Seat;
 use crate::turns::Turn;
 use bartizan_core::Endpoint;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The members of one tier that can take calls.
 #[derive(Debug)]
@@ -12,7 +12,6 @@ pub(crate) struct Pool {
     lanes: Box<[Lane]>,
     /// The sum of the weights up to each of them, and its own; where that is asked for.
     upto: Box<[f32]>,
-    round: AtomicUsize,
     ring: Option<Box<Ring>>,
 }
 
@@ -51,7 +50,7 @@ impl Pool {
         } else {
             None
         };
-        Self { lanes: lanes.into(), upto, round: AtomicUsize::new(0), ring }
+        Self { lanes: lanes.into(), upto, ring }
     }
 
     pub(crate) fn lanes(&self) -> &[Lane] {
@@ -67,7 +66,11 @@ impl Pool {
                 self.least(ask, pass, |lane| (lane.seat.in_flight() as f32 + 1.0) * lane.handicap)
             }
             Choice::P2c => self.better_of_two(ask, pass),
-            Choice::RoundRobin => self.from(self.round.fetch_add(1, Relaxed) % self.lanes.len().max(1), pass),
+            Choice::RoundRobin => {
+                // The turns go on where they were when the set is another.
+                let round = self.lanes.first()?.seat.common.round.fetch_add(1, Relaxed);
+                self.from(round % self.lanes.len(), pass)
+            }
             Choice::Random => self.from(ask.turn.dice().below(self.lanes.len()), pass),
             Choice::Weighted => self.weighted(ask, pass),
             Choice::RingHash(settings) => match &self.ring {

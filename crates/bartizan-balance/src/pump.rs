@@ -10,6 +10,9 @@ use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 
+/// So many changes are taken over before others have their turn.
+const AT_ONCE: u32 = 32;
+
 /// Spawns the task that does so. It holds the set weakly.
 pub(crate) fn spawn<K, M, D, E>(fleet: &Arc<Fleet<K, M>>, discovery: D)
 where
@@ -25,7 +28,8 @@ where
         let one = |next: Option<Result<Change<K>, E>>| carry(&fleet, next);
         let mut gone = pin!(gone(&fleet));
         poll_fn(|cx| {
-            loop {
+            // A stream that always has something must not keep the thread for itself.
+            for _ in 0..AT_ONCE {
                 if gone.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(());
                 }
@@ -38,6 +42,8 @@ where
                     }
                 }
             }
+            cx.waker().wake_by_ref();
+            Poll::Pending
         })
         .await;
     });

@@ -83,15 +83,14 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
         let set = self.fleet.set.load();
         let counted = set.max_in_flight.is_some();
         if set.max_in_flight.is_some_and(|most| !take_place(&common.in_flight, most)) {
-            common.refused.fetch_add(1, Relaxed);
-            return Found::Refused(&FULL, W::is_grpc(&req));
+            return self.refuse(&FULL, req);
         }
         let place = Place(counted.then_some(&common.in_flight));
         let Some(entry) = self.choose(&set, &req) else {
             return self.nobody(&set, req);
         };
         let mut service = self.reach.service(&entry.service);
-        if let Poll::Ready(Ok(())) = service.poll_ready(cx) {
+        if let Poll::Ready(Ok(())) = self.ask(entry, || service.poll_ready(cx)) {
             return match self.call(&mut service, entry, req, now, place) {
                 Ok(called) => Found::Called(called),
                 Err((refused, back)) => self.search_on(&set, back, Tried::refused(entry, refused), cx, now),
@@ -100,6 +99,15 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
         req = self.reach.address(&entry.key, req);
         drop(place);
         self.search_on(&set, req, Tried::default(), cx, now)
+    }
+
+    /// Asks a member's service whether it is ready. One that panics is broken.
+    #[inline(always)]
+    fn ask<T>(&self, entry: &Entry<K, M>, ready: impl FnOnce() -> T) -> T {
+        let breaks = Breaks { fleet: &self.fleet, entry };
+        let out = ready();
+        std::mem::forget(breaks);
+        out
     }
 
     #[inline(always)]
@@ -151,7 +159,7 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
     }
 
     #[cold]
-    fn nobody<Req>(&self, set: &Set<K, M>, req: Req) -> Searched<Req, R, W, K, M>
+    fn nobody<Req: 'static>(&self, set: &Set<K, M>, req: Req) -> Searched<Req, R, W, K, M>
     where
         R: Reach<K, M, Req>,
         W: Way<R::Service, Req>,
@@ -159,9 +167,21 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
         if !set.wait.is_zero() {
             return Found::Nobody(req, set.wait);
         }
-        self.fleet.common.refused.fetch_add(1, Relaxed);
         let reason = if set.entries.is_empty() { &NO_ENDPOINTS } else { &NONE_USABLE };
-        Found::Refused(reason, W::is_grpc(&req))
+        self.refuse(reason, req)
+    }
+
+    /// Refuses a request, and gives it back to who can send it elsewhere, as another balancer around this one.
+    #[cold]
+    pub(crate) fn refuse<Req: 'static>(&self, reason: &'static Reason, req: Req) -> Searched<Req, R, W, K, M>
+    where
+        R: Reach<K, M, Req>,
+        W: Way<R::Service, Req>,
+    {
+        self.fleet.common.refused.fetch_add(1, Relaxed);
+        let grpc = W::is_grpc(&req);
+        Unsent::give_back(req);
+        Found::Refused(reason, grpc)
     }
 
     /// Looks further than the first choice, which was refused, broken or not ready.
@@ -187,7 +207,7 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
             let Some(entry) = next.filter(|_| pending < PENDING) else { break };
             tried.been.push(entry.seat.id);
             let mut service = self.reach.service(&entry.service);
-            match service.poll_ready(cx) {
+            match self.ask(entry, || service.poll_ready(cx)) {
                 Poll::Pending => {
                     pending += 1;
                     if unready.len() < CANDIDATES {
@@ -195,13 +215,12 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
                     }
                 }
                 Poll::Ready(Err(error)) => {
-                    self.fleet.act(|book, now, told| (book.broken(entry.seat.id, now, told), ()));
+                    self.fleet.breaks(&entry.seat);
                     failed = Some(error);
                 }
                 Poll::Ready(Ok(())) => {
                     let Some(place) = self.place(set) else {
-                        common.refused.fetch_add(1, Relaxed);
-                        return Found::Refused(&FULL, W::is_grpc(&req));
+                        return self.refuse(&FULL, req);
                     };
                     match self.call(&mut service, entry, req, now, place) {
                         Ok(called) => {
@@ -217,8 +236,14 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
             return Found::Unready(req, unready);
         }
         match (tried.last, failed) {
-            (Some(refused), _) => Found::Called(refused),
-            (None, Some(error)) => Found::Failed(error),
+            (Some(refused), _) => {
+                Unsent::give_back(req);
+                Found::Called(refused)
+            }
+            (None, Some(error)) => {
+                Unsent::give_back(req);
+                Found::Failed(error)
+            }
             (None, None) => self.nobody(set, req),
         }
     }
@@ -250,17 +275,16 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
         let set = self.fleet.set.load();
         let mut at = 0;
         while let Some(candidate) = candidates.get_mut(at) {
-            match candidate.service.poll_ready(cx) {
+            match self.ask(&candidate.entry, || candidate.service.poll_ready(cx)) {
                 Poll::Pending => at += 1,
                 Poll::Ready(Err(_)) => {
                     let broken = candidates.swap_remove(at).entry;
-                    self.fleet.act(|book, now, told| (book.broken(broken.seat.id, now, told), ()));
+                    self.fleet.breaks(&broken.seat);
                 }
                 Poll::Ready(Ok(())) => {
                     let Candidate { entry, mut service } = candidates.swap_remove(at);
                     let Some(place) = self.place(&set) else {
-                        self.fleet.common.refused.fetch_add(1, Relaxed);
-                        return Found::Refused(&FULL, W::is_grpc(&req));
+                        return self.refuse(&FULL, req);
                     };
                     let now = self.fleet.common.now();
                     return match self.call(&mut service, &entry, req, now, place) {
@@ -287,6 +311,19 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
 
     pub(crate) fn refusal(&self, reason: &'static Reason) -> Refused {
         Refused::new(reason).with_name(self.fleet.name_of())
+    }
+}
+
+/// Dropped by a panic, while a member's service is asked whether it is ready.
+struct Breaks<'a, K: Key, M: Send + Sync + 'static> {
+    fleet: &'a Fleet<K, M>,
+    entry: &'a Entry<K, M>,
+}
+
+impl<K: Key, M: Send + Sync + 'static> Drop for Breaks<'_, K, M> {
+    #[cold]
+    fn drop(&mut self) {
+        self.fleet.breaks(&self.entry.seat);
     }
 }
 

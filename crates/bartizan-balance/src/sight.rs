@@ -33,9 +33,9 @@ pub(crate) fn name<K: Key, M: Send + Sync + 'static>(fleet: &Arc<Fleet<K, M>>, n
 /// Registers the endpoints that have come, and lets go of those that have left.
 pub(crate) fn refresh<K: Key, M: Send + Sync + 'static>(fleet: &Arc<Fleet<K, M>>) {
     let Some(name) = fleet.name() else { return };
-    let keys =
-        fleet.look(|book, _| book.records.iter().map(|record| record.member.key.clone()).collect::<Vec<_>>());
+    // Who comes here last has seen the last set.
     let mut sights = fleet.sights.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let keys = fleet.keys();
     let mut old = std::mem::take(&mut *sights);
     for key in keys {
         let sight = old.remove(&key).unwrap_or_else(|| {
