@@ -245,6 +245,24 @@ async fn a_stream_that_panics_leaves_the_set_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn discovery_ends_with_who_needs_it() {
+    let alive = Arc::new(());
+    let held = alive.clone();
+    let silent = stream::poll_fn(move |_| {
+        let _held = &held;
+        Poll::<Option<Result<Change<u32>, Infallible>>>::Pending
+    });
+    let set = set(Balance::new()).discover(silent);
+    let handle = set.handle();
+    drop(set);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(Arc::strong_count(&alive), 2, "a handle needs it");
+    drop(handle);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(Arc::strong_count(&alive), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_left_of_a_call_that_is_dropped() {
     let set = set(Balance::new().max_in_flight(1)).members([HANGS]);
     let handle = set.handle();

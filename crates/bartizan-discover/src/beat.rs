@@ -1,7 +1,9 @@
 use crate::error::BoxError;
 use crate::{Heartbeats, Probe, place};
 use bartizan_core::{Health, Instant};
+use futures_util::FutureExt;
 use http::Uri;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -32,7 +34,10 @@ impl Turn {
     ) -> Self {
         let beat = async move {
             sleep_until(due).await;
-            let (health, cause) = judge(timeout(time_out, probe.probe(at)).await.ok());
+            // A probe that panics is no reason to lose all the others.
+            let asked = AssertUnwindSafe(async move { probe.probe(at).await }).catch_unwind();
+            let asked = asked.map(|said| said.unwrap_or_else(|_| Err(BoxError::from("its probe panicked"))));
+            let (health, cause) = judge(timeout(time_out, asked).await.ok());
             Beat { key, health, cause }
         };
         Self { left, beat: Box::pin(beat) }

@@ -3,10 +3,12 @@ use crate::error::BoxError;
 use crate::known::Known;
 use crate::{Error, pace, place};
 use bartizan_core::{Dice, Invalid, Member};
+use futures_util::FutureExt;
 use http::Uri;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,7 +135,11 @@ impl LookUp {
     async fn look_up(&self) -> Result<Vec<Member<Uri>>, Error> {
         let (host, port) = (place::host(&self.uri), place::port(&self.uri));
         let failed = |text: &str| Error::new(format!("dns {host}"), text);
-        let addresses = match timeout(self.time_out, (self.resolver)(String::from(host), port)).await {
+        // A resolver that panics is no reason to ask no more.
+        let asked =
+            AssertUnwindSafe(async { (self.resolver)(String::from(host), port).await }).catch_unwind();
+        let asked = asked.map(|said| said.unwrap_or_else(|_| Err(io::Error::other("it panicked"))));
+        let addresses = match timeout(self.time_out, asked).await {
             Ok(Ok(addresses)) => addresses,
             Ok(Err(cause)) => return Err(failed("cannot be resolved").because(BoxError::from(cause))),
             Err(_) => return Err(failed("did not resolve in time")),

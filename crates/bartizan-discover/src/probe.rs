@@ -21,7 +21,7 @@ pub type Probing = Pin<Box<dyn Future<Output = Result<Health, BoxError>> + Send>
 /// Asks one member whether it is well. Implemented by functions `Fn(Uri) -> impl Future<Output = Result<Health, E>>` too.
 ///
 /// It is asked within a time-out, and its future is dropped when that is over. An error is a failure, as [`Health::Down`] is, with a
-/// cause; [`Health::Unknown`] counts for nothing.
+/// cause, and so is a panic; [`Health::Unknown`] counts for nothing.
 pub trait Probe: Clone + Send + 'static {
     /// Asks the member at this place.
     fn probe(&self, member: Uri) -> Probing;

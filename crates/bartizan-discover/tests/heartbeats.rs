@@ -188,6 +188,32 @@ async fn members_are_watched_on_when_their_source_has_ended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_probe_that_panics_is_one_that_fails_and_the_others_are_asked_on() {
+    let probe = |member: Uri| {
+        assert_ne!(member.host(), Some("early"), "as told");
+        async move {
+            assert_ne!(member.host(), Some("late"), "as told");
+            Ok::<_, Infallible>(Health::Up)
+        }
+    };
+    let members = ["http://early", "http://late", "http://well"].map(uri);
+    let mut changes = Heartbeats::new(probe).jitter(0.0).watch(Fixed::new(members));
+    assert!(changes.next().await.is_some());
+    for _ in 0..3 {
+        let mut told = Vec::new();
+        for _ in 0..3 {
+            let Change::Health(member, health) = changes.next().await.unwrap().unwrap() else { panic!() };
+            told.push((member.host().unwrap().to_owned(), health.as_str()));
+        }
+        told.sort();
+        assert_eq!(
+            told,
+            [("early", "down"), ("late", "down"), ("well", "up")].map(|(a, b)| (a.to_owned(), b))
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn jitter_spreads_the_heartbeats() {
     let uris = (0..100).map(|at| format!("http://m{at}").parse::<Uri>().unwrap());
     let asked = Arc::new(Mutex::new(HashMap::<Uri, Vec<Duration>>::new()));

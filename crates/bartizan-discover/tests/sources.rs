@@ -89,6 +89,18 @@ async fn dns_that_fails_is_asked_sooner_and_tells_no_empty_set() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn dns_whose_resolver_panics_is_asked_again() {
+    let asked = std::sync::atomic::AtomicU32::new(0);
+    let mut dns = Dns::new("http://product:80").resolver(move |_, port| {
+        let first = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+        assert!(!first, "as told");
+        async move { Ok(vec![([10, 0, 0, 1], port).into()]) }
+    });
+    assert!(error(&mut dns).await.contains("cannot be resolved"));
+    assert_eq!(change(&mut dns).await, set(&["http://10.0.0.1:80"]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn dns_that_hangs_is_an_error_each_time() {
     let start = Instant::now();
     let mut dns =
