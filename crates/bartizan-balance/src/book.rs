@@ -264,7 +264,7 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
     }
 
     fn rule(&mut self, at: usize, cause: Cause, now: Instant, told: &mut Vec<Told<K>>) -> bool {
-        let counted = |record: &&Record<K, M>| record.calls() && !record.leaves();
+        let counted = |record: &&Record<K, M>| !record.is_broken() && !record.leaves();
         let out = |record: &Record<K, M>| record.rare().sentence.is_out() || record.health == Health::Down;
         let failing = |(n, record): (usize, &Record<K, M>)| {
             n != at && !record.leaves() && !out(record) && record.entry.seat.streaks.failed_last()
