@@ -70,7 +70,8 @@ impl Common {
     #[inline]
     pub(crate) fn at(&self, instant: Instant) -> u64 {
         // 584 years fit.
-        instant.saturating_duration_since(self.begun).as_nanos() as u64
+        let since = instant.saturating_duration_since(self.begun);
+        since.as_secs().wrapping_mul(1_000_000_000).wrapping_add(u64::from(since.subsec_nanos()))
     }
 
     /// The same of an instant that may be too far away for that.
