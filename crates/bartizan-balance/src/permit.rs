@@ -13,6 +13,7 @@ pub struct Permit {
     answered: u64,
     origin: Origin,
     judged: bool,
+    generation: u8,
     /// Whether it counts in what all members may have in flight.
     counted: bool,
 }
@@ -21,7 +22,16 @@ impl Permit {
     #[inline]
     pub(crate) fn begin(seat: &Arc<Seat>, began: u64, counted: bool) -> Self {
         seat.begin();
-        Self { seat: seat.clone(), began, answered: 0, origin: Origin::Server, judged: false, counted }
+        let generation = seat.generation();
+        Self {
+            seat: seat.clone(),
+            began,
+            answered: 0,
+            origin: Origin::Server,
+            judged: false,
+            generation,
+            counted,
+        }
     }
 
     pub(crate) fn seat(&self) -> &Seat {
@@ -63,6 +73,12 @@ impl Permit {
         self.seat.abandoned(self.until(now), now, common.memory());
     }
 
+    /// Whether the member has begun anew since the call was made.
+    #[inline]
+    fn is_late(&self) -> bool {
+        self.generation != self.seat.generation()
+    }
+
     #[inline]
     fn ended(&self) -> u64 {
         if self.answered > 0 { self.answered } else { self.seat.common.now() }
@@ -76,7 +92,7 @@ impl Permit {
 impl bartizan_core::Permit for Permit {
     #[inline]
     fn record(&mut self, verdict: Verdict) {
-        if std::mem::replace(&mut self.judged, true) {
+        if std::mem::replace(&mut self.judged, true) || self.is_late() {
             return;
         }
         match verdict {
@@ -97,7 +113,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.seat.end();
         // Once there was an answer, its reader may leave when it likes.
-        if !self.judged && self.answered == 0 {
+        if !self.judged && self.answered == 0 && !self.is_late() {
             self.abandoned();
         }
         if self.counted {

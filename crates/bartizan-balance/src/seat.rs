@@ -3,7 +3,7 @@ use crate::ejection::{Streaks, Tally};
 use crate::float::Float;
 use bartizan_core::Endpoint;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// What the calls to one member have shown of it. It outlives the snapshots that it is in, and is written without a lock: of two
@@ -30,6 +30,8 @@ pub(crate) struct Seat {
     lost: AtomicU32,
     pub(crate) id: Endpoint,
     warming: AtomicBool,
+    /// Another one each time that the member begins anew. What a call of an earlier one has shown is of no interest any more.
+    generation: AtomicU8,
     pub(crate) common: Arc<Common>,
 }
 
@@ -74,6 +76,7 @@ impl Seat {
             lost: AtomicU32::new(0),
             id: Endpoint::new(),
             warming: AtomicBool::new(false),
+            generation: AtomicU8::new(0),
             common,
         };
         seat.forget(now);
@@ -89,6 +92,11 @@ impl Seat {
     #[inline]
     pub(crate) fn in_flight(&self) -> u32 {
         self.in_flight.load(Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn generation(&self) -> u8 {
+        self.generation.load(Relaxed)
     }
 
     #[inline]
@@ -186,6 +194,7 @@ impl Seat {
 
     /// It begins anew: nothing is known of how it is now, and it is taken for like the others.
     pub(crate) fn forget(&self, now: u64) {
+        self.generation.fetch_add(1, Relaxed);
         self.latency.set(-self.common.normal().latency);
         self.forgive();
         self.touched.store(now, Relaxed);

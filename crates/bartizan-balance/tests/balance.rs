@@ -155,3 +155,48 @@ async fn a_service_that_cannot_be_made_takes_nobody_along() {
     assert_eq!(handle.snapshot().endpoints.len(), 2);
     assert!(set.oneshot(1).await.is_ok());
 }
+
+/// Answers when it is told to.
+#[derive(Clone)]
+struct Late(Arc<tokio::sync::Semaphore>);
+
+impl Service<u32> for Late {
+    type Response = ();
+    type Error = BoxError;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: u32) -> Self::Future {
+        let told = self.0.clone();
+        Box::pin(async move {
+            let _told = told.acquire().await;
+            Err("late".into())
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_of_an_endpoint_before_it_began_anew_is_not_held_against_it() {
+    let told = Arc::new(tokio::sync::Semaphore::new(0));
+    let service = Late(told.clone());
+    let set = BalanceService::new(Balance::new(), move |_: &u8| service.clone()).typed().members([1, 2]);
+    let calls: Vec<_> = (0..20).map(|n| tokio::spawn(set.clone().oneshot(n))).collect();
+    tokio::task::yield_now().await;
+    let handle = set.handle();
+    for key in [1, 2] {
+        handle.eject(&key, std::time::Duration::from_secs(1));
+        handle.pardon(&key);
+    }
+    told.close();
+    for call in calls {
+        assert!(call.await.unwrap().is_err());
+    }
+    for endpoint in handle.snapshot().endpoints {
+        assert_eq!((endpoint.in_flight, endpoint.failures, endpoint.penalty.is_zero()), (0, 0, true));
+    }
+    let last = set.oneshot(0).await;
+    assert!(last.is_err() && handle.snapshot().endpoints.iter().any(|endpoint| endpoint.failures == 1));
+}
