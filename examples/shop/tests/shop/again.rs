@@ -57,6 +57,8 @@ async fn orders_are_charged_once_each_while_a_payment_fails() {
     let shop = Shop::open(folder.path()).await;
     let (ops, ada) = (Ops(&shop), Customer::new(&shop).await);
     ops.set("payment-2", "error", json!({ "share": 0.5, "ttl_s": 600 })).await;
+    // One after the other, they may all be asked of the replicas that are well: so that there is something to be made again for certain.
+    ops.set("order->payment", "error", json!({ "share": 0.1, "ttl_s": 600 })).await;
     let mut orders = Vec::new();
     for n in 0..ORDERS {
         let order = insist(&ada, &format!("k{n}"), "tea-mint").await;
