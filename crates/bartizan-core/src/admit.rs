@@ -15,6 +15,13 @@ pub trait Admit<Req>: Clone + Send + Sync + 'static {
         None
     }
 
+    /// Says that requests are refused while the inner service is pending: then the layer is ready, and refuses. By default,
+    /// `None`, it is as pending as the inner service.
+    #[inline]
+    fn pending(&self) -> Option<Refusing> {
+        None
+    }
+
     /// Admits the request, or says that it does not.
     ///
     /// # Errors
@@ -22,8 +29,33 @@ pub trait Admit<Req>: Clone + Send + Sync + 'static {
     /// A number of the policy's own, of which [`refuse`](Self::refuse) makes the refusal.
     fn admit(&self, req: &Req) -> Result<Self::Permit, Refusing>;
 
-    /// Makes the refusal of one request, after [`refusing`](Self::refusing) or [`admit`](Self::admit) said so.
+    /// Makes the refusal of one request, after [`refusing`](Self::refusing), [`pending`](Self::pending) or
+    /// [`admit`](Self::admit) said so.
     fn refuse(&self, refusing: Refusing) -> Refused;
+
+    /// Says what the answer to a refused request tells beside the refusal, as header fields: a name in lower case and a value. By
+    /// default nothing. Only a protocol that has such fields asks.
+    fn fields(&self, _refusing: Refusing, _say: &mut dyn FnMut(&'static str, &str)) {}
+}
+
+/// An [`Admit`] under which requests may wait for their turn.
+pub trait Queue<Req>: Admit<Req> {
+    /// A place in the queue. It is given back by being dropped.
+    type Wait: Future<Output = Result<Self::Permit, Refusing>> + Send + 'static;
+
+    /// Admits the request, refuses it, or gives it a place in the queue.
+    fn queue(&self, req: &Req) -> Turn<Self::Permit, Self::Wait>;
+}
+
+/// What a [`Queue`] says to a request.
+#[derive(Debug)]
+pub enum Turn<P, W> {
+    /// It may go on at once.
+    Admitted(P),
+    /// It may not.
+    Refused(Refusing),
+    /// It may go on when this is done.
+    Waiting(W),
 }
 
 /// A no in the policy's own words: a number that comes back to it in [`Admit::refuse`]. One word, so that the yes beside it
@@ -42,6 +74,10 @@ pub trait Permit: Send + 'static {
 
     /// Hears how the request ended. Called at most once.
     fn record(&mut self, verdict: Verdict);
+
+    /// Says what the head of the answer tells of the layer, as [`Admit::fields`] does for a refusal. By default nothing.
+    #[inline]
+    fn fields(&self, _say: &mut dyn FnMut(&'static str, &str)) {}
 }
 
 /// The permit of a policy that keeps no count.

@@ -62,7 +62,7 @@ mod token;
 mod unsent;
 mod verdict;
 
-pub use admit::{Admit, Permit, Refusing};
+pub use admit::{Admit, Permit, Queue, Refusing, Turn};
 pub use budget::Budget;
 pub use classify::{Attempt, Classify, ErrorsFail};
 pub use context::{Context, Priority, Scoped};

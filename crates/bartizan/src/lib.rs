@@ -103,8 +103,12 @@ pub use bartizan_fault as fault;
 #[cfg(feature = "hedge")]
 pub use bartizan_hedge as hedge;
 pub use bartizan_http as http;
+#[cfg(feature = "limit")]
+pub use bartizan_limit as limit;
 #[cfg(feature = "retry")]
 pub use bartizan_retry as retry;
+#[cfg(feature = "shed")]
+pub use bartizan_shed as shed;
 
 #[cfg(feature = "balance")]
 pub use bartizan_balance::{Balance, BalanceLayer, BalanceService};
