@@ -1,8 +1,10 @@
-//! The futures of a [`Guard`](crate::Guard). Dropped before they are done, they give back what the policy handed out.
+//! The futures of a [`Guard`](crate::Guard) and of a [`QueueGuard`](crate::QueueGuard). Dropped before they are done, they give
+//! back what the policy handed out.
 //!
 //! What a good call passes through is inlined by force, here and in the service: called out of line, a request and a future
 //! are moved through memory at every step, which costs more than all that the guard does.
 
+use crate::fields::{Fields, insert};
 use bartizan_core::{Attempt, Permit, Refused, Step, Verdict};
 use bartizan_http::{AtEnd, GuardedBody, answer};
 use bytes::Bytes;
@@ -13,6 +15,8 @@ use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+
+pub use crate::waiting::{HttpQueueFuture, TypedQueueFuture};
 
 const DONE: &str = "a guard's future is not polled after it is done";
 
@@ -138,7 +142,7 @@ pin_project! {
 pin_project! {
     #[project = HttpProj]
     enum HttpState<F, P: Permit, T> {
-        Refused { refused: Refused, grpc: bool },
+        Refused { refused: Refused, fields: Fields, grpc: bool },
         Running { running: Running<P, T>, #[pin] future: F },
     }
 }
@@ -152,8 +156,8 @@ impl<F, P: Permit, T> HttpFuture<F, P, T> {
     }
 
     #[inline(always)]
-    pub(crate) const fn refused(refused: Refused, grpc: bool) -> Self {
-        Self { state: HttpState::Refused { refused, grpc } }
+    pub(crate) const fn refused(refused: Refused, fields: Fields, grpc: bool) -> Self {
+        Self { state: HttpState::Refused { refused, fields, grpc } }
     }
 }
 
@@ -170,13 +174,18 @@ where
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            HttpProj::Refused { refused, grpc } => {
-                Poll::Ready(Ok(answer(refused.take(), *grpc).map(GuardedBody::full)))
+            HttpProj::Refused { refused, fields, grpc } => {
+                let mut response = answer(refused.take(), *grpc);
+                fields.put(response.headers_mut());
+                Poll::Ready(Ok(response.map(GuardedBody::full)))
             }
             HttpProj::Running { running, future } => {
                 let out = ready!(running.step(|| future.poll(cx)));
                 let (permit, at_end) = running.answered(out.as_ref());
-                Poll::Ready(out.map(|response| response.map(|body| GuardedBody::new(body, permit, at_end))))
+                Poll::Ready(out.map(|mut response| {
+                    permit.fields(&mut |name, value| insert(response.headers_mut(), name, value));
+                    response.map(|body| GuardedBody::new(body, permit, at_end))
+                }))
             }
         }
     }

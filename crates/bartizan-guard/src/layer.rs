@@ -1,4 +1,4 @@
-use crate::Guard;
+use crate::{Guard, QueueGuard};
 use bartizan_core::ErrorsFail;
 use bartizan_http::{Http, HttpClassifier, Typed};
 use std::marker::PhantomData;
@@ -41,9 +41,56 @@ impl<A, C, M> GuardLayer<A, C, M> {
         GuardLayer { admit: map(self.admit), classify: self.classify, flavour: PhantomData }
     }
 
+    /// Turns the layer into one whose requests may wait for their turn: then it is ready at once, reserves nothing, and makes a
+    /// clone of the inner service ready when a request has its turn. The policy is to implement
+    /// [`Queue`](bartizan_core::Queue).
+    #[must_use]
+    pub fn queued(self) -> QueueLayer<A, C, M> {
+        QueueLayer(self)
+    }
+
     /// The policy.
     pub const fn admit(&self) -> &A {
         &self.admit
+    }
+}
+
+/// [`Layer`] that applies [`QueueGuard`], made by [`GuardLayer::queued`]. Its clones and its services share the state of one policy.
+#[derive(Clone, Debug)]
+pub struct QueueLayer<A, C = HttpClassifier, M = Http>(GuardLayer<A, C, M>);
+
+impl<A, C> QueueLayer<A, C, Http> {
+    /// Turns the layer into the typed flavour, as [`GuardLayer::typed`] does.
+    #[must_use]
+    pub fn typed(self) -> QueueLayer<A, ErrorsFail, Typed> {
+        QueueLayer(self.0.typed())
+    }
+}
+
+impl<A, C, M> QueueLayer<A, C, M> {
+    /// Replaces the classifier.
+    #[must_use]
+    pub fn classify<D>(self, classify: D) -> QueueLayer<A, D, M> {
+        QueueLayer(self.0.classify(classify))
+    }
+
+    /// Replaces the policy.
+    #[must_use]
+    pub fn map_admit<B>(self, map: impl FnOnce(A) -> B) -> QueueLayer<B, C, M> {
+        QueueLayer(self.0.map_admit(map))
+    }
+
+    /// The policy.
+    pub const fn admit(&self) -> &A {
+        self.0.admit()
+    }
+}
+
+impl<S, A: Clone, C: Clone, M> Layer<S> for QueueLayer<A, C, M> {
+    type Service = QueueGuard<S, A, C, M>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        QueueGuard::new(inner, self.0.admit.clone(), self.0.classify.clone())
     }
 }
 

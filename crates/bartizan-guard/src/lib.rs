@@ -37,7 +37,9 @@
 //!
 //! - **Readiness.** While the policy refuses everything, the guard is ready at once and never polls the inner
 //!   service; the call that follows is refused. Else it is as ready as the inner service. Nothing is reserved before
-//!   `call`. A call on an instance that was not made ready is refused.
+//!   `call`. A call on an instance that was not made ready is refused. A policy may refuse while the inner service is pending.
+//! - **A queue.** Under [`GuardLayer::queued`] a request may wait for its turn. The service is always ready then; the request makes a
+//!   clone of the inner service ready when it has its turn. Dropped while it waits, it leaves its place in the queue.
 //! - **Permits** last until the response body has ended, failed or was dropped (HTTP), or until the future is done or was
 //!   dropped (typed). A panic of the inner service counts as a failure and goes on.
 //! - **Context.** A [`Context`](bartizan_core::Context) in the request's extensions is entered while the policy decides.
@@ -46,11 +48,16 @@
 //!
 //! What the policy shares: its clones have one state. The guard adds none; readiness belongs to one instance and is not cloned.
 
+mod entrance;
+mod fields;
 pub mod future;
 mod layer;
+mod queue;
 mod service;
+mod waiting;
 
-pub use layer::GuardLayer;
+pub use layer::{GuardLayer, QueueLayer};
+pub use queue::QueueGuard;
 pub use service::Guard;
 
 #[cfg(doctest)]

@@ -1,3 +1,4 @@
+use crate::fields::Fields;
 use crate::future::{HttpFuture, TypedFuture};
 use bartizan_core::{Admit, Attempt, Classify, Context, Kind, Reason, Refused, Refusing, Unsent};
 use bartizan_http::{AtEnd, GuardedBody, Http, Typed, is_grpc};
@@ -6,7 +7,7 @@ use http::{Request, Response};
 use http_body::Body;
 use std::convert::Infallible;
 use std::marker::PhantomData;
-use std::task::{self, Poll, ready};
+use std::task::{self, Poll};
 use tower_service::Service;
 
 /// Service that asks a policy before it calls the inner service.
@@ -58,8 +59,13 @@ impl<S, A, C, M> Guard<S, A, C, M> {
             return Poll::Ready(Ok(()));
         }
         self.readiness = Readiness::Unknown;
-        ready!(self.inner.poll_ready(cx))?;
-        self.readiness = Readiness::Inner;
+        match self.inner.poll_ready(cx)? {
+            Poll::Ready(()) => self.readiness = Readiness::Inner,
+            Poll::Pending => match self.admit.pending() {
+                Some(refusing) => self.readiness = Readiness::Refusing(refusing),
+                None => return Poll::Pending,
+            },
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -77,6 +83,7 @@ impl<S, A, C, M> Guard<S, A, C, M> {
 }
 
 /// Who refuses.
+#[derive(Clone, Copy)]
 enum No {
     Policy(Refusing),
     NotReady,
@@ -164,10 +171,14 @@ where
                 HttpFuture::admitted(permit, attempt, || self.inner.call(req))
             }
             Err(no) => {
+                let fields = match no {
+                    No::Policy(refusing) => Fields::of::<Request<B>>(&self.admit, refusing),
+                    No::NotReady => Fields::default(),
+                };
                 let refused = no.refused::<Request<B>>(&self.admit);
                 let grpc = is_grpc(req.headers());
                 Unsent::give_back(req);
-                HttpFuture::refused(refused, grpc)
+                HttpFuture::refused(refused, fields, grpc)
             }
         }
     }
