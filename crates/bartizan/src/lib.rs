@@ -55,6 +55,9 @@
 //! | `RetryLayer` | sends what failed again, if that can do no harm and successes have paid for it | around a client, inside the deadline of the whole call |
 //! | `HedgeLayer` | sends a copy of what takes longer than most, and takes the first good answer | around a client, inside the retry |
 //! | `BalanceLayer` | sends a call to the endpoint that is expected to answer soonest, and none to one that is ill | around a client, inside retry and hedge; `BalanceService` over channels or stacks |
+//! | `ShedLayer` | refuses what would come too late, the least important first, or what is beyond a fixed number in flight | a server, inside the deadline; with a fixed number around a client |
+//! | `LimitLayer` | refuses what is more than a caller's share, by address, header or any key | a server, outside of what costs |
+//! | `ThrottleLayer` | stops asking a server that refuses too much | around a client |
 //! | `FaultLayer` | fails on purpose, once it is told that it may | where the failure would come from: before a handler, innermost around a client |
 //!
 //! Around a client the breaker is outside and the deadline inside: there a time-out is a failure, which the breaker counts. A
@@ -71,11 +74,14 @@
 //! | `breaker` | `BreakerLayer`, [`breaker`] | on |
 //! | `deadline` | `DeadlineLayer`, [`deadline`] | on |
 //! | `hedge` | `HedgeLayer`, [`hedge`] | on |
+//! | `limit` | `LimitLayer`, [`limit`] | on |
 //! | `retry` | `RetryLayer`, [`retry`] | on |
+//! | `shed` | `ShedLayer` and `ThrottleLayer`, [`shed`] | on |
 //! | `console` | `console`: every named layer as JSON and as a stream | off |
 //! | `discover` | `discover`: endpoints by DNS or from a file, heartbeats over TCP and HTTP | off |
 //! | `consul` | `discover::Consul` and `discover::Registration` | off |
 //! | `grpc` | `discover::Grpc`: heartbeats by gRPC's health protocol | off |
+//! | `redis` | `limit::RedisStore`: limits that several processes share | off |
 //! | `fault` | `FaultLayer`, `fault` | off |
 //! | `client` | `Client` and `ReqwestService`, `client` | off |
 //! | `hyper` | `client::HyperService` | off |
