@@ -1,11 +1,12 @@
 //! The ops endpoint: the services, their layers, and what is done to them. It answers on loopback names alone; what
 //! changes something asks for the token that was printed at the start.
 
+use super::load::Surges;
 use super::services::Seen;
 use super::supervisor::Supervision;
 use super::{check, faults, local, page};
 use crate::host::Build;
-use crate::parts::config::Config;
+use crate::parts::config::{Config, Name};
 use crate::parts::failure::Failure;
 use crate::parts::health;
 use crate::parts::problem::{self, Problem};
@@ -61,7 +62,9 @@ async fn start(stage: Stage, config: Config, stop: watch::Receiver<Stop>) -> Res
     let console = Console::new();
     tokio::spawn(close(console.clone(), stop));
     let store = Store::open(&config.data_dir, "ops", &[faults::TABLE]).await?;
-    let (reads, writes) = faults::start(store.clone(), config.faults, stage.supervision, here).await?;
+    let surges = Surges::new(config.local(Name::Gateway.replica(1)?), &config.ops_token)?;
+    let places = config.faults.clone();
+    let (reads, writes) = faults::start(store.clone(), places, surges, stage.supervision, here).await?;
     let token: Arc<str> = config.ops_token.into();
     let writes = writes.route_layer(from_fn_with_state(token, bearer));
     let reads =

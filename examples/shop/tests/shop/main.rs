@@ -34,4 +34,6 @@ mod replicas;
 mod saga;
 mod start;
 #[cfg(feature = "stage")]
+mod surge;
+#[cfg(feature = "stage")]
 mod survives;

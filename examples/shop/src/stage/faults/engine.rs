@@ -10,6 +10,7 @@ use crate::parts::config::Instance;
 use crate::parts::failure::Failure;
 use crate::parts::faults::Faults;
 use crate::parts::problem::Problem;
+use crate::stage::load::{Surge, Surges};
 use crate::stage::supervisor::{Supervision, Wanted};
 use bartizan::fault::{FaultId, Handle};
 use http::StatusCode;
@@ -37,13 +38,15 @@ impl Engine {
     pub(super) async fn start(
         records: Records,
         places: Faults,
+        surges: Surges,
         supervision: Supervision,
         here: Vec<Instance>,
     ) -> Result<Self, Failure> {
         let lasting = records.lasting().await;
         let lasting = lasting.map_err(|why| Failure::new(format!("the faults cannot be read: {why}.")))?;
         let (sender, orders) = mpsc::channel(64);
-        let work = Work { records, places, supervision, here, active: Vec::new(), wanted: Vec::new() };
+        let (active, wanted) = (Vec::new(), Vec::new());
+        let work = Work { records, places, surges, supervision, here, active, wanted };
         tokio::spawn(work.run(lasting, orders));
         Ok(Self(sender))
     }
@@ -80,6 +83,8 @@ struct Active {
     target: Target,
     /// What has to be taken out of the places of calls. It leaves when this is dropped.
     _put: Vec<Put>,
+    /// The crowd that it sends. It leaves when this is dropped.
+    _surge: Option<Surge>,
 }
 
 /// A fault that is in one place of calls, until this is dropped.
@@ -108,6 +113,7 @@ impl Drop for Put {
 struct Work {
     records: Records,
     places: Faults,
+    surges: Surges,
     supervision: Supervision,
     /// Whom this shop has.
     here: Vec<Instance>,
@@ -162,6 +168,10 @@ impl Work {
                 format!("`target` {} is not in this shop, but where its variable says", fault.target);
             return Err(Problem::invalid(detail));
         }
+        if fault.kind == Kind::Load && self.active.iter().any(|active| active.fault.kind == Kind::Load) {
+            let detail = "a crowd is there already; it can be cleared, and another sent";
+            return Err(Problem::new(StatusCode::CONFLICT, "crowded", detail));
+        }
         self.records.add(&fault).await?;
         if fault.kind.is_momentary() {
             return self.renew(&fault, &target).await;
@@ -196,7 +206,9 @@ impl Work {
         tracing::info!(target = fault.target, kind = fault.kind.as_str(), "fault set");
         let put = |place: &String| Put::new(&self.places, place, &fault);
         let put = target.places().iter().filter_map(put).collect();
-        self.active.push(Active { fault, target, _put: put });
+        let left = Duration::from_millis(fault.expires_at.saturating_sub(now_ms()).max(1) as u64);
+        let surge = (fault.kind == Kind::Load).then(|| self.surges.send(fault.share, left)).flatten();
+        self.active.push(Active { fault, target, _put: put, _surge: surge });
         self.settle().await;
     }
 

@@ -39,14 +39,15 @@ pub enum Kind {
     Rolling,
     /// The registry is gone
     RegistryDown,
+    /// A crowd comes that only looks
+    Load,
 }
 
 /// Bytes of an answer that come at a time.
 const DRIP: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// Names of the API that this shop has no fault for yet.
-pub(super) const NOT_YET: [&str; 7] =
-    ["refuse", "schema", "db_locked", "db_slow", "bus_down", "config_down", "load"];
+pub(super) const NOT_YET: [&str; 6] = ["refuse", "schema", "db_locked", "db_slow", "bus_down", "config_down"];
 
 impl Kind {
     /// Every name, as the API spells it.
@@ -71,6 +72,7 @@ impl Kind {
             Self::Restart => "restart",
             Self::Rolling => "rolling",
             Self::RegistryDown => "registry_down",
+            Self::Load => "load",
         }
     }
 
@@ -93,13 +95,19 @@ impl Kind {
             Self::Error => Some(Fault::error()),
             Self::Panic => Some(Fault::panic()),
             Self::ReplyLost => Some(Fault::lose_reply()),
-            Self::Kill | Self::Pause | Self::Restart | Self::Rolling | Self::RegistryDown => None,
+            Self::Kill | Self::Pause | Self::Restart | Self::Rolling | Self::RegistryDown | Self::Load => {
+                None
+            }
         }
     }
 
     /// The one service that it can be done to, if it is named for one.
     pub(super) fn only(self) -> Option<Name> {
-        (self == Self::RegistryDown).then_some(Name::Registry)
+        match self {
+            Self::RegistryDown => Some(Name::Registry),
+            Self::Load => Some(Name::Gateway),
+            _ => None,
+        }
     }
 
     /// Whether it is over as soon as it is done.

@@ -16,6 +16,7 @@ use crate::parts::faults::Faults;
 use crate::parts::id::Id;
 use crate::parts::problem::Problem;
 use crate::parts::store::Store;
+use crate::stage::load::Surges;
 use crate::stage::supervisor::Supervision;
 use axum::extract::State;
 use axum::routing::{delete, get, post};
@@ -34,10 +35,11 @@ pub use records::TABLE;
 pub async fn start(
     store: Store,
     places: Faults,
+    surges: Surges,
     supervision: Supervision,
     here: Vec<Instance>,
 ) -> Result<(Router, Router), Failure> {
-    let engine = Engine::start(records::Records::new(store), places, supervision, here).await?;
+    let engine = Engine::start(records::Records::new(store), places, surges, supervision, here).await?;
     let reads = Router::new().route("/faults", get(list)).with_state(engine.clone());
     let writes = Router::new()
         .route("/faults", post(set).delete(clear_all))

@@ -20,7 +20,7 @@ const SLOWEST: i64 = 60_000;
 pub struct Wish {
     pub target: String,
     pub kind: String,
-    /// Of the calls, above 0 and up to 1. Default: 1.
+    /// Of the calls, above 0 and up to 1; of a load, the share of the greatest. Default: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
     /// Default: 300.
@@ -146,6 +146,9 @@ mod tests {
             json!({ "target": "payment", "kind": "pause", "share": 0.5 }),
             json!({ "target": "payment", "kind": "registry_down" }),
             json!({ "target": "registry", "kind": "registry_down", "share": 0.5 }),
+            json!({ "target": "order", "kind": "load" }),
+            json!({ "target": "gateway->product", "kind": "load" }),
+            json!({ "target": "gateway", "kind": "load", "ms": -1 }),
         ] {
             assert!(grant(bad.clone()).is_err(), "{bad}");
         }

@@ -1,6 +1,6 @@
 //! What customers come for.
 
-/// The shares of the journeys, in percent.
+/// The shares of the journeys, in percent of all.
 const LIST_SHARE: u32 = 35;
 const PRODUCT_SHARE: u32 = 25;
 const PLACE_SHARE: u32 = 25;
@@ -66,15 +66,16 @@ pub(super) struct Errand {
 /// The errands of a load, one after the other. The same seed gives the same.
 #[derive(Debug)]
 pub(super) struct Errands {
+    journeys: &'static [Journey],
     customers: usize,
     products: usize,
     dice: fastrand::Rng,
 }
 
 impl Errands {
-    /// There must be customers and products.
-    pub(super) fn new(customers: usize, products: usize, seed: u64) -> Self {
-        Self { customers, products, dice: fastrand::Rng::with_seed(seed) }
+    /// There must be journeys, customers and products.
+    pub(super) fn new(journeys: &'static [Journey], customers: usize, products: usize, seed: u64) -> Self {
+        Self { journeys, customers, products, dice: fastrand::Rng::with_seed(seed) }
     }
 
     pub(super) fn next(&mut self) -> Errand {
@@ -89,11 +90,12 @@ impl Errands {
     }
 
     fn journey(&mut self) -> Journey {
-        let mut die = self.dice.u32(..100);
-        for journey in Journey::ALL {
+        let all: u32 = self.journeys.iter().map(|journey| journey.share()).sum();
+        let mut die = self.dice.u32(..all);
+        for journey in self.journeys {
             match die.checked_sub(journey.share()) {
                 Some(rest) => die = rest,
-                None => return journey,
+                None => return *journey,
             }
         }
         Journey::List
@@ -107,7 +109,7 @@ mod tests {
     #[test]
     fn shares_are_percent_and_are_kept() {
         assert_eq!(Journey::ALL.map(Journey::share).iter().sum::<u32>(), 100);
-        let mut errands = Errands::new(64, 24, 1);
+        let mut errands = Errands::new(&Journey::ALL, 64, 24, 1);
         let drawn: Vec<_> = (0..100_000).map(|_| errands.next()).collect();
         for journey in Journey::ALL {
             let share = drawn.iter().filter(|errand| errand.journey == journey).count() / 1000;
@@ -121,9 +123,18 @@ mod tests {
     }
 
     #[test]
+    fn some_journeys_keep_their_shares_among_each_other() {
+        let mut errands = Errands::new(&Journey::BROWSING, 1, 24, 1);
+        let drawn: Vec<_> = (0..60_000).map(|_| errands.next().journey).collect();
+        let lists = drawn.iter().filter(|journey| **journey == Journey::List).count() / 1000;
+        let products = drawn.iter().filter(|journey| **journey == Journey::Product).count() / 1000;
+        assert!(lists.abs_diff(LIST_SHARE as usize) <= 1 && lists + products >= 59, "{lists}, {products}");
+    }
+
+    #[test]
     fn a_seed_gives_the_same_errands_again() {
         let draw = |seed| {
-            let mut errands = Errands::new(8, 24, seed);
+            let mut errands = Errands::new(&Journey::ALL, 8, 24, seed);
             (0..50).map(|_| errands.next()).collect::<Vec<_>>()
         };
         assert_eq!(draw(1), draw(1));

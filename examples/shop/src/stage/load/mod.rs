@@ -17,6 +17,7 @@ mod outcome;
 mod report;
 mod schedule;
 mod shopping;
+mod surge;
 mod table;
 mod tally;
 
@@ -25,6 +26,7 @@ use crate::parts::failure::Failure;
 use crate::up::asked_to_stop;
 use bar::Bar;
 use drive::{Plan, Pulse};
+use errand::Journey;
 use gateway::Gateway;
 use http::{HeaderValue, Uri};
 use journal::Journal;
@@ -34,6 +36,8 @@ use std::io::{Write, stdout};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime;
+
+pub use surge::{Surge, Surges};
 
 /// Where `up` leaves the ops token, in the data folder.
 const TOKEN_FILE: &str = "ops.token";
@@ -59,9 +63,29 @@ pub struct LoadArgs {
           value_parser = clap::value_parser!(u16).range(1..=1000))]
     customers: u16,
 
+    /// Only those who care for their orders, or only those who look around; all when it is not given
+    #[arg(long, value_name = "WHO")]
+    only: Option<Only>,
+
     /// Prints one JSON object, and no tables
     #[arg(long)]
     json: bool,
+}
+
+/// Some of the customers.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Only {
+    Orders,
+    Browsing,
+}
+
+impl Only {
+    fn journeys(self) -> &'static [Journey] {
+        match self {
+            Self::Orders => &Journey::ORDERS,
+            Self::Browsing => &Journey::BROWSING,
+        }
+    }
 }
 
 /// Sends customers, and prints how they fared. The first Ctrl-C ends the load early, the second at once.
@@ -90,6 +114,7 @@ async fn send(config: &Config, args: &LoadArgs) -> Result<(), Failure> {
         lasts: args.lasts,
         customers: crowd.customers.len(),
         products: products.len(),
+        journeys: args.only.map_or(&Journey::ALL, Only::journeys),
     };
     let shopping = Arc::new(Shopping { gateway, crowd, products, journal });
     let walk = |errand| {

@@ -169,7 +169,8 @@ mod tests {
             let done = Done { journey, outcome, again: 1, acknowledged: journey == Journey::Place };
             tally.note(done, Duration::from_micros(dice.u64(1..50_000)));
         }
-        let plan = Plan { rate: 70, lasts: Duration::from_secs(10), customers: 8, products: 24 };
+        let (rate, lasts, journeys) = (70, Duration::from_secs(10), &Journey::ALL);
+        let plan = Plan { rate, lasts, customers: 8, products: 24, journeys };
         let lasted = stopped.unwrap_or(plan.lasts);
         let course = Course { lasted, sent: 700, not_sent: 3, worst_lag: Duration::from_millis(2), tally };
         let gateway = "http://127.0.0.1:8080".into();

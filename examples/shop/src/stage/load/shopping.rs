@@ -64,17 +64,8 @@ impl Shopping {
     pub(super) async fn run(&self, errand: Errand) -> Done {
         let customer = &self.crowd.customers[errand.customer];
         let product = &self.products[errand.product];
-        let looked = |journey, said: &Said| Done {
-            journey,
-            outcome: Outcome::of(said),
-            again: 0,
-            acknowledged: false,
-        };
         match errand.journey {
-            Journey::List => looked(Journey::List, &send(self.gateway.get("/products")).await),
-            Journey::Product => {
-                looked(Journey::Product, &send(self.gateway.get(&format!("/products/{product}"))).await)
-            }
+            Journey::List | Journey::Product => look(&self.gateway, errand.journey, product).await,
             Journey::Place => self.place(customer, product, errand).await,
             Journey::Own => looked(Journey::Own, &self.read(customer, "/orders").await),
             Journey::Last => match customer.last_order() {
@@ -112,6 +103,19 @@ impl Shopping {
             again += 1;
         }
     }
+}
+
+/// Looks at all products, or at one. It takes no account.
+pub(super) async fn look(gateway: &Gateway, journey: Journey, product: &str) -> Done {
+    let request = match journey {
+        Journey::Product => gateway.get(&format!("/products/{product}")),
+        _ => gateway.get("/products"),
+    };
+    looked(journey, &send(request).await)
+}
+
+fn looked(journey: Journey, said: &Said) -> Done {
+    Done { journey, outcome: Outcome::of(said), again: 0, acknowledged: false }
 }
 
 /// Whether an order may have been placed, or not.
