@@ -69,6 +69,15 @@ lowest_versions() {
 
 workspace_tests() { cargo test --workspace --no-fail-fast; }
 
+# The tests that ask a real server, each started for them; elsewhere they are ignored.
+server_tests() {
+  .ci/servers redis -- cargo test --workspace --tests -- --ignored || {
+    local status=$?
+    ((status != 77)) || note "$(grep -h '^SKIPPED: ' "$log")"
+    return $status
+  }
+}
+
 # The rows of the conformance list, read off the tests that just ran, or that run now when this check is asked for alone.
 conformance_rows() {
   [ -e "$logs/tests.log" ] || cargo test -p conformance --no-fail-fast 2>&1 | tee "$logs/tests.log" || true

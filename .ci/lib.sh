@@ -13,7 +13,8 @@ unset CARGO_TARGET_DIR RUSTFLAGS RUSTDOCFLAGS
 # Incremental builds pay on the second build only.
 [ -n "${CI:-}" ] && export CARGO_INCREMENTAL=0
 
-# check NAME COMMAND...: runs the command with its output in a log. It counts as one, and so does each test it ran.
+# check NAME COMMAND...: runs the command with its output in a log. It counts as one, and so does each test it ran. A command
+# that exits with 77 could not be tried here: it is skipped, which is neither passed nor failed.
 check() {
   local name=$1 began=$SECONDS verdict=ok
   shift
@@ -21,11 +22,15 @@ check() {
   log=$logs/$name.log
   # In the background, because bash ignores `set -e` in whatever a condition runs.
   (set -e && "$@") >"$log" 2>&1 &
-  wait $! || verdict=FAIL
-  [ $verdict = ok ] && passed=$((passed + 1)) || failed=$((failed + 1))
+  wait $!
+  case $? in
+    0) passed=$((passed + 1)) ;;
+    77) verdict=SKIP ;;
+    *) verdict=FAIL failed=$((failed + 1)) ;;
+  esac
   count_tests
   printf '%-5s %-10s %4d s  %s\n' $verdict "$name" $((SECONDS - began)) "$(cat "$log.note" 2>/dev/null)"
-  [ $verdict = ok ] || digest
+  [ $verdict != FAIL ] || digest
 }
 
 # note TEXT: what the line of the running check should tell beside its name.
