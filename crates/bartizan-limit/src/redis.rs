@@ -74,7 +74,9 @@ impl Store for RedisStore {
     fn ask(&self, ask: Ask<'_>) -> Asking {
         let shared = self.shared.clone();
         let bucket = format!("{}{}:{:032x}", self.prefix, ask.name, ask.bucket);
-        let (cost, whole) = (time(ask.interval, ask.cost), time(ask.interval, ask.burst));
+        let [cost, whole, one] = [ask.cost, ask.burst, 1].map(|tokens| nanos(ask.interval, tokens));
+        let times = [cost / 1000, cost % 1000, whole / 1000, whole % 1000];
+        let pace = format!("{one}:{whole}");
         let verb = match ask.verb {
             Verb::Take => "take",
             Verb::Charge => "charge",
@@ -83,7 +85,7 @@ impl Store for RedisStore {
         Box::pin(async move {
             let mut line = shared.link.line().await.map_err(StoreError::new)?;
             let mut call = shared.script.prepare_invoke();
-            call.key(bucket).arg(&cost).arg(&whole).arg(verb);
+            call.key(bucket).arg(&times).arg(pace).arg(verb);
             // Known to the server by its hash; sent as a whole to one that does not know it.
             let answer = call.invoke_async(line.connection()).await;
             let (wait, debt) = line.hear(answer).map_err(StoreError::new)?;
@@ -96,12 +98,11 @@ impl Store for RedisStore {
     }
 }
 
-/// The time in which so many tokens come back: microseconds, and nanoseconds below one. At most a hundred years, so that a sum of two and
-/// the time of day stays below 2^53.
-fn time(interval: Duration, tokens: u32) -> [u64; 2] {
+/// The nanoseconds in which so many tokens come back; at most a hundred years, so that in microseconds a sum of two and the time of day
+/// stays below 2^53.
+fn nanos(interval: Duration, tokens: u32) -> u64 {
     const MOST: u128 = 100 * 365 * 86_400 * 1_000_000_000;
-    let nanos = (interval.as_nanos() * u128::from(tokens)).min(MOST) as u64;
-    [nanos / 1000, nanos % 1000]
+    (interval.as_nanos() * u128::from(tokens)).min(MOST) as u64
 }
 
 impl fmt::Debug for RedisStore {
