@@ -129,6 +129,8 @@ pub use bartizan_deadline::{Deadline, DeadlineLayer};
 pub use bartizan_fault::{Fault, FaultLayer, Faults};
 #[cfg(feature = "hedge")]
 pub use bartizan_hedge::{Hedge, HedgeLayer};
+#[cfg(feature = "limit")]
+pub use bartizan_limit::{Limit, LimitLayer};
 #[cfg(feature = "retry")]
 pub use bartizan_retry::{Retry, RetryLayer};
 

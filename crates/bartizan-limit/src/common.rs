@@ -1,0 +1,94 @@
+use crate::denial::Denial;
+use crate::limit::Limit;
+use crate::{event, nanos};
+use bartizan_core::registry::Observed;
+use bartizan_core::{Dice, Instant, Name, Refused};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// What a limit has beside its buckets.
+#[derive(Debug)]
+pub(crate) struct Common {
+    born: Instant,
+    name: OnceLock<Name>,
+    limit: Mutex<Limit>,
+    /// The share that is only counted, as the bits of a float.
+    shadow: AtomicU64,
+    dice: Dice,
+    refused: AtomicU64,
+    shadowed: AtomicU64,
+}
+
+impl Common {
+    pub(crate) fn new(limit: Limit, name: Option<Name>) -> Self {
+        Self {
+            born: Instant::now(),
+            name: name.map_or_else(OnceLock::new, OnceLock::from),
+            limit: Mutex::new(limit),
+            shadow: AtomicU64::new(limit.shadow.to_bits()),
+            dice: Dice::new(limit.seed),
+            refused: AtomicU64::new(0),
+            shadowed: AtomicU64::new(0),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn now(&self) -> u64 {
+        nanos(Instant::now().saturating_duration_since(self.born))
+    }
+
+    /// Passes a no on, or lets the request through for the shadow's share; counts either.
+    #[cold]
+    pub(crate) fn enforce(&self, denial: Denial) -> Result<(), Denial> {
+        let counter = if self.dice.hits(f64::from_bits(self.shadow.load(Ordering::Relaxed))) {
+            &self.shadowed
+        } else {
+            &self.refused
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        if std::ptr::eq(counter, &self.shadowed) { Ok(()) } else { Err(denial) }
+    }
+
+    pub(crate) fn refuse(&self, denial: Denial) -> Refused {
+        denial.refusal(self.name.get())
+    }
+
+    pub(crate) fn limit(&self) -> Limit {
+        *self.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over new settings, and lets the buckets follow before the next change.
+    pub(crate) fn update(&self, limit: Limit, follow: impl FnOnce()) {
+        let mut held = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seed) = limit.seed.filter(|_| limit.seed != held.seed) {
+            self.dice.reseed(seed);
+        }
+        self.shadow.store(limit.shadow.to_bits(), Ordering::Relaxed);
+        *held = limit;
+        follow();
+    }
+
+    pub(crate) fn name(&self) -> Option<&Name> {
+        self.name.get()
+    }
+
+    /// Names the limit, and says whether it had no name.
+    pub(crate) fn set_name(&self, name: Name) -> bool {
+        self.name.set(name).is_ok()
+    }
+
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn shadowed(&self) -> u64 {
+        self.shadowed.load(Ordering::Relaxed)
+    }
+}
+
+/// Registers what has a name, and reports a twin of it, if there is one.
+pub(crate) fn register(observed: Arc<dyn Observed>) {
+    if !observed.name().is_empty() && !bartizan_core::registry::register(&observed) {
+        event::tell_twin(observed.name());
+    }
+}
