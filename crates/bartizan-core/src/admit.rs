@@ -72,6 +72,11 @@ pub trait Permit: Send + 'static {
     #[inline]
     fn answered(&mut self) {}
 
+    /// Hears that the head was good and that the end of the body will decide. Called at most once, after
+    /// [`answered`](Self::answered).
+    #[inline]
+    fn streaming(&mut self) {}
+
     /// Hears how the request ended. Called at most once.
     fn record(&mut self, verdict: Verdict);
 

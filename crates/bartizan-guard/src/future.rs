@@ -56,7 +56,10 @@ impl<P: Permit, T> Running<P, T> {
                 permit.record(verdict);
                 (permit, None)
             }
-            Step::AtEnd(at_end) => (permit, Some(at_end)),
+            Step::AtEnd(at_end) => {
+                permit.streaming();
+                (permit, Some(at_end))
+            }
         }
     }
 }

@@ -1,10 +1,34 @@
 //! Load shedding as a tower layer, for axum, tonic and reqwest: adaptive with priorities, or a fixed limit.
 
+mod admit;
+pub mod asks;
+mod ceiling;
+mod cpu;
+mod denial;
+mod event;
+mod fairness;
+mod gate;
+mod handle;
+mod layer;
 mod mode;
+mod permit;
+mod predict;
+mod pressure;
+mod settings;
+mod shared;
+mod shares;
+mod shed;
 mod sync;
 pub mod throttle;
+mod trunk;
 
+pub use admit::Policy;
+pub use handle::{ByPriority, Handle, Snapshot};
+pub use layer::{ShedLayer, ShedService};
 pub use mode::Mode;
+pub use permit::Ticket;
+pub use shares::Shares;
+pub use shed::Shed;
 pub use throttle::{Throttle, ThrottleLayer};
 
 use std::time::Duration;

@@ -1,0 +1,162 @@
+use crate::Mode;
+use crate::shared::Shared;
+use crate::shed::Shed;
+use bartizan_core::registry::Observed;
+use bartizan_core::{Instant, Name};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Watches and steers one layer. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle(pub(crate) Arc<Shared>);
+
+/// A count for each class of priorities. Levels that have no name count for the nearest one that has: up to 63, up to 191, from 192 on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ByPriority {
+    /// Those near [`Priority::CRITICAL`](bartizan_core::Priority::CRITICAL).
+    pub critical: u64,
+    /// Those near [`Priority::NORMAL`](bartizan_core::Priority::NORMAL).
+    pub normal: u64,
+    /// Those near [`Priority::SHEDDABLE`](bartizan_core::Priority::SHEDDABLE).
+    pub sheddable: u64,
+}
+
+impl ByPriority {
+    const fn of([critical, normal, sheddable]: [u64; 3]) -> Self {
+        Self { critical, normal, sheddable }
+    }
+
+    /// All of them.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.critical + self.normal + self.sheddable
+    }
+}
+
+/// Plain numbers of one layer at one instant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// What the layer does with what it knows.
+    pub mode: Mode,
+    /// Requests in flight, without those that are exempt or wait.
+    pub in_flight: usize,
+    /// How many might be in flight for a normal request to be admitted now; for an adaptive limit one with the assumed deadline.
+    pub limit: usize,
+    /// Requests that wait for their turn.
+    pub queued: usize,
+    /// Requests admitted so far.
+    pub admitted: ByPriority,
+    /// Requests refused so far, in shadow mode those that would have been.
+    pub refused: ByPriority,
+    /// Answers per second, as the prediction knows them. 0 under a fixed limit.
+    pub throughput: f64,
+    /// How long an answer takes that waits for nothing, as the prediction knows it. Zero under a fixed limit.
+    pub service_time: Duration,
+    /// How long a request would wait that came now. Zero under a fixed limit.
+    pub predicted_wait: Duration,
+    /// Whether requests were refused lately.
+    pub saturated: bool,
+    /// The share of its CPUs that this process uses; `None` without the [gate](Shed::cpu).
+    pub cpu: Option<f64>,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("name", &self.name()).field("snapshot", &self.snapshot()).finish()
+    }
+}
+
+impl Handle {
+    /// The name given with [`ShedLayer::named`](crate::ShedLayer::named).
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.0.name().map(Name::as_str)
+    }
+
+    /// All numbers of the layer now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.0.snapshot()
+    }
+
+    /// Takes over new settings. Who is in flight stays, also if they are more than the new limit; who waits and has room now
+    /// is woken. From a fixed limit to an adaptive one, the prediction sees those who come from then on.
+    pub fn update(&self, value: Shed) {
+        self.0.update(&value);
+    }
+
+    /// Forgets what was learnt, as if the layer were new. Who is in flight or waits stays, and counts of the past.
+    pub fn reset(&self) {
+        self.0.reset();
+    }
+}
+
+impl Shared {
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let look = self.predictor.look(Instant::now());
+        let is_adaptive = self.settings().limit().is_none();
+        Snapshot {
+            mode: self.settings().mode(),
+            in_flight: self.gate.in_flight() as usize,
+            limit: self.limit(look.limit),
+            queued: 0,
+            admitted: ByPriority::of(self.gate.admitted()),
+            refused: ByPriority::of(self.refused()),
+            throughput: if is_adaptive { look.throughput } else { 0.0 },
+            service_time: if is_adaptive { look.service_time } else { Duration::ZERO },
+            predicted_wait: if is_adaptive { look.predicted_wait } else { Duration::ZERO },
+            saturated: self.is_shedding(),
+            cpu: self.cpu(),
+        }
+    }
+}
+
+impl Observed for Shared {
+    fn layer(&self) -> &'static str {
+        "shed"
+    }
+
+    fn name(&self) -> &str {
+        self.name().map_or("", Name::as_str)
+    }
+
+    fn state(&self) -> &'static str {
+        match self.settings().mode() {
+            Mode::Disabled => "disabled",
+            Mode::Shadow => "shadow",
+            Mode::Normal if self.is_shedding() => "shedding",
+            Mode::Normal => "admitting",
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "shown to people")]
+    fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
+        let snapshot = self.snapshot();
+        for (name, number) in [
+            ("in_flight", snapshot.in_flight as u64),
+            ("limit", snapshot.limit as u64),
+            ("queued", snapshot.queued as u64),
+            ("admitted", snapshot.admitted.total()),
+            ("admitted_critical", snapshot.admitted.critical),
+            ("admitted_normal", snapshot.admitted.normal),
+            ("admitted_sheddable", snapshot.admitted.sheddable),
+            ("refused", snapshot.refused.total()),
+            ("refused_critical", snapshot.refused.critical),
+            ("refused_normal", snapshot.refused.normal),
+            ("refused_sheddable", snapshot.refused.sheddable),
+        ] {
+            show(name, number as f64);
+        }
+        if self.settings().limit().is_none() {
+            show("throughput", snapshot.throughput);
+            show("service_seconds", snapshot.service_time.as_secs_f64());
+            show("predicted_wait_seconds", snapshot.predicted_wait.as_secs_f64());
+        }
+        if let Some(cpu) = snapshot.cpu {
+            show("cpu", cpu);
+        }
+    }
+}

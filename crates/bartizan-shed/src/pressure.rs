@@ -1,0 +1,308 @@
+//! Who comes while not all can be served, and where that puts the threshold of priorities.
+
+use crate::trunk::{Kept, Trunk};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError, TryLockError};
+
+/// Two for each level: keys within their share, and keys beyond it.
+const RANKS: usize = 512;
+/// A window is closed after so many requests, the first ones after fewer, or after so long, if so many came.
+const MOST: u64 = 2000;
+const FIRST: u64 = 32;
+const SECOND: u64 = 1_000_000_000;
+const FEW: u64 = 50;
+/// How much a window weighs against what was known before.
+const SHARE: f64 = 0.5;
+/// Of a level that was refused so often, the next request is judged as the most important.
+const PATIENCE: u32 = 128;
+
+/// Where a request stands among others: by its level, and within it by whether its key has more than its share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank(u16);
+
+impl Rank {
+    pub(crate) fn new(level: u8, beyond_share: bool) -> Self {
+        Self(u16::from(level) << 1 | u16::from(beyond_share))
+    }
+
+    fn level(self) -> usize {
+        usize::from(self.0 >> 1)
+    }
+
+    pub(crate) fn is_beyond_share(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
+
+/// Where a request stands to the threshold of an adaptive limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Above,
+    At,
+    Below,
+}
+
+/// What was seen while the layer sheds. The counts are sums, which need no order among themselves.
+#[derive(Debug)]
+pub(crate) struct Pressure {
+    arrivals: Box<[AtomicU32]>,
+    /// Places of a fixed limit that are kept free of a rank.
+    kept: Box<[AtomicU32]>,
+    /// How often a level was refused since it last passed.
+    passed_over: Box<[AtomicU32]>,
+    /// The rank at the threshold of an adaptive limit.
+    bar: AtomicU32,
+    /// In the lower bits how many came in this window, above them the sum of what they found in flight.
+    seen: AtomicU64,
+    refused: AtomicU32,
+    began: AtomicU64,
+    /// How many are to come before the window is closed.
+    due: AtomicU64,
+    recent: Mutex<Recent>,
+}
+
+const COUNT: u32 = 20;
+
+/// What is known from all windows, the older the less.
+#[derive(Debug)]
+struct Recent {
+    spread: Vec<f64>,
+    offered: f64,
+    blank: bool,
+}
+
+impl Recent {
+    fn blank() -> Self {
+        Self { spread: vec![0.0; RANKS], offered: 0.0, blank: true }
+    }
+}
+
+/// What a window says of the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outlook {
+    Shedding,
+    Calm,
+}
+
+impl Pressure {
+    pub(crate) fn new() -> Self {
+        let zeros = |count| (0..count).map(|_| AtomicU32::new(0)).collect();
+        Self {
+            arrivals: zeros(RANKS),
+            kept: zeros(RANKS),
+            passed_over: zeros(RANKS / 2),
+            bar: AtomicU32::new(RANKS as u32),
+            seen: AtomicU64::new(0),
+            refused: AtomicU32::new(0),
+            began: AtomicU64::new(0),
+            due: AtomicU64::new(FIRST),
+            recent: Mutex::new(Recent::blank()),
+        }
+    }
+
+    /// Begins to look, and forgets what it saw before.
+    pub(crate) fn begin(&self, now: u64) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        *recent = Recent::blank();
+        for count in self.arrivals.iter().chain(&self.kept).chain(&self.passed_over) {
+            count.store(0, Relaxed);
+        }
+        self.bar.store(RANKS as u32, Relaxed);
+        self.seen.store(0, Relaxed);
+        self.refused.store(0, Relaxed);
+        self.began.store(now, Relaxed);
+        self.due.store(FIRST, Relaxed);
+    }
+
+    /// Sees a request that comes and finds so many in flight. It may close the window; `limit` is the fixed one.
+    pub(crate) fn arrive(&self, rank: Rank, in_flight: u64, limit: Option<u64>, now: u64) -> Option<Outlook> {
+        self.arrivals[usize::from(rank.0)].fetch_add(1, Relaxed);
+        let seen = self.seen.fetch_add(in_flight << COUNT | 1, Relaxed) & ((1 << COUNT) - 1);
+        let age = now.saturating_sub(self.began.load(Relaxed));
+        let is_due = seen >= self.due.load(Relaxed) || age >= SECOND && seen >= FEW || age >= 5 * SECOND;
+        if is_due { self.close(limit, now) } else { None }
+    }
+
+    /// Hears that a request was refused.
+    pub(crate) fn refuse(&self, rank: Rank) {
+        self.refused.fetch_add(1, Relaxed);
+        self.passed_over[rank.level()].fetch_add(1, Relaxed);
+    }
+
+    /// Whether it is this level's turn to be judged as the most important. [`lifted`](Self::lifted) ends it.
+    pub(crate) fn is_lifted(&self, rank: Rank) -> bool {
+        self.passed_over[rank.level()].load(Relaxed) >= PATIENCE
+    }
+
+    pub(crate) fn lifted(&self, rank: Rank) {
+        self.passed_over[rank.level()].store(0, Relaxed);
+    }
+
+    /// How many places of a fixed limit are kept free of a rank.
+    pub(crate) fn kept_from(&self, rank: Rank) -> u64 {
+        u64::from(self.kept[usize::from(rank.0)].load(Relaxed))
+    }
+
+    pub(crate) fn standing(&self, rank: Rank) -> Standing {
+        let bar = self.bar.load(Relaxed);
+        if bar == RANKS as u32 {
+            return Standing::At;
+        }
+        match u32::from(rank.0).cmp(&bar) {
+            std::cmp::Ordering::Less => Standing::Above,
+            std::cmp::Ordering::Equal => Standing::At,
+            std::cmp::Ordering::Greater => Standing::Below,
+        }
+    }
+
+    /// Whether nothing has closed the window for so long that nobody can have been refused lately.
+    pub(crate) fn is_stale(&self, now: u64) -> bool {
+        now.saturating_sub(self.began.load(Relaxed)) >= 10 * SECOND
+    }
+
+    #[cold]
+    fn close(&self, limit: Option<u64>, now: u64) -> Option<Outlook> {
+        let mut recent = match self.recent.try_lock() {
+            Ok(recent) => recent,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let seen = self.seen.swap(0, Relaxed);
+        let refused = f64::from(self.refused.swap(0, Relaxed));
+        let count = (seen & ((1 << COUNT) - 1)) as f64;
+        if count == 0.0 {
+            return None;
+        }
+        self.began.store(now, Relaxed);
+        self.due.store((self.due.load(Relaxed) * 2).min(MOST), Relaxed);
+        let arrivals: Vec<f64> =
+            self.arrivals.iter().map(|count| f64::from(count.swap(0, Relaxed))).collect();
+        // Who comes at random sees the mean in flight, and that is what the admitted take (Little's law).
+        let admitted = (1.0 - refused / count).max(1.0 / count);
+        let offered = (seen >> COUNT) as f64 / count / admitted;
+        recent.learn(&arrivals, offered);
+        match limit {
+            Some(limit) => {
+                let limit = limit as usize;
+                let trunk = Trunk::new(limit, recent.offered);
+                let (mut above, mut kept) = (0.0, Kept::default());
+                for (at, share) in recent.shares().enumerate() {
+                    let rank = Rank(at as u16);
+                    kept = if rank.is_beyond_share() {
+                        trunk.keep_free_within(above, kept)
+                    } else {
+                        trunk.keep_free(above, kept)
+                    };
+                    self.kept[at].store(kept.places as u32, Relaxed);
+                    above += share * recent.offered;
+                }
+                let calm = refused == 0.0 || offered + 2.0 * offered.sqrt() < limit as f64;
+                Some(if calm { Outlook::Calm } else { Outlook::Shedding })
+            }
+            None => {
+                self.bar.store(recent.level_at(1.0 - refused / count), Relaxed);
+                Some(if refused == 0.0 { Outlook::Calm } else { Outlook::Shedding })
+            }
+        }
+    }
+}
+
+impl Recent {
+    fn learn(&mut self, arrivals: &[f64], offered: f64) {
+        let share = if self.blank { 1.0 } else { SHARE };
+        for (known, arrived) in self.spread.iter_mut().zip(arrivals) {
+            *known += share * (arrived - *known);
+        }
+        self.offered += share * (offered - self.offered);
+        self.blank = false;
+    }
+
+    /// Which share of the requests came in each rank.
+    fn shares(&self) -> impl Iterator<Item = f64> + '_ {
+        let all: f64 = self.spread.iter().sum();
+        self.spread.iter().map(move |count| if all > 0.0 { count / all } else { 0.0 })
+    }
+
+    /// The rank up to which so large a share of the requests comes.
+    fn level_at(&self, quantile: f64) -> u32 {
+        let mut sum = 0.0;
+        let found = self.shares().position(|share| {
+            sum += share;
+            share > 0.0 && sum >= quantile
+        });
+        found.unwrap_or(RANKS) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shows 5000 requests, of each level so many of a hundred, half of which are refused, at ten in flight.
+    fn pressed(levels: &[(u8, usize)], limit: Option<u64>) -> Pressure {
+        let pressure = Pressure::new();
+        pressure.begin(0);
+        for _ in 0..50 {
+            for &(level, share) in levels {
+                for n in 0..share {
+                    let rank = Rank::new(level, false);
+                    pressure.arrive(rank, 10, limit, 1);
+                    if n % 2 == 0 {
+                        pressure.refuse(rank);
+                    }
+                }
+            }
+        }
+        pressure
+    }
+
+    #[test]
+    fn of_a_fixed_limit_places_are_kept_for_those_who_matter_more() {
+        let pressure = pressed(&[(0, 20), (128, 30), (255, 50)], Some(10));
+        let kept = [0, 1, 128, 129, 255].map(|level| pressure.kept_from(Rank::new(level, false)));
+        assert_eq!(kept[0], 0);
+        assert!(kept[1] >= 3 && kept[1] == kept[2], "{kept:?}");
+        assert!(kept[3] > kept[2] && kept[3] == kept[4], "{kept:?}");
+    }
+
+    #[test]
+    fn one_level_alone_has_the_whole_limit() {
+        let pressure = pressed(&[(128, 100)], Some(10));
+        assert_eq!(pressure.kept_from(Rank::new(128, false)), 0);
+        assert!(pressure.kept_from(Rank::new(129, false)) > 0);
+    }
+
+    #[test]
+    fn the_threshold_stands_where_the_capacity_ends() {
+        let pressure = pressed(&[(100, 20), (101, 20), (102, 20), (103, 40)], None);
+        let standing = |level| pressure.standing(Rank::new(level, false));
+        assert_eq!(standing(101), Standing::Above);
+        assert_eq!(standing(102), Standing::At);
+        assert_eq!(standing(103), Standing::Below);
+        let alone = pressed(&[(7, 100)], None);
+        assert_eq!(alone.standing(Rank::new(7, false)), Standing::At);
+    }
+
+    #[test]
+    fn a_window_without_refusals_is_calm() {
+        let pressure = Pressure::new();
+        pressure.begin(0);
+        let rank = Rank::new(128, false);
+        let outlook = (0..=FIRST).find_map(|_| pressure.arrive(rank, 10, Some(10), 1));
+        assert_eq!(outlook, Some(Outlook::Calm));
+        pressure.refuse(rank);
+        assert_eq!(pressure.arrive(rank, 10, Some(10), 6 * SECOND), Some(Outlook::Shedding));
+    }
+
+    #[test]
+    fn no_level_is_passed_over_for_ever() {
+        let pressure = Pressure::new();
+        let rank = Rank::new(255, true);
+        (1..PATIENCE).for_each(|_| pressure.refuse(rank));
+        assert!(!pressure.is_lifted(rank));
+        pressure.refuse(rank);
+        assert!(pressure.is_lifted(rank));
+        pressure.lifted(rank);
+        assert!(!pressure.is_lifted(rank));
+    }
+}
