@@ -39,13 +39,7 @@ pub(crate) trait Shelved: Clone + Send + Sync + 'static {
 
 impl<B: Shelved, P> Limiting<B, P> {
     pub(crate) fn pass(&self, debt: u64) -> Pass {
-        if self.announce { self.telling(debt) } else { Pass::default() }
-    }
-
-    #[cold]
-    fn telling(&self, debt: u64) -> Pass {
-        let common = self.buckets.shelf().common();
-        Pass::telling(Fields::admitted(common.name().cloned(), common.limit(), debt))
+        self.buckets.shelf().pass(debt, self.announce)
     }
 
     pub(crate) fn say_refused(&self, refusing: Refusing, say: &mut dyn FnMut(&'static str, &str)) {

@@ -1,10 +1,13 @@
 use crate::denial::Denial;
 use crate::limit::Limit;
+use crate::store::{Source, Store};
 use crate::{event, nanos};
 use bartizan_core::registry::Observed;
 use bartizan_core::{Dice, Instant, Name, Refused};
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// What a limit has beside its buckets.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub(crate) struct Common {
     dice: Dice,
     refused: AtomicU64,
     shadowed: AtomicU64,
+    /// Where the buckets are kept, if not here alone.
+    source: OnceLock<Arc<Source>>,
 }
 
 impl Common {
@@ -29,12 +34,18 @@ impl Common {
             dice: Dice::new(limit.seed),
             refused: AtomicU64::new(0),
             shadowed: AtomicU64::new(0),
+            source: OnceLock::new(),
         }
     }
 
     #[inline]
     pub(crate) fn now(&self) -> u64 {
         nanos(Instant::now().saturating_duration_since(self.born))
+    }
+
+    /// The instant of a time that [`now`](Self::now) returns.
+    pub(crate) fn instant(&self, now: u64) -> Instant {
+        self.born + Duration::from_nanos(now)
     }
 
     /// Passes a no on, or lets the request through for the shadow's share; counts either.
@@ -75,6 +86,26 @@ impl Common {
     /// Names the limit, and says whether it had no name.
     pub(crate) fn set_name(&self, name: Name) -> bool {
         self.name.set(name).is_ok()
+    }
+
+    /// Keeps the buckets in a store; in the first that this was asked for.
+    pub(crate) fn kept_in(&self, store: impl Store) -> Arc<Source> {
+        self.source.get_or_init(|| Arc::new(Source::new(Box::new(store)))).clone()
+    }
+
+    /// Says what is to be said of the store.
+    pub(crate) fn note(&self) -> Option<Cow<'static, str>> {
+        let is_alone = self.source.get().is_some_and(|source| source.is_gone());
+        is_alone.then_some("the store gives no answer, and each process limits for itself".into())
+    }
+
+    /// Shows the numbers of the store, if there is one.
+    #[allow(clippy::cast_precision_loss, reason = "shown to people")]
+    pub(crate) fn show_store(&self, show: &mut dyn FnMut(&'static str, f64)) {
+        if let Some(source) = self.source.get() {
+            show("store_gone", f64::from(u8::from(source.is_gone())));
+            show("store_unanswered", source.unanswered() as f64);
+        }
     }
 
     pub(crate) fn refused(&self) -> u64 {

@@ -8,6 +8,7 @@ use crate::shard::Shard;
 use crate::shelf::Shelf;
 use bartizan_core::Name;
 use bartizan_core::registry::Observed;
+use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -272,14 +273,16 @@ impl Shelf for Table {
         if let Some(full) = shard.find(number) {
             *full = pace.learn(*full, back, told);
         } else if told > now {
-            // It was swept since, or is served by the shared bucket, to which others' tokens are not given back.
             drop(shard);
+            // It was swept since. The shared bucket hears nothing of a single key.
             if self.make_room(number, now) {
                 self.add(number, |_, full| full.max(told));
-            } else {
-                self.overflow.learn(0, told);
             }
         }
+    }
+
+    fn knows(&self, number: u64) -> bool {
+        self.shard(number).find(number).is_some()
     }
 
     fn wait(&self, number: u64, tokens: u64, now: u64) -> u64 {
@@ -338,9 +341,9 @@ impl Observed for Table {
         }
     }
 
-    fn note(&self) -> Option<std::borrow::Cow<'static, str>> {
-        (self.keys() >= self.cap)
-            .then_some("new keys share one bucket until one of the others is full again".into())
+    fn note(&self) -> Option<Cow<'static, str>> {
+        let crowded = "new keys share one bucket until one of the others is full again";
+        self.common.note().or_else(|| (self.keys() >= self.cap).then_some(crowded.into()))
     }
 
     #[allow(clippy::cast_precision_loss, reason = "shown to people")]
@@ -357,5 +360,6 @@ impl Observed for Table {
         ] {
             show(name, number);
         }
+        self.common.show_store(show);
     }
 }

@@ -31,6 +31,7 @@ mod shard;
 mod shelf;
 mod store;
 mod sync;
+mod waiting;
 
 #[cfg(feature = "redis")]
 pub use self::redis::{DEFAULT_PREFIX, RedisStore};
@@ -41,7 +42,11 @@ pub use limit::Limit;
 pub use pass::Pass;
 pub use plain::{Handle, Snapshot};
 pub use price::{Cost, Exempt, One, Price};
-pub use store::{Ask, Asking, DEFAULT_TIME_OUT, Store, StoreError, Told, Verb};
+pub use store::{
+    Ask, Asking, DEFAULT_TIME_OUT, Shared, SharedHandle, SharedLimitLayer, SharedLimitService, Store,
+    StoreError, Told, Verb,
+};
+pub use waiting::{Wait, Waiting, WaitingLayer, WaitingService};
 
 use std::time::Duration;
 

@@ -6,6 +6,7 @@ use crate::line::Waiters;
 use crate::shelf::Shelf;
 use bartizan_core::registry::Observed;
 use bartizan_core::{Name, Refused};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +50,10 @@ impl Shelf for Plain {
 
     fn learn(&self, _: u64, back: u32, full: u64) {
         self.bucket.learn(back, full);
+    }
+
+    fn knows(&self, _: u64) -> bool {
+        true
     }
 
     fn wait(&self, _: u64, tokens: u64, now: u64) -> u64 {
@@ -175,6 +180,10 @@ impl Observed for Plain {
         }
     }
 
+    fn note(&self) -> Option<Cow<'static, str>> {
+        self.common.note()
+    }
+
     #[allow(clippy::cast_precision_loss, reason = "shown to people")]
     fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
         let snapshot = self.snapshot();
@@ -188,5 +197,6 @@ impl Observed for Plain {
         ] {
             show(name, number);
         }
+        self.common.show_store(show);
     }
 }

@@ -1,6 +1,8 @@
 use crate::common::Common;
 use crate::denial::Denial;
+use crate::fields::Fields;
 use crate::line::Waiters;
+use crate::pass::Pass;
 use bartizan_core::Refused;
 use std::fmt::Debug;
 
@@ -24,6 +26,9 @@ pub(crate) trait Shelf: Debug + Send + Sync + 'static {
     /// Gives tokens back that were taken here, and takes it from elsewhere that the bucket is not full before `full`.
     fn learn(&self, key: u64, back: u32, full: u64);
 
+    /// Whether a key has a bucket of its own.
+    fn knows(&self, key: u64) -> bool;
+
     /// The nanoseconds until so many tokens, which may be more than the burst, could have been taken one after another.
     fn wait(&self, key: u64, tokens: u64, now: u64) -> u64;
 
@@ -35,6 +40,12 @@ pub(crate) trait Shelf: Debug + Send + Sync + 'static {
             Ok(debt) => Ok(debt),
             Err(denial) => self.common().enforce(denial).map(|()| u64::MAX),
         }
+    }
+
+    /// The permit of a request that was let through; its bucket needs so long to be full.
+    #[inline]
+    fn pass(&self, debt: u64, announce: bool) -> Pass {
+        if announce { telling(self.common(), debt) } else { Pass::default() }
     }
 
     /// As [`take`](Self::take), now, for a handle.
@@ -50,4 +61,9 @@ pub(crate) trait Shelf: Debug + Send + Sync + 'static {
         let common = self.common();
         self.peek(key, cost, common.now()).map_err(|denial| common.refuse(denial))
     }
+}
+
+#[cold]
+fn telling(common: &Common, debt: u64) -> Pass {
+    Pass::telling(Fields::admitted(common.name().cloned(), common.limit(), debt))
 }

@@ -1,10 +1,18 @@
 //! Buckets that several processes share.
 
+mod case;
+mod handle;
 mod hash;
 mod health;
+mod layer;
+mod shared;
+mod source;
 
+pub use handle::SharedHandle;
 pub(crate) use hash::id;
-pub(crate) use health::Health;
+pub use layer::{SharedLimitLayer, SharedLimitService};
+pub use shared::Shared;
+pub(crate) use source::Source;
 
 use std::error::Error;
 use std::fmt;

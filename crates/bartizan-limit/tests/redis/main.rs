@@ -9,5 +9,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
 mod bucket;
+mod layer;
 mod line;
 mod server;
