@@ -133,6 +133,8 @@ pub use bartizan_hedge::{Hedge, HedgeLayer};
 pub use bartizan_limit::{Limit, LimitLayer};
 #[cfg(feature = "retry")]
 pub use bartizan_retry::{Retry, RetryLayer};
+#[cfg(feature = "shed")]
+pub use bartizan_shed::{Shed, ShedLayer, Throttle, ThrottleLayer};
 
 /// Pages that belong to no single item.
 pub mod docs {
@@ -151,7 +153,9 @@ pub mod docs {
     feature = "fault",
     feature = "grpc",
     feature = "hedge",
-    feature = "retry"
+    feature = "limit",
+    feature = "retry",
+    feature = "shed"
 ))]
 mod readme {
     #[doc = include_str!("../README.md")]
