@@ -1,8 +1,16 @@
 //! The adaptive decision: whom to admit, from what is in flight and how fast it has been answered lately.
 
 mod counts;
+mod dip;
+mod knee;
+#[cfg(all(test, not(bartizan_loom)))]
+mod laws;
+#[cfg(all(test, bartizan_loom))]
+mod loom_models;
 mod rule;
 mod said;
+#[cfg(all(test, not(bartizan_loom)))]
+mod simulator;
 
 use self::counts::{Counts, Seen};
 use self::rule::{Rule, Window};
@@ -11,6 +19,8 @@ use crate::nanos;
 use crate::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use bartizan_core::Instant;
 use std::time::Duration;
+
+const MINUTE: u64 = 60_000_000_000;
 
 /// What the user may set.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,7 +40,7 @@ pub(crate) struct Patience {
     pub(crate) tolerance: f64,
     /// The time to its deadline, if it has one.
     pub(crate) left: Option<Duration>,
-    /// The share of the floor, below which nothing is predicted, that it may use.
+    /// The share of the floor, up to which nothing is predicted, that it may use: 0.9 to 1.
     pub(crate) floor: f64,
 }
 
@@ -55,11 +65,11 @@ pub(crate) struct Look {
     pub(crate) service_time: Duration,
     /// How long a request would wait that came now.
     pub(crate) predicted_wait: Duration,
-    /// As many are always admitted.
+    /// As many are admitted whatever is predicted.
     pub(crate) floor: usize,
-    /// Whether the last window refused anybody.
+    /// Whether so many were refused lately that it was no chance.
     pub(crate) saturated: bool,
-    /// As many of a patience of 0.25 and the assumed deadline would be admitted now.
+    /// As many would be admitted now of a tolerance of 0.25 and the assumed deadline.
     pub(crate) limit: usize,
 }
 
@@ -69,21 +79,29 @@ pub(crate) struct Predictor {
     start: Instant,
     counts: Counts,
     said: Said,
-    rule: Mutex<Rule>,
+    learnt: Mutex<Learnt>,
+}
+
+/// What only one at a time may do: close the window.
+#[derive(Debug)]
+struct Learnt {
+    settings: Settings,
+    rule: Rule,
+    begun: Seen,
 }
 
 impl Predictor {
     pub(crate) fn new(settings: Settings, now: Instant) -> Self {
-        let rule = Rule::new();
-        let said = Said::new(&settings);
-        said.say(&rule);
-        Self { start: now, counts: Counts::new(), said, rule: Mutex::new(rule) }
+        let learnt = Learnt { settings, rule: Rule::new(), begun: Seen::default() };
+        let said = Said::new();
+        learnt.tell(&said);
+        Self { start: now, counts: Counts::new(), said, learnt: Mutex::new(learnt) }
     }
 
     /// Admits a request and counts it in flight, or refuses it.
     #[inline]
     pub(crate) fn enter(&self, patience: Patience, now: Instant) -> bool {
-        let admitted = self.counts.enter_below(|| self.said.room(patience));
+        let admitted = self.counts.enter_below(self.said.free(), || self.said.room(patience));
         if !admitted {
             self.turn_away(now);
         }
@@ -108,36 +126,36 @@ impl Predictor {
         if !counts {
             return self.counts.withdraw();
         }
-        self.counts.end(took);
-        let now = self.since_start(now);
-        if now >= self.said.due() {
-            self.close(now);
-        }
+        self.close(self.since_start(now), self.counts.end(took));
     }
 
     /// Takes new settings and keeps what was learnt.
     pub(crate) fn update(&self, settings: Settings) {
-        self.said.set(&settings);
+        let mut learnt = self.lock();
+        learnt.settings = settings;
+        learnt.tell(&self.said);
     }
 
     /// Forgets what was learnt.
     pub(crate) fn reset(&self, now: Instant) {
-        let mut rule = self.lock();
-        *rule = Rule::beginning(self.counts.seen(self.since_start(now)));
-        self.said.say(&rule);
+        let mut learnt = self.lock();
+        (learnt.rule, learnt.begun) = (Rule::new(), self.counts.seen(self.since_start(now)));
+        learnt.tell(&self.said);
     }
 
     pub(crate) fn look(&self, _now: Instant) -> Look {
-        let rule = self.lock();
+        let learnt = self.lock();
+        let limits = learnt.rule.limits();
         let in_flight = self.counts.in_flight();
         let usual = Patience { tolerance: 0.25, left: None, floor: 1.0 };
+        let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
         Look {
             in_flight: in_flight as usize,
-            throughput: rule.throughput(),
-            service_time: Duration::from_secs_f64(rule.service()),
-            predicted_wait: Duration::from_secs_f64(rule.wait(in_flight).clamp(0.0, 1e9)),
-            floor: rule.floor() as usize,
-            saturated: rule.is_saturated(),
+            throughput: limits.throughput,
+            service_time: seconds(limits.service),
+            predicted_wait: seconds(limits.wait(in_flight as f64)),
+            floor: limits.floor as usize,
+            saturated: learnt.rule.is_saturated(),
             limit: usize::try_from(self.said.room(usual)).unwrap_or(usize::MAX),
         }
     }
@@ -145,31 +163,59 @@ impl Predictor {
     #[cold]
     fn turn_away(&self, now: Instant) {
         self.counts.refuse();
-        let now = self.since_start(now);
-        if now >= self.said.due() {
-            self.close(now);
+        self.close(self.since_start(now), self.counts.ended());
+    }
+
+    /// Closes the window if it is over, unless somebody else is about it.
+    #[inline]
+    fn close(&self, now: u64, ended: u64) {
+        if self.said.is_over(now, ended) {
+            self.learn(now);
         }
     }
 
-    /// Closes the window, unless somebody else is about it.
     #[cold]
-    fn close(&self, now: u64) {
-        let mut rule = match self.rule.try_lock() {
-            Ok(rule) => rule,
+    fn learn(&self, now: u64) {
+        let mut learnt = match self.learnt.try_lock() {
+            Ok(learnt) => learnt,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return,
         };
-        rule.look(self.counts.seen(now));
-        self.said.say(&rule);
+        learnt.learn(self.counts.seen(now));
+        learnt.tell(&self.said);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Rule> {
-        self.rule.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Learnt> {
+        self.learnt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nanoseconds since it began.
     #[inline]
     fn since_start(&self, now: Instant) -> u64 {
         nanos(now.saturating_duration_since(self.start))
+    }
+}
+
+impl Learnt {
+    fn learn(&mut self, seen: Seen) {
+        let length = seen.at.saturating_sub(self.begun.at);
+        let ended = seen.ended_since(&self.begun);
+        if !said::is_over(length, ended) {
+            // Somebody else was faster.
+            return;
+        }
+        let window = Window {
+            length: length as f64 * 1e-9,
+            ended: ended as f64,
+            taken: seen.taken_since(&self.begun) as f64 * 1e-9,
+            refused: seen.refused_since(&self.begun) as f64,
+            minute: seen.at / MINUTE,
+        };
+        self.begun = seen;
+        self.rule.learn(&window);
+    }
+
+    fn tell(&self, said: &Said) {
+        said.say(&self.rule.limits(), &self.settings, &self.begun);
     }
 }

@@ -40,13 +40,14 @@ impl Counts {
         Self { entered: line(), ended: line(), refused: line() }
     }
 
-    /// Enters if fewer than `room` are in flight.
+    /// Enters if fewer than `free` are in flight, or else than `room`.
     #[inline]
-    pub(super) fn enter_below(&self, room: impl FnOnce() -> u64) -> bool {
+    pub(super) fn enter_below(&self, free: u64, room: impl FnOnce() -> u64) -> bool {
         // Who has left is read first: should more leave meanwhile, it is refused rather than admitted.
         let ended = self.ended.0.load(Ordering::Relaxed);
-        let room = room();
-        if in_flight(self.entered.0.load(Ordering::Relaxed), ended) >= room {
+        let before = in_flight(self.entered.0.load(Ordering::Relaxed), ended);
+        let room = if before < free { free } else { room() };
+        if before >= room {
             return false;
         }
         let admitted = in_flight(self.entered.0.fetch_add(1, Ordering::Relaxed), ended) < room;
@@ -67,10 +68,16 @@ impl Counts {
         self.entered.0.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Leaves after so many nanoseconds.
+    /// Leaves after so many nanoseconds, and returns what stands for all who have left.
     #[inline]
-    pub(super) fn end(&self, took: u64) {
-        self.ended.0.fetch_add((took >> TICK) << COUNT | 1, Ordering::Relaxed);
+    pub(super) fn end(&self, took: u64) -> u64 {
+        let one = (took >> TICK) << COUNT | 1;
+        self.ended.0.fetch_add(one, Ordering::Relaxed).wrapping_add(one)
+    }
+
+    /// What stands for all who have left.
+    pub(super) fn ended(&self) -> u64 {
+        self.ended.0.load(Ordering::Relaxed)
     }
 
     pub(super) fn refuse(&self) {
@@ -97,9 +104,20 @@ fn in_flight(entered: u64, ended: u64) -> u64 {
 }
 
 impl Seen {
+    /// What stands for all who have left.
+    pub(super) fn ended(&self) -> u64 {
+        self.ended
+    }
+
+    /// How many have left between two such.
+    #[inline]
+    pub(super) fn count(ended: u64, earlier: u64) -> u64 {
+        ended.wrapping_sub(earlier) & MASK
+    }
+
     /// How many have left since.
     pub(super) fn ended_since(&self, earlier: &Self) -> u64 {
-        self.ended.wrapping_sub(earlier.ended) & MASK
+        Self::count(self.ended, earlier.ended)
     }
 
     /// How many have been refused since.
