@@ -37,14 +37,14 @@ pub(crate) trait Shelved: Clone + Send + Sync + 'static {
     fn shelf(&self) -> &Arc<Self::Shelf>;
 }
 
-impl<B: Shelved, P> Limiting<B, P> {
-    pub(crate) fn pass(&self, debt: u64) -> Pass {
+impl<B, P> Limiting<B, P> {
+    /// The permit of a request that was let through; its bucket needs so long to be full.
+    #[inline]
+    pub(crate) fn pass(&self, debt: u64) -> Pass
+    where
+        B: Shelved,
+    {
         self.buckets.shelf().pass(debt, self.announce)
-    }
-
-    pub(crate) fn say_refused(&self, refusing: Refusing, say: &mut dyn FnMut(&'static str, &str)) {
-        let common = self.buckets.shelf().common();
-        Fields::refused(common.name().cloned(), common.limit(), Denial::from(refusing).wait()).say(say);
     }
 }
 
@@ -68,7 +68,8 @@ impl<Req, B: Buckets<Req>, P: Price<Req>> Admit<Req> for Limiting<B, P> {
     }
 
     fn fields(&self, refusing: Refusing, say: &mut dyn FnMut(&'static str, &str)) {
-        self.say_refused(refusing, say);
+        let common = self.buckets.shelf().common();
+        Fields::refused(common.name().cloned(), common.limit(), Denial::from(refusing).wait()).say(say);
     }
 }
 

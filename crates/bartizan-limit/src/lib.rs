@@ -10,6 +10,7 @@
 //! assert_eq!(handle.snapshot().remaining, 200);
 //! ```
 
+mod address;
 mod admit;
 mod bucket;
 mod common;
@@ -35,6 +36,7 @@ mod waiting;
 
 #[cfg(feature = "redis")]
 pub use self::redis::{DEFAULT_PREFIX, RedisStore};
+pub use address::{Address, DEFAULT_IPV6_PREFIX, Subnet};
 pub use admit::{Keyed, Limiting, Single};
 pub use handle::{KeyedHandle, KeyedSnapshot};
 pub use layer::{DEFAULT_MAX_KEYS, LimitLayer, LimitService};

@@ -38,7 +38,6 @@ struct Line {
 #[derive(Debug)]
 struct Place {
     ticket: u64,
-    cost: u32,
     waker: Option<Waker>,
 }
 
@@ -182,7 +181,7 @@ impl Lines {
         self.count += 1;
         let line = self.lines.entry(number).or_default();
         line.cost += u64::from(cost);
-        line.places.push_back(Place { ticket: self.tickets, cost, waker: None });
+        line.places.push_back(Place { ticket: self.tickets, waker: None });
         self.tickets
     }
 

@@ -29,14 +29,6 @@ impl Shard {
         Self { slots: Vec::new(), len: 0, hand: 0, pace, latest: 0 }
     }
 
-    pub(crate) const fn len(&self) -> usize {
-        self.len
-    }
-
-    pub(crate) fn capacity(&self) -> usize {
-        self.slots.len()
-    }
-
     /// The time to decide at: never before a time at which something was decided or forgotten.
     #[inline]
     pub(crate) fn at(&mut self, now: u64) -> u64 {
@@ -211,14 +203,14 @@ mod tests {
                         map.insert(number, full);
                     }
                 }
-                assert_eq!(shard.len(), map.len());
+                assert_eq!(shard.len, map.len());
                 // A stride without a common divisor with the numbers asks for all of them in turn.
                 for n in (0..10).map(|n| (now * 7 + n * 21) % 200) {
                     assert_eq!(shard.find(number(n)).copied(), map.get(&number(n)).copied(), "at {now}");
                 }
             }
             shard.sweep(u64::MAX);
-            assert_eq!((shard.len(), shard.capacity()), (0, 0));
+            assert_eq!((shard.len, shard.slots.len()), (0, 0));
         }
     }
 
@@ -227,10 +219,10 @@ mod tests {
         let mut shard = Shard::new(Limit::per_second(1).pace());
         for number in 1..=100_000_u64 {
             shard.insert(number.wrapping_mul(0x9e37_79b9_7f4a_7c15), number);
-            assert!(number < 6 || shard.capacity() * size_of::<Slot>() <= 43 * number as usize, "{number}");
+            assert!(number < 6 || shard.slots.len() * size_of::<Slot>() <= 43 * number as usize, "{number}");
         }
         shard.sweep(99_000);
-        assert_eq!((shard.len(), shard.capacity()), (1000, 2048));
+        assert_eq!((shard.len, shard.slots.len()), (1000, 2048));
     }
 
     #[test]
