@@ -8,7 +8,9 @@ use axum::routing::get;
 use bartizan_breaker::{Breaker, BreakerLayer, Consecutive};
 use bartizan_deadline::DeadlineLayer;
 use bartizan_hedge::HedgeLayer;
+use bartizan_limit::{Limit, LimitLayer};
 use bartizan_retry::{Budget, RetryLayer};
+use bartizan_shed::{Shed, ShedLayer};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use stack::{Gauge, GaugeLayer, Player, Reach, Reached, Refusal, soon, until};
@@ -116,6 +118,8 @@ sites!(deadline_sites, DeadlineLayer);
 sites!(gauge_sites, GaugeLayer);
 sites!(retry_sites, RetryLayer);
 sites!(hedge_sites, HedgeLayer);
+sites!(shed_sites, ShedLayer);
+sites!(limit_sites, LimitLayer);
 
 async fn assert_ok(answer: http::Response<Body>) {
     assert_eq!(answer.status(), StatusCode::OK);
@@ -214,6 +218,51 @@ async fn a_hedge_asks_twice_what_does_not_answer() {
         assert_eq!(player.calls(), 4);
         let seen = handle.snapshot();
         assert_eq!((seen.calls, seen.hedges, seen.won, seen.superseded), (2, 2, 1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_shed_refuses_while_a_body_is_held() {
+    for (site, reach) in each(shed_sites()) {
+        let (layer, player) = (ShedLayer::new(Shed::fixed(1)), Player::new());
+        let handle = layer.handle();
+        let app = site.build(reach, layer, &player).await;
+        let held = site.ask(&app, "drip").await;
+        assert_eq!(handle.snapshot().in_flight, 1);
+        let refused = Refusal::of(site.ask(&app, "ok").await).await;
+        let wait = refused.retry_after;
+        assert!(wait.is_some_and(|wait| (1..=2).contains(&wait)), "{wait:?}");
+        assert_eq!(refused, Refusal::new(503, "shed", "over the limit", wait));
+        assert_eq!(player.calls(), 1, "a refusal does not reach the handler");
+
+        drop(held);
+        until(|| handle.snapshot().in_flight == 0).await;
+        assert_ok(site.ask(&app, "ok").await).await;
+        until(|| handle.snapshot().in_flight == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_limit_counts_and_refuses() {
+    for (site, reach) in each(limit_sites()) {
+        let (layer, player) = (LimitLayer::new(Limit::per(3, 3 * HOUR)), Player::new());
+        let handle = layer.handle();
+        let app = site.build(reach, layer, &player).await;
+        for part in ["ok", "fail", "ok"] {
+            assert!(!site.ask(&app, part).await.headers().contains_key("ratelimit"));
+        }
+        let refused = site.ask(&app, "ok").await;
+        let said = |name: &str| refused.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(
+            (said("ratelimit-policy"), said("retry-after")),
+            (r#""default";q=3;w=10800"#.into(), "3600".into())
+        );
+        assert_eq!(said("ratelimit"), r#""default";r=0;t=3600"#);
+        assert_eq!(Refusal::of(refused).await, Refusal::new(429, "limit", "over the limit", Some(3600)));
+        assert_eq!(player.calls(), 3, "a refusal does not reach the handler");
+
+        handle.reset();
+        assert_ok(site.ask(&app, "ok").await).await;
     }
 }
 

@@ -12,6 +12,8 @@ use bartizan_breaker::{Breaker, BreakerLayer};
 use bartizan_client::{Body, Boxed, Client, HyperService, ReqwestService};
 use bartizan_core::Verdict;
 use bartizan_deadline::{Deadline, DeadlineLayer};
+use bartizan_limit::{Limit, LimitLayer};
+use bartizan_shed::{Shed, ShedLayer};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, stream};
 use http::{HeaderMap, StatusCode};
@@ -34,11 +36,16 @@ use tower_http::compression::CompressionLayer;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// All layers at once, the gauge innermost.
-type All = Stack<GaugeLayer, Stack<BreakerLayer, Stack<DeadlineLayer, Identity>>>;
+type All = Stack<
+    GaugeLayer,
+    Stack<BreakerLayer, Stack<ShedLayer, Stack<LimitLayer, Stack<DeadlineLayer, Identity>>>>,
+>;
 
 fn all(deadline: DeadlineLayer, gauge: &Gauge) -> All {
-    let breaker = BreakerLayer::new(Breaker::new());
-    ServiceBuilder::new().layer(deadline).layer(breaker).layer(gauge.layer()).into_inner()
+    let admission =
+        ServiceBuilder::new().layer(deadline).layer(LimitLayer::new(Limit::per_second(1_000_000)));
+    let admission = admission.layer(ShedLayer::new(Shed::new())).layer(BreakerLayer::new(Breaker::new()));
+    admission.layer(gauge.layer()).into_inner()
 }
 
 /// An app behind all layers, and clients behind all layers.
@@ -154,11 +161,28 @@ async fn big_uploads_and_downloads_arrive() {
 
 #[tokio::test]
 async fn an_upload_that_is_refused_is_not_read() {
+    let app = || Router::new().route("/", post(Player::new()));
     let open = BreakerLayer::new(Breaker::new());
     open.handle().force_open();
-    let app = Router::new().route("/", post(Player::new())).layer(open);
-    let forced = Refusal::new(503, "breaker", "forced open", None);
+    unread(app().layer(open), "breaker").await;
 
+    let spent = LimitLayer::new(Limit::per(1, HOUR));
+    spent.handle().drain();
+    unread(app().layer(spent), "limit").await;
+
+    // One is inside, and does not leave.
+    let app =
+        app().route("/hang", get(|| std::future::pending::<()>())).layer(ShedLayer::new(Shed::fixed(1)));
+    let inside = tokio::spawn(
+        app.clone().oneshot(http::Request::get("/hang").body(axum::body::Body::empty()).unwrap()),
+    );
+    tokio::task::yield_now().await;
+    unread(app, "shed").await;
+    inside.abort();
+}
+
+/// Whoever uploads to this app is refused by a layer, and nothing of what is uploaded is read.
+async fn unread(app: Router, layer: &str) {
     let read = Arc::new(AtomicBool::new(false));
     let seen = read.clone();
     let body = axum::body::Body::from_stream(stream::poll_fn(move |_| {
@@ -166,18 +190,31 @@ async fn an_upload_that_is_refused_is_not_read() {
         std::task::Poll::Ready(None::<Result<Bytes, Infallible>>)
     }));
     let answer = app.clone().oneshot(http::Request::post("/").body(body).unwrap()).await.unwrap();
-    assert_eq!(Refusal::of(answer).await, forced);
+    assert_eq!(Refusal::of(answer).await.layer, layer);
     assert!(!read.load(Ordering::Relaxed));
 
-    // The answer is there while the client still has to say the rest.
+    // The answer is there while the client still has to say the rest, be it much or little.
     let house = House::of(app).await;
     for (name, client) in house.clients() {
-        println!("{name}");
+        println!("{layer}, {name}");
         let (say, said) = upload();
         say.send("first").await.unwrap();
         let answer = soon(client.post("").body(said).send()).await.unwrap();
-        assert_eq!(Refusal::of(http::Response::<Body>::from(answer)).await, forced);
+        assert_eq!(Refusal::of(http::Response::<Body>::from(answer)).await.layer, layer);
         drop(say);
+        house.settled().await;
+    }
+    for (name, client) in house.clients() {
+        println!("{layer}, {name}, 10 MB");
+        let chunk = Bytes::from(vec![7; 100_000]);
+        let chunks = stream::iter(0..100).map(move |_| Ok::<_, Infallible>(Frame::data(chunk.clone())));
+        match soon(client.post("").body(Body::new(StreamBody::new(chunks))).send()).await {
+            Ok(answer) => {
+                assert_eq!(Refusal::of(http::Response::<Body>::from(answer)).await.layer, layer);
+            }
+            // A server that closes while it is spoken to may be heard of as a break, where a connection is one request.
+            Err(error) => assert!(name.ends_with("h1"), "{error:?}"),
+        }
         house.settled().await;
     }
 }

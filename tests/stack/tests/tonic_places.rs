@@ -5,7 +5,9 @@ use bartizan_breaker::{Breaker, BreakerLayer, Consecutive};
 use bartizan_client::AnyBody;
 use bartizan_deadline::DeadlineLayer;
 use bartizan_hedge::HedgeLayer;
+use bartizan_limit::{Limit, LimitLayer};
 use bartizan_retry::RetryLayer;
+use bartizan_shed::{Shed, ShedLayer};
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use http::{Request, Response};
@@ -91,6 +93,8 @@ macro_rules! sites {
 sites!(breaker_sites, BreakerLayer, identity);
 sites!(deadline_sites, DeadlineLayer, identity);
 sites!(gauge_sites, GaugeLayer, identity);
+sites!(shed_sites, ShedLayer, identity);
+sites!(limit_sites, LimitLayer, identity);
 // These change the request body, of which the channel takes one type.
 sites!(retry_sites, RetryLayer, |channel| AnyBody::new(channel, Body::new));
 sites!(hedge_sites, HedgeLayer, |channel| AnyBody::new(channel, Body::new));
@@ -207,6 +211,43 @@ async fn a_policy_of_ones_own_refuses_while_a_stream_is_held() {
         until(|| gauge.in_flight() == 0).await;
         assert_well(&mut client).await;
         until(|| gauge.in_flight() == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_shed_refuses_while_a_stream_is_held() {
+    let layer = ShedLayer::new(Shed::fixed(1));
+    let handle = layer.handle();
+    let is_idle = || handle.snapshot().in_flight == 0;
+    for (site, mut client) in shed_sites(|| layer.clone()).await {
+        println!("{site}");
+        assert_well(&mut client).await;
+        until(is_idle).await;
+        let mut held = soon(client.server_stream("one hang")).await.unwrap().into_inner();
+        assert_eq!(soon(held.message()).await.unwrap().unwrap().text, "one");
+        assert_refused(&mut client, Code::Unavailable, "refused by shed: over the limit", 1000..=2000).await;
+        drop(held);
+        until(is_idle).await;
+
+        // Nor is a stream over while only the caller has said all.
+        let mut held = soon(client.both_stream(words(&["one", "hang"]))).await.unwrap().into_inner();
+        assert_eq!(soon(held.message()).await.unwrap().unwrap().text, "one");
+        assert_refused(&mut client, Code::Unavailable, "refused by shed: over the limit", 1000..=2000).await;
+        drop(held);
+        until(is_idle).await;
+        assert_well(&mut client).await;
+        until(is_idle).await;
+    }
+}
+
+#[tokio::test]
+async fn a_limit_counts_calls_and_refuses() {
+    let four = || LimitLayer::new(Limit::per(4, 4 * HOUR));
+    for (site, mut client) in limit_sites(four).await {
+        println!("{site}");
+        assert_well(&mut client).await;
+        let message = "refused by limit: over the limit";
+        assert_refused(&mut client, Code::ResourceExhausted, message, 3_500_000..=3_600_000).await;
     }
 }
 
