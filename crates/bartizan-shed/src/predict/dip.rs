@@ -2,15 +2,19 @@
 
 use super::rule::Window;
 
-/// Seconds from the moment the service was saturated to the first dip, from one to the next, and to the next if one has found the knee far off.
-const WAIT: (f64, f64, f64) = (1.0, 5.0, 0.5);
+/// Seconds and answers from the moment the service was saturated to the first dip: by then its throughput is known.
+const FIRST: (f64, f64) = (1.0, 120.0);
+/// From one dip to the next.
+const LATER: (f64, f64) = (5.0, 120.0);
+/// And if one has found the knee far off.
+const AGAIN: (f64, f64) = (0.5, 60.0);
 /// As many as this share of the knee are let in during a dip.
 const DEPTH: f64 = 0.75;
-/// A dip takes effect, and then lasts, for so many service times; and begins for so many seconds at least.
-const SERVICES: f64 = 2.0;
+/// A dip has begun when those have left who came before it, which takes as long as they took and a service time, and so many seconds more.
 const BEGINS: f64 = 0.02;
-/// It lasts for so many answers.
+/// Then it lasts for so many answers and service times.
 const ANSWERS: f64 = 20.0;
+const SERVICES: f64 = 2.0;
 
 /// Lets fewer in for a moment while the service is saturated, and sees how long they take.
 ///
@@ -19,10 +23,10 @@ const ANSWERS: f64 = 20.0;
 /// let in.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Dip {
-    /// In so many seconds.
-    Next(f64),
-    /// For so many seconds; those who came before are still leaving.
-    Begun(f64),
+    /// In so many seconds and answers.
+    Next(f64, f64),
+    /// For so many seconds; those who came before are still leaving, who took so many at most in the mean of a window.
+    Begun(f64, f64),
     On(Found),
 }
 
@@ -42,19 +46,19 @@ impl Found {
 
 impl Dip {
     pub(super) fn new() -> Self {
-        Self::Next(WAIT.0)
+        Self::Next(FIRST.0, FIRST.1)
     }
 
     pub(super) fn later() -> Self {
-        Self::Next(WAIT.1)
+        Self::Next(LATER.0, LATER.1)
     }
 
     pub(super) fn again() -> Self {
-        Self::Next(WAIT.2)
+        Self::Next(AGAIN.0, AGAIN.1)
     }
 
     pub(super) fn is_on(&self) -> bool {
-        !matches!(self, Self::Next(_))
+        !matches!(self, Self::Next(..))
     }
 
     /// How many are let in.
@@ -65,12 +69,14 @@ impl Dip {
     /// Lets a window of a saturated service pass, and returns what was found when that is enough.
     pub(super) fn pass(&mut self, window: &Window, service: f64) -> Option<Found> {
         match *self {
-            Self::Next(left) if left > window.length => *self = Self::Next(left - window.length),
-            Self::Next(_) => *self = Self::Begun(0.0),
-            Self::Begun(time) => {
-                let time = time + window.length;
-                let settled = time > SERVICES * service + BEGINS;
-                *self = if settled { Self::On(Found::default()) } else { Self::Begun(time) };
+            Self::Next(seconds, answers) if seconds > window.length || answers > window.ended => {
+                *self = Self::Next(seconds - window.length, answers - window.ended);
+            }
+            Self::Next(..) => *self = Self::Begun(0.0, window.latency()),
+            Self::Begun(time, longest) => {
+                let (time, longest) = (time + window.length, longest.max(window.latency()));
+                let settled = time > longest + service + BEGINS;
+                *self = if settled { Self::On(Found::default()) } else { Self::Begun(time, longest) };
             }
             Self::On(found) => {
                 let found = Found {
