@@ -3,14 +3,16 @@
 //! A deadline of who is served goes along with each call that is made for it, and only ever gets shorter.
 
 use crate::contracts::payment::payments_client::PaymentsClient;
+use crate::parts::auth::{self, Customer, Gatekeeper, Guesses, same};
 use crate::parts::bus::{Gate, Work};
 use crate::parts::config::{Config, Name};
 use crate::parts::failure::Failure;
 use crate::parts::peer::Peer;
 use crate::parts::problem;
-use crate::parts::serve::KEEP;
+use crate::parts::serve::{Caller, KEEP};
 use axum::Router;
-use axum::extract::MatchedPath;
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::from_fn_with_state;
 use bartizan::balance::Ejection;
 use bartizan::breaker::{BreakerService, Evidence};
 use bartizan::client::{AnyBody, ReqwestService};
@@ -19,15 +21,19 @@ use bartizan::deadline::DeadlineService;
 use bartizan::discover::{Error, Heartbeats, Http};
 use bartizan::fault::FaultService;
 use bartizan::http::Head;
+use bartizan::limit::KeyedHandle;
 use bartizan::retry::RetryService;
+use bartizan::shed::{Shed, ShedLayer, ShedService};
 use bartizan::{
-    Balance, BalanceLayer, BalanceService, Breaker, BreakerLayer, Budget, Client, DeadlineLayer, FaultLayer,
-    Hedge, HedgeLayer, Purse, Retry, RetryLayer,
+    Balance, BalanceLayer, BalanceService, Breaker, BreakerLayer, Budget, Client, Context, Deadline,
+    DeadlineLayer, FaultLayer, Hedge, HedgeLayer, Limit, LimitLayer, Priority, Purse, Retry, RetryLayer,
 };
 use futures_core::Stream;
-use http::Uri;
 use http::uri::Authority;
+use http::{Method, Uri};
+use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 use tower::{Layer, ServiceBuilder};
@@ -42,23 +48,58 @@ pub const PAYMENT: Routes = routes(ms(800), true);
 pub const MAIL: Routes = routes(ms(800), true);
 pub const BANK: Routes = routes(ms(800), false);
 
-// Before a call: the deadline of an attempt, the deadline of the whole, how often it may be made again, and whether a copy is sent
-// when it takes long. Only what may be repeated is: reads, and writes that carry a key. Each goes to the replica that is expected to
-// answer soonest, and a breaker stands before each. A payment that fails more than the others gets no calls for a while.
-pub const GATEWAY_TO_USER_REGISTER: Call = call(Name::Gateway, Name::User, " register", ms(2500), ms(2500));
-pub const GATEWAY_TO_USER_LOGIN: Call = call(Name::Gateway, Name::User, " login", ms(1000), ms(1000));
-pub const GATEWAY_TO_USER_GET: Call = call(Name::Gateway, Name::User, " GET", ms(300), ms(600)).retry(1);
+// Before a call: the deadline of an attempt, the deadline of the whole, how many may be in flight, how often it may be made again, and
+// whether a copy is sent when it takes long. Only what may be repeated is: reads, and writes that carry a key. Each goes to the
+// replica that is expected to answer soonest, and a breaker stands before each. A payment that fails more than the others gets no
+// calls for a while. Passwords take long, so that a few who come with one may wait.
+pub const GATEWAY_TO_USER_REGISTER: Call =
+    call(Name::Gateway, Name::User, " register", ms(2500), ms(2500), 4).waiting(WAITING);
+pub const GATEWAY_TO_USER_LOGIN: Call =
+    call(Name::Gateway, Name::User, " login", ms(1000), ms(1000), 4).waiting(WAITING);
+pub const GATEWAY_TO_USER_GET: Call = call(Name::Gateway, Name::User, " GET", ms(300), ms(600), 64).retry(1);
 pub const GATEWAY_TO_PRODUCT: Call =
-    call(Name::Gateway, Name::Product, "", ms(150), ms(500)).retry(2).hedge();
+    call(Name::Gateway, Name::Product, "", ms(150), ms(500), 64).retry(2).hedge();
 pub const GATEWAY_TO_ORDER_POST: Call =
-    call(Name::Gateway, Name::Order, " POST", ms(1500), ms(2000)).retry(1);
-pub const GATEWAY_TO_ORDER_GET: Call = call(Name::Gateway, Name::Order, " GET", ms(300), ms(600)).retry(1);
+    call(Name::Gateway, Name::Order, " POST", ms(1500), ms(2000), 64).retry(1);
+pub const GATEWAY_TO_ORDER_GET: Call =
+    call(Name::Gateway, Name::Order, " GET", ms(300), ms(600), 64).retry(1);
 pub const GATEWAY_TO_PAYMENT: Call =
-    call(Name::Gateway, Name::Payment, "", ms(300), ms(600)).retry(1).eject();
-pub const ORDER_TO_USER: Call = call(Name::Order, Name::User, "", ms(150), ms(400)).retry(2).hedge();
-pub const ORDER_TO_PRODUCT: Call = call(Name::Order, Name::Product, "", ms(200), ms(500)).retry(2);
-pub const ORDER_TO_PAYMENT: Call = call(Name::Order, Name::Payment, "", ms(300), ms(800)).retry(1).eject();
-pub const PAYMENT_TO_BANK: Call = call(Name::Payment, Name::Bank, "", ms(250), ms(350));
+    call(Name::Gateway, Name::Payment, "", ms(300), ms(600), 64).retry(1).eject();
+pub const ORDER_TO_USER: Call = call(Name::Order, Name::User, "", ms(150), ms(400), 64).retry(2).hedge();
+pub const ORDER_TO_PRODUCT: Call = call(Name::Order, Name::Product, "", ms(200), ms(500), 32).retry(2);
+pub const ORDER_TO_PAYMENT: Call =
+    call(Name::Order, Name::Payment, "", ms(300), ms(800), 32).retry(1).eject();
+pub const PAYMENT_TO_BANK: Call = call(Name::Payment, Name::Bank, "", ms(250), ms(350), 16);
+
+/// How many wait to log in or to register, when too many do so at once: as long as they can still be served in time.
+const WAITING: usize = 64;
+
+// How much one may ask for. Whose load it is that shows the ops token is known; it is limited by customer alone.
+const BY_USER: Limit = Limit::per_second(50).burst(200);
+const BY_ADDRESS: Limit = Limit::per_second(2000).burst(4000);
+const LOG_INS: Limit = Limit::per_second(20).burst(100);
+
+/// For a while after a wrong password, log-ins to its account are limited.
+const SUSPICION: Limit = Limit::per(1, MINUTE);
+const GUESSES: Limit = Limit::per(10, MINUTE);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Before the gateway. It grants three seconds, of which little is to be spent on waiting: half by an order, a fiftieth by a report.
+const FRONT: Shed =
+    Shed::new().critical(0.5).normal(0.1).sheddable(0.02).assumed_deadline(ms(3000)).min_in_flight(32);
+
+/// Before the services, whose calls have little time.
+const INSIDE: Shed = Shed::new().min_in_flight(32);
+
+/// Who is served when there is not enough for all: checkout before browsing before reports.
+fn priority(method: &Method, path: &str) -> Priority {
+    match (method, path.strip_prefix("/api/v1").unwrap_or(path)) {
+        (&Method::POST, "/orders" | "/orders/{id}/cancel") => Priority::CRITICAL,
+        (&Method::GET, "/products" | "/products/{id}") => Priority::new(192),
+        (&Method::GET, "/orders") => Priority::SHEDDABLE,
+        _ => Priority::NORMAL,
+    }
+}
 
 /// Opens on the evidence of failures, and asks again soon: what is down for a moment must not hold orders up for long.
 const BREAKER: Breaker = Breaker::new().open_for(ms(1000)).max_open_for(ms(8000));
@@ -81,20 +122,44 @@ const HEARTBEAT: Duration = ms(1000);
 const BUS: Duration = ms(2000);
 
 impl Routes {
-    /// panics answered → deadline → breaker per route → fault → handler
+    /// panics answered → deadline → shed with priorities → breaker per route → fault → handler
     pub fn guard(self, routes: Router, config: &Config) -> Router {
         let here = config.here.as_str();
         let stack = ServiceBuilder::new()
             .layer(CatchPanicLayer::custom(problem::of_panic))
-            .layer(DeadlineLayer::new(self.total).named(here))
+            // The gateway has said how much it matters.
+            .layer(DeadlineLayer::new(Deadline::new(self.total).trusted(true)).named(here))
+            .layer(ShedLayer::new(INSIDE).named(here))
             .layer(BreakerLayer::new(BREAKER.enabled(self.breaker)).named(here).key(route))
+            .layer(config.faults.layer(here));
+        routes.layer(stack)
+    }
+
+    /// panics answered → priority of the route → deadline → limit by address, and of its log-ins → shed with priorities →
+    /// who asks → limit by user → fault → handler
+    pub fn guard_front(self, routes: Router, gatekeeper: Gatekeeper, config: &Config) -> Router {
+        let here = config.here.as_str();
+        let own = own_load(config);
+        let by_address = LimitLayer::new(BY_ADDRESS).exempt(own.clone()).key(address);
+        let log_ins = LimitLayer::new(LOG_INS).exempt(move |head| !is_log_in(head) || own(head));
+        let log_ins = log_ins.key(address);
+        let by_user = LimitLayer::new(BY_USER).exempt(|head| user(head).is_none()).key(user);
+        let stack = ServiceBuilder::new()
+            .layer(CatchPanicLayer::custom(problem::of_panic))
+            .map_request(rank)
+            .layer(DeadlineLayer::new(self.total).named(here))
+            .layer(by_address.named("gateway by address"))
+            .layer(log_ins.named("gateway log-ins by address"))
+            .layer(ShedLayer::new(FRONT).named(here))
+            .layer(from_fn_with_state(gatekeeper, auth::identify))
+            .layer(by_user.named("gateway by user"))
             .layer(config.faults.layer(here));
         routes.layer(stack)
     }
 }
 
 impl Call {
-    /// deadline of the call → retry → hedge → balance → for each: breaker → deadline of the attempt → fault → HTTP
+    /// deadline of the call → retry → hedge → in flight → balance → for each: breaker → deadline of the attempt → fault → HTTP
     pub fn http(self, config: &Config) -> Result<Peer, Failure> {
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let client = client.pool_idle_timeout(KEEP).build();
@@ -106,12 +171,13 @@ impl Call {
             .layer(self.deadline(config))
             .layer(retry)
             .layer(hedge)
+            .layer(self.in_flight(config))
             .layer(balance.discover(self.endpoints(config)))
             .service(ReqwestService::new(client));
         Ok(Peer::new(self.to.as_str(), Client::new(stack).base_url(base).boxed()))
     }
 
-    /// deadline of the call → retry → balance → for each: breaker → deadline of the attempt → fault → gRPC
+    /// deadline of the call → retry → in flight → balance → for each: breaker → deadline of the attempt → fault → gRPC
     pub fn grpc(self, config: &Config) -> Result<Payments, Failure> {
         self.first(config)?;
         // So that a connection that is refused is seen for what it is.
@@ -122,7 +188,10 @@ impl Call {
             replica(url).layer(AnyBody::new(channel, tonic::body::Body::new as _))
         });
         let balance = balance.named(self.name(config)).discover(self.endpoints(config));
-        let stack = ServiceBuilder::new().layer(self.deadline(config)).layer(self.again(config).0);
+        let stack = ServiceBuilder::new()
+            .layer(self.deadline(config))
+            .layer(self.again(config).0)
+            .layer(self.in_flight(config));
         Ok(PaymentsClient::new(stack.service(balance)))
     }
 
@@ -183,6 +252,11 @@ impl Call {
         (RetryLayer::new(retry).purse(purse).named(name), hedge)
     }
 
+    /// What is in flight at once. Whoever waits to be made again is not.
+    fn in_flight(self, config: &Config) -> ShedLayer {
+        ShedLayer::new(Shed::fixed(self.in_flight)).named(self.name(config))
+    }
+
     fn name(self, config: &Config) -> String {
         format!("{}->{}{}", config.here, self.to, self.what)
     }
@@ -197,12 +271,16 @@ pub fn bus(config: &Config) -> Gate {
     Gate::new(stack.service_fn(|work: Work| work))
 }
 
+/// What limits the guesses of passwords.
+pub fn guesses() -> Guesses {
+    let limit = |limit, name: &'static str| KeyedHandle::new(limit).named(name);
+    Guesses::new(limit(SUSPICION, "gateway suspects"), limit(GUESSES, "gateway guesses"))
+}
+
 /// Payments, through their stack.
-pub type Payments = PaymentsClient<
-    DeadlineService<
-        RetryService<BalanceService<Uri, BreakerService<DeadlineService<FaultService<AnyChannel>>>>>,
-    >,
->;
+pub type Payments = PaymentsClient<DeadlineService<RetryService<ShedService<Balanced>>>>;
+
+type Balanced = BalanceService<Uri, BreakerService<DeadlineService<FaultService<AnyChannel>>>>;
 
 /// What stands before each replica, outside in.
 type Replica = (BreakerLayer, DeadlineLayer, FaultLayer);
@@ -233,9 +311,17 @@ pub struct Call {
     retries: u32,
     hedged: bool,
     ejects: bool,
+    in_flight: usize,
+    waiting: usize,
 }
 
 impl Call {
+    /// Lets so many wait for a place in flight.
+    const fn waiting(mut self, waiting: usize) -> Self {
+        self.waiting = waiting;
+        self
+    }
+
     /// Makes a call that failed again, so often at most, if it may be repeated.
     const fn retry(mut self, retries: u32) -> Self {
         self.retries = retries;
@@ -255,9 +341,44 @@ impl Call {
     }
 }
 
-const fn call(from: Name, to: Name, what: &'static str, attempt: Duration, total: Duration) -> Call {
+const fn call(
+    from: Name,
+    to: Name,
+    what: &'static str,
+    attempt: Duration,
+    total: Duration,
+    in_flight: usize,
+) -> Call {
     assert!(attempt.as_nanos() <= total.as_nanos(), "an attempt must fit into the total");
-    Call { from, to, what, attempt, total, retries: 0, hedged: false, ejects: false }
+    let (retries, hedged, ejects, waiting) = (0, false, false, 0);
+    Call { from, to, what, attempt, total, retries, hedged, ejects, in_flight, waiting }
+}
+
+/// Says how much a request matters by its route. Whatever it says itself can only make that less.
+fn rank(mut request: Request) -> Request {
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let priority = priority(request.method(), path);
+    request.extensions_mut().insert(Context::new().with_priority(priority));
+    request
+}
+
+fn is_log_in(head: &Head<'_>) -> bool {
+    head.method == Method::POST && head.uri.path() == "/api/v1/sessions"
+}
+
+/// Whether a request is of the shop's own load.
+fn own_load(config: &Config) -> impl Fn(&Head<'_>) -> bool + Clone + Send + Sync + 'static {
+    let token: Arc<str> = config.ops_token.as_str().into();
+    move |head| head.headers.get("x-shop-token").is_some_and(|said| same(said.as_bytes(), token.as_bytes()))
+}
+
+/// Where a request comes from: the address of its connection, whatever it says itself.
+fn address(head: &Head<'_>) -> Option<IpAddr> {
+    head.extensions.get().map(|Caller(from)| from.ip())
+}
+
+fn user(head: &Head<'_>) -> Option<String> {
+    Customer::of(head).map(|customer| customer.id.clone())
 }
 
 /// What has a breaker of its own: the method and the path of a route, whatever its parameters.
@@ -269,3 +390,6 @@ fn route(head: &Head<'_>) -> String {
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,11 @@ pub struct LogIn {
     pub password: String,
 }
 
+/// The account that an email names: emails that differ only in case are one.
+pub fn account(email: &str) -> String {
+    email.trim().to_lowercase()
+}
+
 /// `POST /sessions` → 200
 #[derive(Deserialize, Serialize)]
 pub struct Session {

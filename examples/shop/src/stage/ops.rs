@@ -6,6 +6,7 @@ use super::services::Seen;
 use super::supervisor::Supervision;
 use super::{check, faults, local, page};
 use crate::host::Build;
+use crate::parts::auth::same;
 use crate::parts::config::{Config, Name};
 use crate::parts::failure::Failure;
 use crate::parts::health;
@@ -128,9 +129,4 @@ async fn bearer(State(token): State<Arc<str>>, request: Request, next: Next) -> 
         ));
     }
     Ok(next.run(request).await)
-}
-
-/// Compares in a time that does not tell how much is right.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }

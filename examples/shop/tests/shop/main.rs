@@ -18,6 +18,7 @@ mod input;
 mod journey;
 #[cfg(feature = "stage")]
 mod ledgers;
+mod limits;
 #[cfg(feature = "stage")]
 mod load;
 mod mail;

@@ -1,6 +1,6 @@
 //! Whom calls go to when replicas come, go and fall ill.
 
-use super::customer::{Customer, say};
+use super::customer::say;
 use super::ops::{Ops, check, command};
 use super::process::{LONG, Shop, folder};
 use serde_json::{Value, json};

@@ -1,6 +1,7 @@
 //! A crowd at the gateway.
 
-use super::ops::Ops;
+use super::customer::{Customer, PASSWORD, say};
+use super::ops::{Ops, check};
 use super::process::{LONG, Shop, folder};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -53,4 +54,88 @@ async fn a_crowd_comes_and_goes_with_its_fault() {
     ops.set("gateway", "load", json!({ "share": 0.01, "ttl_s": 1 })).await;
     until(&ops, |crowd| crowd["state"] == "away").await;
     assert_eq!(ops.faults().await, Vec::<Value>::new());
+}
+
+/// Waits until nothing is in flight anywhere, nobody waits, and what was admitted has ended.
+async fn all_is_given_back(ops: &Ops<'_>) {
+    let back = async {
+        loop {
+            let sheds = ops.layers("shed", "").await;
+            let none = |name: &str| sheds.iter().all(|it| it["numbers"][name] == 0);
+            if sheds.len() >= 15 && none("in_flight") && none("queued") {
+                return;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = timeout(LONG, back).await;
+    assert!(waited.is_ok(), "{:#?}", ops.layers("shed", "").await);
+}
+
+#[tokio::test]
+async fn checkout_goes_on_while_a_crowd_is_refused() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let (ops, ada) = (Ops(&shop), Customer::new(&shop).await);
+    ops.set("gateway->product", "latency", json!({ "ms": 100, "ttl_s": 600 })).await;
+    ops.set("gateway", "load", json!({ "share": 0.3, "ttl_s": 600 })).await;
+    let number = |crowd: &Value, name: &str| crowd["numbers"][name].as_u64().unwrap();
+    let many = |crowd: &Value| number(crowd, "refused") >= 300 && number(crowd, "served") >= 50;
+    until(&ops, many).await;
+    for key in 0..10 {
+        let order = ada.order(&format!("k{key}"), &[("tea-mint", 1)]).await;
+        assert!(order.status == 201 || order.status == 202, "{order:?}");
+    }
+    let refused = async {
+        loop {
+            // Whatever it says of itself.
+            let look = shop.http.get(shop.url("/api/v1/products")).header("x-request-priority", "0");
+            let said = say(look).await;
+            if said.status == 503 {
+                return said;
+            }
+        }
+    };
+    let refused = timeout(LONG, refused).await.expect("the crowd is too much");
+    refused.is_refusal(503);
+    assert!(refused.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1, "{refused:?}");
+
+    ops.clear().await;
+    let normal = async {
+        while ada.get("/api/v1/products").await.status != 200 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LONG, normal).await.expect("all is as before, without a restart");
+    until(&ops, |crowd| crowd["numbers"]["in_flight"] == 0).await;
+    all_is_given_back(&ops).await;
+    for shed in ops.layers("shed", "").await {
+        assert_eq!(shed["numbers"]["refused_critical"], 0, "{shed}");
+    }
+    check(folder.path(), shop.base).await;
+}
+
+/// Passwords take long. Whoever cannot be served in time is told so, and all others are.
+#[tokio::test]
+async fn many_who_log_in_at_once_are_served_or_refused() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let ada = Customer::new(&shop).await;
+    let mut log_ins = Vec::new();
+    for _ in 0..64 {
+        let body = json!({ "email": ada.email, "password": PASSWORD });
+        log_ins.push(tokio::spawn(say(shop.http.post(shop.url("/api/v1/sessions")).json(&body))));
+    }
+    let mut served = 0;
+    for said in log_ins {
+        let said = said.await.unwrap();
+        if said.status != 200 {
+            said.is_problem(503);
+            assert!(said.headers.contains_key("retry-after"), "{said:?}");
+            continue;
+        }
+        served += 1;
+    }
+    assert!(served >= 4, "{served}");
+    all_is_given_back(&Ops(&shop)).await;
 }

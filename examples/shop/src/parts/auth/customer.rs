@@ -4,7 +4,10 @@ use super::super::clock::now_ms;
 use super::super::peer::Peer;
 use super::super::problem::Problem;
 use super::token::{Bad, Claims, Jwks, Keys};
-use axum::extract::{FromRef, FromRequestParts};
+use axum::extract::{FromRef, FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +32,20 @@ struct Known {
 impl Gatekeeper {
     pub fn new(users: Peer) -> Self {
         Self { users, known: Arc::default() }
+    }
+
+    async fn identify(&self, headers: &HeaderMap) -> Result<Customer, Problem> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return Err(Problem::unauthorized("`Authorization: Bearer <token>` is asked for, once"));
+        };
+        let token = value.to_str().ok().and_then(|value| value.split_once(' '));
+        let Some((_, token)) = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
+            return Err(Problem::unauthorized("`Authorization` must be `Bearer <token>`"));
+        };
+        let token = token.trim().to_owned();
+        let claims = self.check(&token).await?;
+        Ok(Customer { id: claims.sub, token })
     }
 
     async fn check(&self, token: &str) -> Result<Claims, Problem> {
@@ -59,6 +76,7 @@ impl Gatekeeper {
 }
 
 /// The customer who sent the request, proved by its bearer token.
+#[derive(Clone, Debug)]
 pub struct Customer {
     pub id: String,
     /// The token, for services further down, which check it again.
@@ -73,16 +91,31 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let mut values = parts.headers.get_all(AUTHORIZATION).iter();
-        let (Some(value), None) = (values.next(), values.next()) else {
-            return Err(Problem::unauthorized("`Authorization: Bearer <token>` is asked for, once"));
-        };
-        let token = value.to_str().ok().and_then(|value| value.split_once(' '));
-        let Some((_, token)) = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
-            return Err(Problem::unauthorized("`Authorization` must be `Bearer <token>`"));
-        };
-        let token = token.trim().to_owned();
-        let claims = Gatekeeper::from_ref(state).check(&token).await?;
-        Ok(Self { id: claims.sub, token })
+        match parts.extensions.remove() {
+            Some(Identified(customer)) => customer,
+            None => Gatekeeper::from_ref(state).identify(&parts.headers).await,
+        }
     }
+}
+
+/// Who sent the request, found out before the handler asks.
+#[derive(Clone)]
+struct Identified(Result<Customer, Problem>);
+
+impl Customer {
+    /// Who sent the request, where [`identify`] has found it out.
+    pub fn of<'a>(head: &bartizan::http::Head<'a>) -> Option<&'a Self> {
+        let Identified(customer) = head.extensions.get()?;
+        customer.as_ref().ok()
+    }
+}
+
+/// Finds out who sends a request that has a token, for the layers after this one and for the handler. Whoever cannot be told is
+/// the handler's business: it may not care.
+pub async fn identify(State(gatekeeper): State<Gatekeeper>, mut request: Request, next: Next) -> Response {
+    if request.headers().contains_key(AUTHORIZATION) {
+        let customer = gatekeeper.identify(request.headers()).await;
+        request.extensions_mut().insert(Identified(customer));
+    }
+    next.run(request).await
 }

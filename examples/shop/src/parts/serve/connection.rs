@@ -1,9 +1,9 @@
 //! One connection, from its accept to its end.
 
-use super::Stop;
 use super::activity::{Activity, Watched};
 use super::held::Held;
 use super::limits::Limits;
+use super::{Caller, Stop};
 use axum::Router;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Version};
@@ -34,6 +34,7 @@ const FAREWELL: Duration = Duration::from_millis(200);
 
 pub(super) async fn drive(
     stream: TcpStream,
+    from: Caller,
     routes: Router,
     limits: Limits,
     mut stop: watch::Receiver<Stop>,
@@ -43,7 +44,8 @@ pub(super) async fn drive(
     let activity = Activity::new(Instant::now());
     let service = {
         let (activity, stop) = (activity.clone(), stop.clone());
-        service_fn(move |request: Request<Incoming>| {
+        service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(from);
             let multiplexed = request.version() == Version::HTTP_2;
             let in_flight = activity.begin(multiplexed);
             let (answer, stop) = (routes.clone().oneshot(request), stop.clone());

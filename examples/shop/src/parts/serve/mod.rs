@@ -15,6 +15,7 @@ pub use connection::{KEEP, LEAVE};
 pub use limits::Limits;
 
 use axum::Router;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -23,6 +24,10 @@ use tokio::task::JoinSet;
 
 /// Pause after an accept that failed for want of file descriptors or memory.
 const BREATH: Duration = Duration::from_millis(50);
+
+/// Where a request comes from: in the extensions of each.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller(pub SocketAddr);
 
 /// How a server is told to end.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -50,16 +55,16 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: 
         loop {
             // The place comes first: connections over the cap wait in the kernel's queue and cost nothing here.
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            let stream = loop {
+            let (stream, from) = loop {
                 match listener.accept().await {
-                    Ok((stream, _)) => break stream,
+                    Ok(accepted) => break accepted,
                     Err(error) => {
                         tracing::warn!(%error, "no connection could be accepted");
                         tokio::time::sleep(BREATH).await;
                     }
                 }
             };
-            let connection = connection::drive(stream, routes.clone(), limits, stop.clone());
+            let connection = connection::drive(stream, Caller(from), routes.clone(), limits, stop.clone());
             connections.spawn(async move {
                 connection.await;
                 drop(place);

@@ -7,7 +7,7 @@ mod products;
 mod relay;
 mod users;
 
-use crate::parts::auth::Gatekeeper;
+use crate::parts::auth::{Gatekeeper, Guesses};
 use crate::parts::config::Config;
 use crate::parts::failure::Failure;
 use crate::parts::peer::Peer;
@@ -25,6 +25,7 @@ const OPENAPI: &str = include_str!("openapi.json");
 struct Service {
     register: Peer,
     log_in: Peer,
+    guesses: Guesses,
     /// For what reads users, and the keys of their tokens.
     users: Peer,
     products: Peer,
@@ -49,10 +50,12 @@ impl FromRef<Service> for Gatekeeper {
 /// When the address of one is no URL.
 pub fn start(config: &Config) -> Result<Router, Failure> {
     let users = stacks::GATEWAY_TO_USER_GET.http(config)?;
+    let gatekeeper = Gatekeeper::new(users.clone());
     let service = Service {
-        gatekeeper: Gatekeeper::new(users.clone()),
+        gatekeeper: gatekeeper.clone(),
         register: stacks::GATEWAY_TO_USER_REGISTER.http(config)?,
         log_in: stacks::GATEWAY_TO_USER_LOGIN.http(config)?,
+        guesses: stacks::guesses(),
         users,
         products: stacks::GATEWAY_TO_PRODUCT.http(config)?,
         ordering: stacks::GATEWAY_TO_ORDER_POST.http(config)?,
@@ -71,7 +74,7 @@ pub fn start(config: &Config) -> Result<Router, Failure> {
         .route("/api/v1/payments/{id}", get(payments::read));
     let openapi = get(async || ([(CONTENT_TYPE, "application/json")], OPENAPI));
     let routes = stacks::GATEWAY
-        .guard(routes.layer(from_fn(edge::check)).with_state(service), config)
+        .guard_front(routes.layer(from_fn(edge::check)).with_state(service), gatekeeper, config)
         .route("/openapi.json", openapi);
     Ok(problem::fallbacks(routes.merge(health::routes(None))))
 }

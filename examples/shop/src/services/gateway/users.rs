@@ -1,8 +1,9 @@
 use super::Service;
 use super::relay::relay;
 use crate::contracts::order::{Order, Orders};
-use crate::contracts::user::User;
+use crate::contracts::user::{LogIn, User, account};
 use crate::parts::auth::Customer;
+use crate::parts::body;
 use crate::parts::problem::Problem;
 use axum::Json;
 use axum::extract::{Request, State};
@@ -19,8 +20,19 @@ pub(super) async fn register(State(service): State<Service>, request: Request) -
     relay(&service.register, request).await
 }
 
+/// What is no account is for the user service to say.
 pub(super) async fn log_in(State(service): State<Service>, request: Request) -> Result<Response, Problem> {
-    relay(&service.log_in, request).await
+    let (parts, body) = request.into_parts();
+    let body = body::read(body).await?;
+    let account = serde_json::from_slice(&body).ok().map(|LogIn { email, .. }| account(&email));
+    if let Some(account) = &account {
+        service.guesses.begin(account)?;
+    }
+    let answer = relay(&service.log_in, Request::from_parts(parts, body.into())).await?;
+    if let Some(account) = account.filter(|_| answer.status() == StatusCode::UNAUTHORIZED) {
+        service.guesses.failed(&account);
+    }
+    Ok(answer)
 }
 
 /// A user with the last orders; `null` when they cannot be had now.

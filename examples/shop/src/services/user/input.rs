@@ -1,6 +1,6 @@
 //! What may become a user.
 
-use crate::contracts::user::Register;
+use crate::contracts::user::{Register, account};
 use crate::parts::problem::Problem;
 
 /// In bytes. Hashing a longer one would cost more than it protects.
@@ -12,7 +12,7 @@ const LONGEST_EMAIL: usize = 254;
 
 /// Trims the name, writes the email small, and refuses what no user may be called.
 pub(super) fn check(user: Register) -> Result<Register, Problem> {
-    let (name, email) = (user.name.trim().to_owned(), normal(&user.email));
+    let (name, email) = (user.name.trim().to_owned(), account(&user.email));
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
         return Err(Problem::invalid("`name` must have 1 to 100 characters"));
     }
@@ -23,11 +23,6 @@ pub(super) fn check(user: Register) -> Result<Register, Problem> {
         return Err(Problem::invalid("`password` must have 6 to 128 bytes"));
     }
     Ok(Register { name, email, password: user.password })
-}
-
-/// Emails that differ only in case are one.
-pub(super) fn normal(email: &str) -> String {
-    email.trim().to_lowercase()
 }
 
 fn is_email(email: &str) -> bool {
@@ -63,6 +58,6 @@ mod tests {
         ] {
             assert!(!accepts(name, email, password), "{name:?} {email:?} {password:?}");
         }
-        assert_eq!(normal(" Ada@Example.ORG "), "ada@example.org");
+        assert_eq!(account(" Ada@Example.ORG "), "ada@example.org");
     }
 }

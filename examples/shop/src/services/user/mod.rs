@@ -6,7 +6,7 @@ mod sessions;
 
 use crate::contracts::events::BINDINGS;
 use crate::contracts::object::Object;
-use crate::contracts::user::{LogIn, Register, Session, User};
+use crate::contracts::user::{self, LogIn, Register, Session, User};
 use crate::parts::auth::{Jwks, Passwords};
 use crate::parts::body::Input;
 use crate::parts::bus::Bus;
@@ -84,7 +84,7 @@ async fn log_in(
     State(service): State<Service>,
     Input(Object(who)): Input<Object<LogIn>>,
 ) -> Result<Json<Session>, Problem> {
-    let account = service.accounts.by_email(&input::normal(&who.email)).await?;
+    let account = service.accounts.by_email(&user::account(&who.email)).await?;
     let (id, hash) = account.map(|Account { id, hash }| (id, hash)).unzip();
     match id.filter(|_| who.password.len() <= input::LONGEST_PASSWORD) {
         Some(id) if service.passwords.matches(who.password, hash).await => {

@@ -1,6 +1,7 @@
 // Draws what the console tells at /layers and /stream, and knows no more of the shop than that.
 import { drawChances, join } from "./chances.js";
 import { drawEndpoints } from "./endpoints.js";
+import { drawLoad, places } from "./load.js";
 import { facts, keep, make, mark, name, part, told, write } from "./elements.js";
 import { STEPS, count, figure, group, label, service, title, tone, verdict } from "./verdict.js";
 
@@ -130,6 +131,10 @@ function draw(layers) {
   at("endpoint").hidden = endpoints.length === 0;
   drawEndpoints(part(at("endpoint"), ".body"), endpoints, groups.get("service") ?? []);
   groups.delete("endpoint");
+  const loaded = places(layers);
+  at("load").hidden = loaded.length === 0;
+  drawLoad(part(at("load"), ".body"), loaded);
+  if (loaded.length) ["load", "shed"].forEach((kind) => groups.delete(kind));
   for (const [id, drawn] of Object.entries(SECTIONS)) {
     const all = groups.get(id) ?? [];
     at(id).hidden = all.length === 0;

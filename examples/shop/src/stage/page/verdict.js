@@ -12,6 +12,7 @@ const TONES = {
   deadline: { enabled: "good" },
   balance: { ready: "good", empty: "bad" },
   endpoint: { up: "good", down: "bad", broken: "bad", ejected: "bad" },
+  shed: { admitting: "good", shedding: "wait", disabled: "" },
   budget: { ample: "good", low: "wait", empty: "bad" },
 };
 
