@@ -11,7 +11,7 @@ use std::{
 
 use bartizan_core::Refused;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Body;
 use http_body_util::Full;
 use tower_service::Service;
@@ -119,6 +119,24 @@ impl Future for PendingOnce {
     }
 }
 
+/// Answers each number with itself, at once, where a layer's no is an error of the user's own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Door;
+
+impl Service<u64> for Door {
+    type Response = u64;
+    type Error = Fault;
+    type Future = Ready<Result<u64, Fault>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: u64) -> Self::Future {
+        ready(Ok(request))
+    }
+}
+
 /// Answers each HTTP request with 200 and its own body, at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Site;
@@ -135,6 +153,16 @@ impl<B> Service<Request<B>> for Site {
     fn call(&mut self, request: Request<B>) -> Self::Future {
         ready(Ok(Response::new(request.into_body())))
     }
+}
+
+/// The header that says on whose behalf a request comes.
+pub(crate) const TENANT: &str = "x-tenant";
+
+/// The number in the header [`TENANT`], 0 where there is none: how a user of a keyed limit tells requests apart.
+#[inline(always)]
+pub(crate) fn tenant(headers: &HeaderMap) -> u64 {
+    let digits = headers.get(TENANT).map_or(&[][..], HeaderValue::as_bytes);
+    digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit.wrapping_sub(b'0')))
 }
 
 /// Takes one call through `service` as a runtime would: ready, call, poll to the end.

@@ -26,17 +26,19 @@ use crate::{
     board::Board,
     contest::Contest,
     experiment::{Experiment, Kind},
-    nano::{n1, n2, n5, n6, n7, n8, n11, n12, n14},
+    nano::{n1, n2, n3, n4, n5, n6, n7, n8, n11, n12, n14},
     options::Timing,
     progress::say,
     report::Outcome,
-    sim::{b1, b2, b3, b4, b5, b6, c1, c2, h1, h2, h3, r1, r2, r3},
+    sim::{b1, b2, b3, b4, b5, b6, c1, c2, h1, h2, h3, l1, l2, r1, r2, r3},
 };
 
 /// Every experiment, in the order in which `all` runs them.
-const EXPERIMENTS: [Experiment; 23] = [
+const EXPERIMENTS: [Experiment; 27] = [
     Experiment::timed("n1", n1::TITLE),
     Experiment::timed("n2", n2::TITLE),
+    Experiment::timed("n3", n3::TITLE),
+    Experiment::timed("n4", n4::TITLE),
     Experiment::timed("n5", n5::TITLE),
     Experiment::timed("n6", n6::TITLE),
     Experiment::timed("n7", n7::TITLE),
@@ -58,6 +60,8 @@ const EXPERIMENTS: [Experiment; 23] = [
     Experiment::simulated("r3", r3::TITLE),
     Experiment::simulated("c1", c1::TITLE),
     Experiment::simulated("c2", c2::TITLE),
+    Experiment::simulated("l1", l1::TITLE),
+    Experiment::simulated("l2", l2::TITLE),
 ];
 
 /// Measures Bartizan's layers beside their peers. Exits with 1 when ours miss a target, with 2 on errors.
@@ -76,6 +80,10 @@ enum Command {
     N1(n1::Options),
     /// What a call costs that an open breaker refuses.
     N2(n2::Options),
+    /// What a call costs that could be shed.
+    N3(n3::Options),
+    /// What a call costs under a rate limit.
+    N4(n4::Options),
     /// What a call costs that could be retried.
     N5(n5::Options),
     /// What a call costs that could be hedged.
@@ -86,9 +94,9 @@ enum Command {
     N8(n8::Options),
     /// What the HTTP flavour costs.
     N11(n11::Options),
-    /// What a breaker and a balancer cost that threads share.
+    /// What layers cost that threads share.
     N12(n12::Options),
-    /// What a breaker and an endpoint weigh.
+    /// What a breaker, an endpoint and a key weigh.
     N14(n14::Options),
     /// Balancing over hosts that differ and change.
     B1(b1::Options),
@@ -118,6 +126,10 @@ enum Command {
     C1(c1::Options),
     /// The return to a cold backend.
     C2(c2::Options),
+    /// A rate limit beside an exact token bucket.
+    L1(l1::Options),
+    /// A flood of keys.
+    L2(l2::Options),
     /// Runs the experiments one after another, each in a process of its own.
     All(report::Options),
 }
@@ -140,6 +152,8 @@ fn main() -> ExitCode {
         ),
         Command::N1(options) => verdict(timed("n1", &options.timing, || n1::contest(&options))),
         Command::N2(options) => verdict(timed("n2", &options.timing, || n2::contest(&options))),
+        Command::N3(options) => verdict(timed("n3", &options.timing, || n3::contest(&options))),
+        Command::N4(options) => verdict(timed("n4", &options.timing, || n4::contest(&options))),
         Command::N5(options) => verdict(timed("n5", &options.timing, || n5::contest(&options))),
         Command::N6(options) => verdict(timed("n6", &options.timing, || n6::contest(&options))),
         Command::N7(options) => verdict(timed("n7", &options.timing, || n7::contest(&options))),
@@ -161,6 +175,8 @@ fn main() -> ExitCode {
         Command::R3(options) => verdict(show("r3", options.common.json, r3::run(&options))),
         Command::C1(options) => verdict(show("c1", options.common.json, c1::run(&options))),
         Command::C2(options) => verdict(show("c2", options.common.json, c2::run(&options))),
+        Command::L1(options) => verdict(show("l1", options.common.json, l1::run(&options))),
+        Command::L2(options) => verdict(show("l2", options.common.json, l2::run(&options))),
     }
 }
 

@@ -2,6 +2,8 @@
 
 pub(crate) mod again;
 pub(crate) mod balance;
+pub(crate) mod limit;
+pub(crate) mod shed;
 
 use std::time::Duration;
 

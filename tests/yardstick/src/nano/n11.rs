@@ -4,7 +4,7 @@ use std::{convert::Infallible, hint::black_box, time::Duration};
 
 use bytes::Bytes;
 use clap::Args;
-use http::{HeaderName, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use tower::retry::budget::TpsBudget;
 use tower_http::{set_header::SetRequestHeader, timeout::Timeout};
@@ -12,7 +12,8 @@ use tower_http::{set_header::SetRequestHeader, timeout::Timeout};
 use crate::{
     contest::{Case, Contest},
     floor::{A, C, Floor, H, M, R, T},
-    ground::{Site, read},
+    ground::{Site, TENANT, read, tenant},
+    nano::{n3, n4},
     options::Timing,
     ours::{
         self,
@@ -43,6 +44,13 @@ const SERVER: usize = 1;
 const CLIENT: usize = 2;
 const RETRY: usize = 3;
 const HEDGE: usize = 4;
+const FIXED: usize = 5;
+const ADAPTIVE: usize = 6;
+const LIMIT: usize = 7;
+const KEYED: usize = 8;
+
+/// Requests in flight of the fixed limit.
+const IN_FLIGHT: usize = 100;
 
 /// What the HTTP flavour may take beyond the typed one.
 const HTTP: Floor = Floor::nanos(20.0);
@@ -62,6 +70,13 @@ fn plain() -> Request<Full<Bytes>> {
 /// The same as a client sends it.
 fn sent() -> Request<Full<Bytes>> {
     headed(body())
+}
+
+/// A request on behalf of a tenant.
+fn on_behalf() -> Request<Full<Bytes>> {
+    let mut request = plain();
+    request.headers_mut().insert(TENANT, HeaderValue::from_static("17"));
+    request
 }
 
 /// Sets the lanes up.
@@ -86,8 +101,19 @@ pub(crate) fn contest(options: &Options) -> Contest {
     let mut resilient_hedge = tower_resilience_hedge(Site);
     let mut our_retry = again::http_retry(Site, RetrySettings::new());
     let mut our_hedge = again::http_hedge(Site, HedgeSettings::new());
+    let mut tower_limit = peers::shed::tower(Site, IN_FLIGHT);
+    let mut bulkhead = peers::shed::bulkhead(Site, IN_FLIGHT);
+    let mut acc = peers::shed::acc_gradient2(Site);
+    let mut aimd = peers::shed::aimd(Site);
+    let mut our_fixed = ours::shed::http_fixed(Site, IN_FLIGHT);
+    let mut our_adaptive = ours::shed::http_adaptive(Site);
+    let mut tower_governor = peers::limit::tower_governor(peers::limit::AxumSite);
+    let mut tower_governor_keyed = peers::limit::tower_governor_keyed(peers::limit::AxumSite);
+    let mut window = peers::limit::window(Site);
+    let mut our_limit = ours::limit::http_one(Site);
+    let mut our_keyed = ours::limit::http_by_tenant(Site);
 
-    let lanes = vec![
+    let mut lanes = vec![
         Lane::new(Place::Bare(BREAKER), |_| read(&mut Site, black_box(plain()))),
         Lane::new(Place::Bare(SERVER), |_| read(&mut Site, black_box(plain()))),
         Lane::new(Place::Bare(CLIENT), |_| read(&mut Site, black_box(sent()))),
@@ -112,6 +138,38 @@ pub(crate) fn contest(options: &Options) -> Contest {
         Lane::new(Place::Ours(RETRY), move |_| read(&mut our_retry, black_box(sent()))),
         Lane::new(Place::Ours(HEDGE), move |_| read(&mut our_hedge, black_box(sent()))),
     ];
+    for case in [FIXED, ADAPTIVE, LIMIT] {
+        lanes.push(Lane::new(Place::Bare(case), |_| read(&mut Site, black_box(plain()))));
+    }
+    lanes.extend([
+        // Who tells tenants apart pays for it, and not the layer that asks.
+        Lane::new(Place::Bare(KEYED), |_| {
+            let request = black_box(on_behalf());
+            black_box(tenant(request.headers()));
+            read(&mut Site, request);
+        }),
+        Lane::new(Place::Peer(FIXED, peers::shed::TOWER), move |_| {
+            read(&mut tower_limit, black_box(plain()));
+        }),
+        Lane::new(Place::Peer(FIXED, peers::shed::BULKHEAD), move |_| {
+            read(&mut bulkhead, black_box(plain()));
+        }),
+        Lane::new(Place::Peer(ADAPTIVE, peers::shed::AIMD), move |_| read(&mut aimd, black_box(plain()))),
+        Lane::new(Place::Peer(ADAPTIVE, peers::shed::ACC_GRADIENT2), move |_| {
+            read(&mut acc, black_box(plain()));
+        }),
+        Lane::new(Place::Peer(LIMIT, peers::limit::TOWER_GOVERNOR), move |_| {
+            read(&mut tower_governor, black_box(plain()));
+        }),
+        Lane::new(Place::Peer(LIMIT, peers::limit::WINDOW), move |_| read(&mut window, black_box(plain()))),
+        Lane::new(Place::Peer(KEYED, peers::limit::TOWER_GOVERNOR), move |_| {
+            read(&mut tower_governor_keyed, black_box(on_behalf()));
+        }),
+        Lane::new(Place::Ours(FIXED), move |_| read(&mut our_fixed, black_box(plain()))),
+        Lane::new(Place::Ours(ADAPTIVE), move |_| read(&mut our_adaptive, black_box(plain()))),
+        Lane::new(Place::Ours(LIMIT), move |_| read(&mut our_limit, black_box(plain()))),
+        Lane::new(Place::Ours(KEYED), move |_| read(&mut our_keyed, black_box(on_behalf()))),
+    ]);
     Contest {
         title: TITLE,
         cases: vec![
@@ -120,12 +178,18 @@ pub(crate) fn contest(options: &Options) -> Contest {
             Case::new("client deadline", DEADLINE + HTTP + T + H),
             Case::new("retry", A + R + HTTP + C + M),
             Case::new("hedge", A + HTTP + C + M),
+            Case::new("fixed limit", n3::fixed_floor() + HTTP),
+            Case::new("adaptive shed", n3::adaptive_floor() + HTTP),
+            Case::new("rate limit", n4::one_floor() + HTTP),
+            Case::new("rate limit by tenant", n4::keyed_floor() + HTTP),
         ],
         teams: vec![lanes],
         notes: vec![
             "tower-http's time-out ends at the head of the answer; the client's header is written by its SetRequestHeader, without a look at the clock."
                 .into(),
             "The peers' retries and hedges copy a body that can be cloned, and keep none.".into(),
+            "The peers' limits give a place back at the head of the answer. tower_governor stands before a service that answers with an empty body of axum's, of which alone it can make a refusal."
+                .into(),
         ],
     }
 }

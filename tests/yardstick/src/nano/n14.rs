@@ -1,4 +1,4 @@
-//! n14: what a breaker and an endpoint of a balancer weigh.
+//! n14: what a breaker, an endpoint of a balancer and a key of a rate limit weigh.
 
 use std::mem::size_of;
 
@@ -26,12 +26,17 @@ pub(crate) struct Options {
     /// How many breakers and endpoints are built; the figures are means.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
+    /// The most keys that the rate limit keeps; it is filled.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
+    keys: u32,
 }
 
 pub(crate) const TITLE: &str = "n14: memory";
 
 /// Bytes that the state of a breaker or an endpoint may take; the services around it are as many as there are clones.
 const LIMIT: f64 = 256.0;
+/// Bytes that a key may take, with its place in the table.
+const KEY_LIMIT: f64 = 64.0;
 
 /// Runs the experiment. Must be called inside a runtime.
 pub(crate) fn run(options: &Options) -> Vec<Board> {
@@ -53,7 +58,7 @@ pub(crate) fn run(options: &Options) -> Vec<Board> {
         "Mean of {} breakers around a service of no size, fresh from their constructors; the heap as asked for, without the allocator's own.",
         options.count
     ));
-    vec![board, endpoints(options)]
+    vec![board, endpoints(options), keys(options)]
 }
 
 fn endpoints(options: &Options) -> Board {
@@ -91,6 +96,42 @@ fn endpoints(options: &Options) -> Board {
     board.note(format!(
         "A balancer over {} services of no size, after as many calls as it has endpoints, by its endpoints; keys are numbers.",
         options.count
+    ));
+    board
+}
+
+fn keys(options: &Options) -> Board {
+    let columns = vec![Column::new("each key", Unit::Bytes).plotted(), Column::new("keys kept", Unit::Calls)];
+    let mut board = Board::new(format!("{TITLE} of a key of a rate limit"), columns);
+    let keys = 0..u64::from(options.keys);
+    let mut governor = None;
+    let weight = allocation_counter::measure(|| {
+        let limiter = peers::limit::thin_keyed();
+        keys.clone().for_each(|key| _ = limiter.check_key(&key));
+        governor = Some(limiter);
+    });
+    let kept = governor.map_or(0, |limiter| limiter.len()) as f64;
+    board.row(
+        Role::Peer,
+        peers::limit::GOVERNOR,
+        vec![(weight.bytes_current as f64 / kept).into(), kept.into()],
+    );
+    let mut ours = None;
+    let weight = allocation_counter::measure(|| {
+        let (mut service, handle) = ours::limit::thin_keyed(Echo, options.keys as usize);
+        keys.for_each(|key| _ = drive(&mut service, key));
+        ours = Some((service, handle));
+    });
+    let kept = ours.map_or(0, |(_, handle)| handle.keys()) as f64;
+    let each = weight.bytes_current as f64 / kept;
+    board.row(Role::Ours, "ours", vec![each.into(), kept.into()]);
+    board.judge(vec![
+        Some(Judgement::at_most(KEY_LIMIT, each, Unit::Bytes)),
+        Some(Judgement::at_least(f64::from(options.keys), kept, Unit::Calls)),
+    ]);
+    board.note(format!(
+        "The whole of a limiter full to its cap of {} keys, all of which are in use, by the keys that it keeps. Keys are numbers; governor has no cap, and was asked by as many.",
+        options.keys
     ));
     board
 }
