@@ -134,6 +134,7 @@ impl<P, C> LimitLayer<Limiting<Single, P>, C, Http> {
     ///
     /// [`DEFAULT_MAX_KEYS`]: crate::DEFAULT_MAX_KEYS
     #[must_use]
+    #[allow(clippy::type_complexity, reason = "an alias cannot hold a closure's type")]
     pub fn address<F>(
         self,
         address: Address<F>,

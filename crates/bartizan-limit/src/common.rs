@@ -118,8 +118,8 @@ impl Common {
 }
 
 /// Registers what has a name, and reports a twin of it, if there is one.
-pub(crate) fn register(observed: Arc<dyn Observed>) {
-    if !observed.name().is_empty() && !bartizan_core::registry::register(&observed) {
+pub(crate) fn register(observed: &Arc<dyn Observed>) {
+    if !observed.name().is_empty() && !bartizan_core::registry::register(observed) {
         event::tell_twin(observed.name());
     }
 }

@@ -3,6 +3,7 @@ use crate::keyed::Table;
 use crate::layer::DEFAULT_MAX_KEYS;
 use crate::limit::Limit;
 use crate::shelf::Shelf;
+use bartizan_core::registry::Observed;
 use bartizan_core::{Name, Refused};
 use std::borrow::Borrow;
 use std::fmt;
@@ -179,7 +180,7 @@ pub(crate) fn with_max_keys(table: Arc<Table>, max_keys: NonZeroUsize) -> Arc<Ta
     // It leaves the registry first, so that the new one is not its twin.
     drop(table);
     let table = Arc::new(Table::new(limit, name, max_keys.get()));
-    register(table.clone());
+    register(&(table.clone() as Arc<dyn Observed>));
     table
 }
 

@@ -71,7 +71,7 @@ impl Table {
 
     pub(crate) fn named(self: &Arc<Self>, name: Name) {
         if self.common.set_name(name) {
-            register(self.clone());
+            register(&(self.clone() as Arc<dyn Observed>));
         }
     }
 
@@ -163,9 +163,9 @@ impl Table {
         let out = pace.take(full, cost, now);
         let kept = out.unwrap_or(full);
         if kept > now {
-            shard.insert(number, kept)
+            shard.insert(number, kept);
         } else {
-            self.left(1)
+            self.left(1);
         }
         out.map(|full| full.saturating_sub(now))
     }

@@ -6,6 +6,7 @@ use crate::limit::Limit;
 use crate::plain::{Handle, Plain};
 use crate::price::{Cost, Exempt, One};
 use crate::shelf::Shelf;
+use bartizan_core::registry::Observed;
 use bartizan_core::{ErrorsFail, Name};
 use bartizan_guard::{Guard, GuardLayer};
 use bartizan_http::{Head, Http, HttpClassifier, Typed};
@@ -56,7 +57,7 @@ impl<P, C, M> LimitLayer<Limiting<Single, P>, C, M> {
     pub fn named(self, name: impl Into<Name>) -> Self {
         let plain = &self.guard.admit().buckets.0;
         if plain.common().set_name(name.into()) {
-            register(plain.clone());
+            register(&(plain.clone() as Arc<dyn Observed>));
         }
         self
     }
@@ -73,7 +74,7 @@ impl<P, C, M> LimitLayer<Limiting<Single, P>, C, M> {
             // It leaves the registry, where the keys' buckets have its name from here on.
             drop(plain);
             let table = Arc::new(Table::new(limit, name, DEFAULT_MAX_KEYS));
-            register(table.clone());
+            register(&(table.clone() as Arc<dyn Observed>));
             Limiting { buckets: Keyed { table, key, flavour: PhantomData }, price, announce }
         })
     }

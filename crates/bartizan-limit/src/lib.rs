@@ -9,6 +9,68 @@
 //! let app: Router = Router::new().route("/", get(|| async { "hello" })).layer(limit);
 //! assert_eq!(handle.snapshot().remaining, 200);
 //! ```
+//!
+//! One bucket for each client, by its [`Address`], or for whatever a function finds in the request:
+//!
+//! ```
+//! use bartizan_limit::{Limit, LimitLayer};
+//!
+//! let by_token = LimitLayer::new(Limit::per_second(5))
+//!     .exempt(|head| head.method == "OPTIONS")
+//!     .key(|head| head.headers.get("authorization").cloned());
+//! ```
+//!
+//! A client that keeps to the limit of the server it calls, by [`waiting`](LimitLayer::waiting) for its turn:
+//!
+//! ```
+//! use bartizan_limit::{Limit, LimitLayer};
+//! use std::time::Duration;
+//!
+//! let polite = LimitLayer::new(Limit::per_second(10)).waiting(Duration::from_millis(500), 100);
+//! ```
+//!
+//! # What it promises
+//!
+//! - Every decision is that of an exact bucket of tokens, to the nanosecond: in no span of time is more let through than the burst and what
+//!   comes back in that span. A refusal tells the very nanosecond at which the next request of its cost is let through, if nobody else
+//!   comes, and takes nothing.
+//! - A request under one limit costs a clock reading and one read-modify-write; with a key its hash and the lock of one of many shards
+//!   beside. It allocates nothing.
+//! - The number of keys is bounded, and so is the work for each call. A key leaves when its bucket is full, and so is forgiven nothing; if
+//!   none can, new keys share one bucket. Keys that are idle leave while calls come in, and their memory with them.
+//! - Only a monotonic clock decides. Who waits holds a place that comes back when it is dropped.
+//! - Nothing that a stranger sends gives it another bucket, as long as what the [key](LimitLayer::key) is made of is not the stranger's
+//!   to choose.
+//!
+//! # What it refuses
+//!
+//! A [`Refused`](bartizan_core::Refused) of kind `Exhausted`: 429 in HTTP, code 8 in gRPC. It never reached the service, and its reason is
+//! one of these.
+//!
+//! | reason | when | `retry_after` |
+//! |---|---|---|
+//! | `over the limit` | there are too few tokens | until there are enough |
+//! | `costs more than the burst` | no bucket will ever hold as many | none: it will never pass |
+//! | `would wait too long` | [waiting](LimitLayer::waiting): its turn would come after `max_wait`, or after its deadline | until its turn |
+//! | `too many waiting` | [waiting](LimitLayer::waiting): `max_waiting` wait already | until its turn |
+//!
+//! # What it tells
+//!
+//! Over HTTP a refusal has these header fields, and with [`announce`](LimitLayer::announce) every other answer has the last two.
+//!
+//! | field | says |
+//! |---|---|
+//! | `Retry-After` | `retry_after` in whole seconds, rounded up (RFC 9110) |
+//! | `RateLimit-Policy` | `"name";q=200;w=4`: a burst of 200, which comes back within 4 s, rounded up |
+//! | `RateLimit` | `"name";r=149;t=1`: 149 tokens are left, and all are back within 1 s. Of a refusal `r` is 0, and `t` what `Retry-After` says |
+//!
+//! The last two are of draft-ietf-httpapi-ratelimit-headers-10; the name is `default` where the limit has none. Over gRPC a refusal has
+//! `grpc-retry-pushback-ms`.
+//!
+//! # What is shared
+//!
+//! Everything: a layer, its clones and all services made by it have one bucket, or one set of them, born in [`LimitLayer::new`]. With a
+//! [store](LimitLayer::store) several processes share them.
 
 mod address;
 mod admit;
@@ -22,6 +84,8 @@ mod keyed;
 mod layer;
 mod limit;
 mod line;
+#[cfg(all(test, bartizan_loom))]
+mod loom_models;
 mod pace;
 mod pass;
 mod plain;

@@ -105,7 +105,7 @@ fn decides_as_an_exact_bucket_does() {
                     admitted.push_back((now, u64::from(cost)));
                 }
                 Err(_) if u64::from(cost) * pace.interval > pace.span => {
-                    assert_eq!(ours, Err(Denial::COSTLY))
+                    assert_eq!(ours, Err(Denial::COSTLY));
                 }
                 Err(missing) => {
                     let wait = u64::try_from(missing).expect("small");
