@@ -2,7 +2,8 @@ use crate::asks::{Asking, Asks};
 use crate::denial::Denial;
 use crate::permit::Ticket;
 use crate::shared::Shared;
-use bartizan_core::{Admit, Refused, Refusing};
+use crate::waiting::Place;
+use bartizan_core::{Admit, Queue, Refused, Refusing, Turn};
 use bartizan_http::Http;
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
@@ -47,5 +48,20 @@ where
 
     fn refuse(&self, refusing: Refusing) -> Refused {
         self.shared.refuse(Denial::from(refusing))
+    }
+}
+
+impl<A, M, Req> Queue<Req> for Policy<A, M>
+where
+    A: Asking<Req, M>,
+    M: Send + Sync + 'static,
+{
+    type Wait = Place;
+
+    fn queue(&self, req: &Req) -> Turn<Ticket, Place> {
+        match self.asks.wish(req, self.shared.is_trusted()) {
+            Some(wish) => self.shared.queue(wish),
+            None => Turn::Admitted(Ticket::exempt()),
+        }
     }
 }

@@ -1,6 +1,7 @@
 use crate::Mode;
 use crate::shared::Shared;
 use crate::shed::Shed;
+use crate::waiting::Waiting;
 use bartizan_core::registry::Observed;
 use bartizan_core::{Instant, Name};
 use std::fmt;
@@ -102,7 +103,7 @@ impl Shared {
             mode: self.settings().mode(),
             in_flight: self.gate.in_flight() as usize,
             limit: self.limit(look.limit),
-            queued: 0,
+            queued: self.waiting().map_or(0, Waiting::len),
             admitted: ByPriority::of(self.gate.admitted()),
             refused: ByPriority::of(self.refused()),
             throughput: if is_adaptive { look.throughput } else { 0.0 },

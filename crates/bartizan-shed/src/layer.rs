@@ -1,13 +1,15 @@
 use crate::admit::Policy;
 use crate::asks::{Asks, By, KeyBy, Keyed};
+use crate::backlog::Backlog;
 use crate::event;
 use crate::handle::Handle;
 use crate::shared::Shared;
 use crate::shares::{Classes, Shares};
 use crate::shed::Shed;
+use crate::waiting::Waiting;
 use bartizan_core::registry::{Observed, register};
 use bartizan_core::{ErrorsFail, Name, Priority};
-use bartizan_guard::{Guard, GuardLayer};
+use bartizan_guard::{Guard, GuardLayer, QueueGuard, QueueLayer};
 use bartizan_http::{Head, Http, HttpClassifier, Typed};
 use std::hash::Hash;
 use std::marker::PhantomData;
@@ -54,13 +56,7 @@ impl<A, C, M> ShedLayer<A, C, M> {
     /// their state.
     #[must_use]
     pub fn named(self, name: impl Into<Name>) -> Self {
-        let shared = &self.guard.admit().shared;
-        if shared.set_name(name.into()) {
-            let observed: Arc<dyn Observed> = shared.clone();
-            if !register(&observed) {
-                event::tell_twin(observed.name());
-            }
-        }
+        set_name(&self.guard.admit().shared, name.into());
         self
     }
 
@@ -68,6 +64,16 @@ impl<A, C, M> ShedLayer<A, C, M> {
     #[must_use]
     pub fn classify<D>(self, classify: D) -> ShedLayer<A, D, M> {
         ShedLayer { guard: self.guard.classify(classify) }
+    }
+
+    /// Lets requests that find no place wait for one, in a queue of bounded length. To be said last of what changes the layer's
+    /// type; the service needs `Clone`.
+    ///
+    /// The layer is then always ready, and a request that has its turn waits for the service to be ready.
+    #[must_use]
+    pub fn backlog(self, backlog: Backlog) -> BacklogLayer<A, C, M> {
+        self.guard.admit().shared.set_waiting(Waiting::new(backlog));
+        BacklogLayer { guard: self.guard.queued() }
     }
 
     /// The handle of the layer.
@@ -197,6 +203,60 @@ impl<P, K, G, X, C> ShedLayer<Asks<P, K, G, X>, C, Typed> {
         F: Fn(&Req) -> bool,
     {
         self.exempt_by(exempt)
+    }
+}
+
+fn set_name(shared: &Arc<Shared>, name: Name) {
+    if shared.set_name(name) {
+        let observed: Arc<dyn Observed> = shared.clone();
+        if !register(&observed) {
+            event::tell_twin(observed.name());
+        }
+    }
+}
+
+/// [`Layer`] that lets requests wait while there are too many of them, and refuses those who would wait in vain; made by
+/// [`ShedLayer::backlog`]. Its clones and its services share one limit and one queue.
+#[derive(Clone, Debug)]
+pub struct BacklogLayer<A = Asks, C = HttpClassifier, M = Http> {
+    guard: QueueLayer<Policy<A, M>, C, M>,
+}
+
+/// Service of a [`BacklogLayer`].
+pub type BacklogService<S, A = Asks, C = HttpClassifier, M = Http> = QueueGuard<S, Policy<A, M>, C, M>;
+
+impl<A, C, M> BacklogLayer<A, C, M> {
+    /// Names the layer, as [`ShedLayer::named`] does.
+    #[must_use]
+    pub fn named(self, name: impl Into<Name>) -> Self {
+        set_name(&self.guard.admit().shared, name.into());
+        self
+    }
+
+    /// Replaces the classifier, as [`ShedLayer::classify`] does.
+    #[must_use]
+    pub fn classify<D>(self, classify: D) -> BacklogLayer<A, D, M> {
+        BacklogLayer { guard: self.guard.classify(classify) }
+    }
+
+    /// The handle of the layer.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle(self.guard.admit().shared.clone())
+    }
+
+    /// What the layer is set to.
+    #[must_use]
+    pub fn value(&self) -> Shed {
+        self.guard.admit().shared.value()
+    }
+}
+
+impl<S, A: Clone, C: Clone, M> Layer<S> for BacklogLayer<A, C, M> {
+    type Service = BacklogService<S, A, C, M>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        self.guard.layer(inner)
     }
 }
 

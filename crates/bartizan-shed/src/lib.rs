@@ -2,6 +2,7 @@
 
 mod admit;
 pub mod asks;
+mod backlog;
 mod ceiling;
 mod cpu;
 mod denial;
@@ -10,6 +11,9 @@ mod fairness;
 mod gate;
 mod handle;
 mod layer;
+mod line;
+#[cfg(all(test, bartizan_loom))]
+mod loom_models;
 mod mode;
 mod permit;
 mod predict;
@@ -21,15 +25,18 @@ mod shed;
 mod sync;
 pub mod throttle;
 mod trunk;
+mod waiting;
 
 pub use admit::Policy;
+pub use backlog::Backlog;
 pub use handle::{ByPriority, Handle, Snapshot};
-pub use layer::{ShedLayer, ShedService};
+pub use layer::{BacklogLayer, BacklogService, ShedLayer, ShedService};
 pub use mode::Mode;
 pub use permit::Ticket;
 pub use shares::Shares;
 pub use shed::Shed;
 pub use throttle::{Throttle, ThrottleLayer};
+pub use waiting::Place;
 
 use std::time::Duration;
 

@@ -13,6 +13,7 @@ use crate::pressure::{Outlook, Pressure, Rank, Standing};
 use crate::settings::Settings;
 use crate::shares::Classes;
 use crate::shed::Shed;
+use crate::waiting::Waiting;
 use crate::{event, nanos};
 use bartizan_core::{Context, Dice, Instant, Name, Priority, Refused};
 use std::fmt;
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     cpu: Cpu,
     fairness: OnceLock<Box<Fairness>>,
     classes: OnceLock<Box<Classes>>,
+    waiting: OnceLock<Box<Waiting>>,
     dice: Dice,
     name: OnceLock<Name>,
     born: Instant,
@@ -49,7 +51,7 @@ pub(crate) struct Asked {
     rank: Rank,
     pub(crate) left: Option<Duration>,
     /// Judged as the most important.
-    lifted: bool,
+    pub(crate) lifted: bool,
 }
 
 /// How a place is asked for.
@@ -107,6 +109,7 @@ impl Shared {
             cpu: Cpu::new(),
             fairness: OnceLock::new(),
             classes: OnceLock::new(),
+            waiting: OnceLock::new(),
             dice: Dice::new(value.seed),
             name: OnceLock::new(),
             born: now,
@@ -134,17 +137,22 @@ impl Shared {
     }
 
     /// Takes over new settings. Who is in flight stays, and what was learnt.
-    pub(crate) fn update(&self, value: &Shed) {
+    pub(crate) fn update(self: &Arc<Self>, value: &Shed) {
         let mut known = self.value.lock().unwrap_or_else(PoisonError::into_inner);
         *known = *value;
         self.predictor.update(predicting(value));
         self.take_over(value);
+        drop(known);
+        self.dispatch();
     }
 
     /// Forgets what was learnt. Who is in flight stays.
     pub(crate) fn reset(&self) {
         self.predictor.reset(Instant::now());
         self.ceiling.reset();
+        if let Some(waiting) = self.waiting() {
+            waiting.reset(Instant::now());
+        }
         self.relax();
     }
 
@@ -178,6 +186,20 @@ impl Shared {
 
     pub(crate) fn set_classes(&self, classes: Classes) {
         let _ = self.classes.set(Box::new(classes));
+    }
+
+    pub(crate) fn has_classes(&self) -> bool {
+        self.classes.get().is_some()
+    }
+
+    pub(crate) fn set_waiting(&self, waiting: Waiting) {
+        let _ = self.waiting.set(Box::new(waiting));
+    }
+
+    /// The queue, if there is one.
+    #[inline]
+    pub(crate) fn waiting(&self) -> Option<&Waiting> {
+        self.waiting.get().map(|waiting| &**waiting)
     }
 
     pub(crate) fn refused(&self) -> [u64; 3] {
@@ -277,7 +299,8 @@ impl Shared {
     fn find_place(&self, asked: &Asked, settings: Settings, way: Way, now: Instant) -> Result<(), Why> {
         let why = |why| if asked.rank.is_beyond_share() { Why::Share } else { why };
         let class = asked.class();
-        let is_ranked = settings.is_pressed() && !asked.lifted;
+        // Where there is a queue, its order is that of priorities.
+        let is_ranked = settings.is_pressed() && !asked.lifted && self.waiting().is_none();
         if let Some(limit) = settings.limit() {
             let kept = if is_ranked { self.pressure.kept_from(asked.rank) } else { 0 };
             let room = limit.saturating_sub(kept);
@@ -355,10 +378,10 @@ impl Shared {
         settings: Settings,
         now: Instant,
     ) -> Result<Ticket, Denial> {
-        if settings.is_pressed() && why != Why::Cpu && self.pressure.is_lifted(asked.rank) {
+        if settings.is_pressed() && why != Why::Cpu && self.is_lifted(&asked) {
             asked.lifted = true;
             if let Ok(ticket) = self.enter(&asked, settings, Way::Coming, now) {
-                self.pressure.lifted(asked.rank);
+                self.lifted(&asked);
                 return Ok(ticket);
             }
         }
@@ -369,8 +392,14 @@ impl Shared {
         Err(Denial { why, class: asked.class() })
     }
 
-    fn admit_anyway(self: &Arc<Self>, asked: &Asked, settings: Settings, now: Instant) -> Ticket {
+    /// Admits one that would be refused, and counts it as such.
+    pub(crate) fn admit_anyway(self: &Arc<Self>, asked: &Asked, settings: Settings, now: Instant) -> Ticket {
         self.refused[asked.class()].fetch_add(1, Ordering::Relaxed);
+        self.force(asked, settings, now)
+    }
+
+    /// Admits a request whether there is a place or not.
+    pub(crate) fn force(self: &Arc<Self>, asked: &Asked, settings: Settings, now: Instant) -> Ticket {
         self.take_place(asked, settings, now);
         if let Some((classes, class)) = self.classes.get().zip(asked.wish.class) {
             classes.enter(class);
@@ -387,6 +416,16 @@ impl Shared {
         self.pressure.refuse(asked.rank);
     }
 
+    /// Whether the level of a request was passed over so often that it is judged as the most important.
+    pub(crate) fn is_lifted(&self, asked: &Asked) -> bool {
+        self.pressure.is_lifted(asked.rank)
+    }
+
+    /// Notes that a request which was judged so has found its place.
+    pub(crate) fn lifted(&self, asked: &Asked) {
+        self.pressure.lifted(asked.rank);
+    }
+
     fn relax(&self) {
         if self.settings.fetch_and(!Settings::PRESSED, Ordering::AcqRel) & Settings::PRESSED != 0 {
             event::tell(self.name(), false, self.gate.in_flight(), "");
@@ -401,11 +440,11 @@ impl Shared {
         self.settings().is_pressed()
     }
 
-    /// Why requests are refused while the inner service is not ready.
+    /// Why requests are refused while the inner service is not ready. Where there is a queue, they wait.
     #[inline]
     pub(crate) fn pending(&self) -> Option<Denial> {
-        let normal = self.settings().mode() == Mode::Normal;
-        normal.then_some(Denial { why: Why::NotReady, class: 1 })
+        let refuses = self.settings().mode() == Mode::Normal && self.waiting().is_none();
+        refuses.then_some(Denial { why: Why::NotReady, class: 1 })
     }
 
     #[cold]
@@ -420,14 +459,30 @@ impl Shared {
 
     /// Gives back what a request has taken.
     #[inline]
-    pub(crate) fn leave(&self, pass: Pass, entered: Option<Instant>) {
-        if let Some(entered) = entered.filter(|_| pass.is_predicted()) {
-            self.predictor.leave(entered, Instant::now(), pass.end());
+    pub(crate) fn leave(self: &Arc<Self>, pass: Pass, entered: Option<Instant>) {
+        if let Some(entered) = entered {
+            self.learn(pass, entered);
         }
         if !pass.is_single() {
             self.leave_groups(pass);
         }
-        self.gate.leave();
+        if self.gate.leave() {
+            self.dispatch();
+        }
+    }
+
+    fn learn(&self, pass: Pass, entered: Instant) {
+        let waiting = self.waiting();
+        if !pass.is_predicted() && waiting.is_none() {
+            return;
+        }
+        let now = Instant::now();
+        if pass.is_predicted() {
+            self.predictor.leave(entered, now, pass.end());
+        }
+        if let Some(waiting) = waiting.filter(|_| pass.end() == predict::Leave::Good) {
+            waiting.learn(now.saturating_duration_since(entered));
+        }
     }
 
     #[cold]

@@ -1,0 +1,367 @@
+//! Those who wait, behind a lock: how they join, are given their turn, and give up.
+
+use crate::asks::Wish;
+use crate::backlog::Backlog;
+use crate::denial::{Denial, Why};
+use crate::line::{Joined, Key, Line};
+use crate::nanos;
+use crate::permit::Ticket;
+use crate::settings::Settings;
+use crate::shared::{Asked, Shared, Way};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
+use bartizan_core::{Instant, Refusing, Turn};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::time::{Sleep, sleep_until};
+
+/// The queue of a layer.
+pub(crate) struct Waiting {
+    value: Backlog,
+    line: Mutex<Line<Waits>>,
+    /// How long requests took lately, in nanoseconds.
+    service: AtomicU64,
+}
+
+/// One who waits, as the line knows it.
+struct Waits {
+    asked: Asked,
+    deadline: Option<Instant>,
+    turn: Arc<Mutex<Came>>,
+}
+
+/// What has come of one who waits.
+enum Came {
+    Nothing(Option<Waker>),
+    Outcome(Result<Ticket, Denial>),
+    Taken,
+}
+
+/// One whom a turn, or a refusal, was given: to be woken once no lock is held.
+type Woken = Option<Waker>;
+
+/// How much a request weighs against what was known of their times.
+const SHARE: i64 = 8;
+
+impl Waits {
+    /// Gives it what has come of it.
+    fn give(self, outcome: Result<Ticket, Denial>) -> Woken {
+        let mut came = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *came, Came::Outcome(outcome)) {
+            Came::Nothing(waker) => waker,
+            Came::Outcome(_) | Came::Taken => None,
+        }
+    }
+
+    /// Whether it cannot be done in time, should it begin now.
+    fn is_late(&self, service: Duration, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline.saturating_duration_since(now) <= service)
+    }
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting").field("value", &self.value).finish_non_exhaustive()
+    }
+}
+
+impl Waiting {
+    pub(crate) fn new(value: Backlog) -> Self {
+        Self { value, line: Mutex::new(Line::new(value)), service: AtomicU64::new(0) }
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line<Waits>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.line().len()
+    }
+
+    pub(crate) fn reset(&self, now: Instant) {
+        self.line().reset(now);
+        self.service.store(0, Relaxed);
+    }
+
+    /// Learns how long a request took.
+    pub(crate) fn learn(&self, took: Duration) {
+        let known = self.service.load(Relaxed);
+        let took = nanos(took).min(i64::MAX as u64);
+        let moved = known as i64 + (took as i64 - known as i64) / SHARE;
+        self.service.store(if known == 0 { took } else { moved as u64 }, Relaxed);
+    }
+
+    fn service(&self) -> Duration {
+        Duration::from_nanos(self.service.load(Relaxed))
+    }
+}
+
+impl Shared {
+    /// Lets a request in, lets it wait, or says why not.
+    pub(crate) fn queue(self: &Arc<Self>, wish: Wish) -> Turn<Ticket, Place> {
+        let settings = self.settings();
+        let Some(waiting) = self.waiting().filter(|_| !settings.is_disabled()) else {
+            return match self.admit(wish) {
+                Ok(ticket) => Turn::Admitted(ticket),
+                Err(denial) => Turn::Refused(denial.into()),
+            };
+        };
+        let now = Instant::now();
+        let asked = self.ask(wish, now);
+        if settings.is_pressed() {
+            self.arrive(&asked, settings, now);
+        }
+        if !self.gate.is_waiting() {
+            match self.enter(&asked, settings, Way::Coming, now) {
+                Ok(ticket) => return Turn::Admitted(ticket),
+                Err(Why::Cpu) if !settings.is_shadow() => return self.refused_in_line(&asked, Why::Cpu, now),
+                Err(_) => {}
+            }
+        }
+        if settings.is_shadow() {
+            return Turn::Admitted(self.admit_anyway(&asked, settings, now));
+        }
+        match self.join(waiting, asked, now) {
+            Ok(place) => Turn::Waiting(place),
+            Err(why) => self.refused_in_line(&asked, why, now),
+        }
+    }
+
+    fn refused_in_line<W>(&self, asked: &Asked, why: Why, now: Instant) -> Turn<Ticket, W> {
+        self.press(asked, why, now);
+        Turn::Refused(Refusing::from(Denial { why, class: asked.class() }))
+    }
+
+    fn join(self: &Arc<Self>, waiting: &Waiting, mut asked: Asked, now: Instant) -> Result<Place, Why> {
+        let deadline = asked.left.and_then(|left| now.checked_add(left));
+        asked.lifted = self.settings().is_pressed() && self.is_lifted(&asked);
+        let level = if asked.lifted { 0 } else { asked.wish.priority.level() };
+        let turn = Arc::new(Mutex::new(Came::Nothing(None)));
+        let waits = Waits { asked, deadline, turn: turn.clone() };
+        let mut line = waiting.line();
+        let wait = self.expected_wait(waiting, line.ahead_of(level, now));
+        if waits.is_late(wait.saturating_add(waiting.service()), now) {
+            return Err(Why::Late);
+        }
+        let (key, gone) = match line.join(level, waits, now) {
+            Joined::At(key) => (key, None),
+            Joined::Instead(key, gone) => (key, Some(gone)),
+            Joined::Full(_) => return Err(Why::QueueFull),
+        };
+        // Who leaves from here on hears that somebody waits; who left before has left a place, which is looked for now.
+        self.gate.set_waiting(true);
+        drop(line);
+        if let Some(gone) = gone {
+            self.dismiss(gone, Why::QueueFull, now).into_iter().for_each(Waker::wake);
+        }
+        self.dispatch();
+        let end = now.checked_add(waiting.value.max_wait);
+        let (until, why) = match (end, deadline) {
+            (Some(end), Some(deadline)) if deadline < end => (Some(deadline), Why::Late),
+            (None, Some(deadline)) => (Some(deadline), Why::Late),
+            (end, _) => (end, Why::TooLong),
+        };
+        Ok(Place { shared: self.clone(), key, turn, asked, until, why, timer: None })
+    }
+
+    /// How long one waits before whom so many are served.
+    fn expected_wait(&self, waiting: &Waiting, ahead: u64) -> Duration {
+        let at_once = self.gate.in_flight().max(1) as f64;
+        Duration::from_secs_f64(waiting.service().as_secs_f64() * ahead as f64 / at_once)
+    }
+
+    fn dismiss(&self, waits: Waits, why: Why, now: Instant) -> Woken {
+        self.press(&waits.asked, why, now);
+        let class = waits.asked.class();
+        waits.give(Err(Denial { why, class }))
+    }
+
+    /// Gives turns to those who wait, as long as there are places for them, and refuses those who waited in vain.
+    pub(crate) fn dispatch(self: &Arc<Self>) {
+        let Some(waiting) = self.waiting() else { return };
+        let (settings, now, service) = (self.settings(), Instant::now(), waiting.service());
+        let (mut woken, mut dismissed) = (Vec::new(), Vec::new());
+        let mut line = waiting.line();
+        while let Some(overdue) = line.overdue(now) {
+            dismissed.push((overdue, Why::TooLong));
+        }
+        while let Some((key, why)) = self.next_turn(&line, service, settings, now) {
+            let Some(waits) = line.leave(key) else { break };
+            match why {
+                Ok(ticket) => {
+                    if waits.asked.lifted {
+                        self.lifted(&waits.asked);
+                    }
+                    woken.extend(waits.give(Ok(ticket)));
+                }
+                Err(why) => dismissed.push((waits, why)),
+            }
+        }
+        if line.is_empty() {
+            self.gate.set_waiting(false);
+        }
+        drop(line);
+        for (waits, why) in dismissed {
+            woken.extend(self.dismiss(waits, why, now));
+        }
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// Who has its turn now, with its ticket or with why it is refused; none if nobody who is next finds a place.
+    fn next_turn(
+        self: &Arc<Self>,
+        line: &Line<Waits>,
+        service: Duration,
+        settings: Settings,
+        now: Instant,
+    ) -> Option<(Key, Result<Ticket, Why>)> {
+        let (key, waits) = line.next(now)?;
+        let out = self.turn_of(waits, service, settings, now);
+        match out {
+            Err(None) if self.has_classes() => {}
+            Err(None) => return None,
+            Err(Some(why)) => return Some((key, Err(why))),
+            Ok(ticket) => return Some((key, Ok(ticket))),
+        }
+        // A class that is next may be over its share while another is not.
+        let mut tried = vec![waits.asked.wish.class];
+        line.in_order(now).into_iter().find_map(|key| {
+            let waits = line.get(key)?;
+            let class = waits.asked.wish.class;
+            if tried.contains(&class) {
+                return None;
+            }
+            tried.push(class);
+            self.turn_of(waits, service, settings, now).ok().map(|ticket| (key, Ok(ticket)))
+        })
+    }
+
+    /// Looks for a place. `Err(None)` if there is none yet.
+    fn turn_of(
+        self: &Arc<Self>,
+        waits: &Waits,
+        service: Duration,
+        settings: Settings,
+        now: Instant,
+    ) -> Result<Ticket, Option<Why>> {
+        if waits.is_late(service, now) {
+            return Err(Some(Why::Late));
+        }
+        let mut asked = waits.asked;
+        asked.left = waits.deadline.map(|deadline| deadline.saturating_duration_since(now));
+        if settings.is_disabled() || settings.is_shadow() {
+            return Ok(self.force(&asked, settings, now));
+        }
+        match self.enter(&asked, settings, Way::InTurn, now) {
+            Ok(ticket) => Ok(ticket),
+            // With nobody in flight, nobody would leave and give the next turn.
+            Err(_) if self.is_idle(now) => Ok(self.force(&asked, settings, now)),
+            Err(_) => Err(None),
+        }
+    }
+
+    fn is_idle(&self, now: Instant) -> bool {
+        self.gate.in_flight() == 0 && self.predictor.look(now).in_flight == 0
+    }
+}
+
+/// A place in the queue of a layer. It is given back by being dropped.
+///
+/// # Cancel safety
+///
+/// Dropped when its turn has come, it passes it on.
+pub struct Place {
+    shared: Arc<Shared>,
+    key: Key,
+    turn: Arc<Mutex<Came>>,
+    asked: Asked,
+    /// Until when it waits, and why it is refused then.
+    until: Option<Instant>,
+    why: Why,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Place {
+    /// Takes what has come of it; else leaves word whom to wake.
+    fn take(&self, waker: Option<&Waker>) -> Option<Result<Ticket, Denial>> {
+        let mut came = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *came {
+            Came::Nothing(known) => {
+                let waker = waker?;
+                if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+                    *known = Some(waker.clone());
+                }
+                None
+            }
+            Came::Taken => None,
+            Came::Outcome(_) => match std::mem::replace(&mut *came, Came::Taken) {
+                Came::Outcome(outcome) => Some(outcome),
+                Came::Nothing(_) | Came::Taken => None,
+            },
+        }
+    }
+
+    /// Whether its turn has come and nobody has taken it.
+    #[cfg(all(test, bartizan_loom))]
+    pub(crate) fn has_turn(&self) -> bool {
+        matches!(&*self.turn.lock().unwrap_or_else(PoisonError::into_inner), Came::Outcome(Ok(_)))
+    }
+
+    /// Leaves the line, and says whether it was still in it.
+    fn leave(&self) -> bool {
+        let Some(waiting) = self.shared.waiting() else { return false };
+        let mut line = waiting.line();
+        let was_there = line.leave(self.key).is_some();
+        if line.is_empty() {
+            self.shared.gate.set_waiting(false);
+        }
+        was_there
+    }
+
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(until) = self.until else { return false };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        timer.as_mut().poll(cx).is_ready()
+    }
+}
+
+impl Future for Place {
+    type Output = Result<Ticket, Refusing>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(outcome) = self.take(Some(cx.waker())) {
+            return Poll::Ready(outcome.map_err(Refusing::from));
+        }
+        if !self.is_over(cx) {
+            return Poll::Pending;
+        }
+        if self.leave() {
+            self.shared.press(&self.asked, self.why, Instant::now());
+            let denial = Denial { why: self.why, class: self.asked.class() };
+            return Poll::Ready(Err(denial.into()));
+        }
+        // Its turn came at the last moment.
+        match self.take(None) {
+            Some(outcome) => Poll::Ready(outcome.map_err(Refusing::from)),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.leave() {
+            // A ticket that nobody took gives its place to the next one.
+            drop(self.take(None));
+        }
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").field("key", &self.key).field("until", &self.until).finish_non_exhaustive()
+    }
+}
