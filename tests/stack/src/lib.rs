@@ -7,6 +7,7 @@
 )]
 
 pub mod echo;
+mod fickle;
 mod gauge;
 mod ledger;
 mod load;
@@ -18,6 +19,7 @@ mod reach;
 mod refusal;
 mod replica;
 
+pub use fickle::Fickle;
 pub use gauge::{Gauge, GaugeLayer, Place};
 pub use ledger::{Ledger, Received};
 pub use load::{Load, load, meanwhile};

@@ -8,12 +8,12 @@ use axum::routing::get;
 use bartizan_breaker::{Breaker, BreakerLayer, Consecutive};
 use bartizan_deadline::DeadlineLayer;
 use bartizan_hedge::HedgeLayer;
-use bartizan_limit::{Limit, LimitLayer};
+use bartizan_limit::{Limit, LimitLayer, SharedLimitLayer, WaitingLayer};
 use bartizan_retry::{Budget, RetryLayer};
-use bartizan_shed::{Shed, ShedLayer};
+use bartizan_shed::{Backlog, BacklogLayer, Shed, ShedLayer};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
-use stack::{Gauge, GaugeLayer, Player, Reach, Reached, Refusal, soon, until};
+use stack::{Fickle, Gauge, GaugeLayer, Player, Reach, Reached, Refusal, soon, until};
 use std::time::Duration;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -120,6 +120,10 @@ sites!(retry_sites, RetryLayer);
 sites!(hedge_sites, HedgeLayer);
 sites!(shed_sites, ShedLayer);
 sites!(limit_sites, LimitLayer);
+// And those under which requests wait.
+sites!(backlog_sites, BacklogLayer);
+sites!(waiting_sites, WaitingLayer);
+sites!(shared_sites, SharedLimitLayer);
 
 async fn assert_ok(answer: http::Response<Body>) {
     assert_eq!(answer.status(), StatusCode::OK);
@@ -263,6 +267,67 @@ async fn a_limit_counts_and_refuses() {
 
         handle.reset();
         assert_ok(site.ask(&app, "ok").await).await;
+    }
+}
+
+#[tokio::test]
+async fn a_backlog_lets_wait_and_refuses() {
+    let patient = Backlog::new(1).max_wait(HOUR).target(HOUR);
+    for (site, reach) in each(backlog_sites()) {
+        let (layer, player) = (ShedLayer::new(Shed::fixed(1)).backlog(patient), Player::new());
+        let handle = layer.handle();
+        let app = site.build(reach, layer, &player).await;
+        let held = site.ask(&app, "drip").await;
+        let mut waits = Box::pin(site.ask(&app, "ok"));
+        tokio::select! {
+            answer = &mut waits => panic!("{answer:?}"),
+            () = until(|| handle.snapshot().queued == 1) => {}
+        }
+        let refused = Refusal::of(site.ask(&app, "ok").await).await;
+        assert_eq!(refused, Refusal::new(503, "shed", "queue full", refused.retry_after));
+        assert_eq!(player.calls(), 1, "neither reaches the handler");
+        drop(held);
+        assert_ok(soon(waits).await).await;
+        until(|| (handle.snapshot().in_flight, handle.snapshot().queued) == (0, 0)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_limit_lets_wait_and_refuses() {
+    for (site, reach) in each(waiting_sites()) {
+        let (layer, player) = (LimitLayer::new(Limit::per(1, HOUR)).waiting(2 * HOUR, 1), Player::new());
+        let handle = layer.handle();
+        let app = site.build(reach, layer, &player).await;
+        assert_ok(site.ask(&app, "ok").await).await;
+        let mut waits = Box::pin(site.ask(&app, "ok"));
+        tokio::select! {
+            answer = &mut waits => panic!("{answer:?}"),
+            () = until(|| handle.snapshot().waiting == 1) => {}
+        }
+        let refused = Refusal::of(site.ask(&app, "ok").await).await;
+        assert_eq!(refused, Refusal::new(429, "limit", "too many waiting", refused.retry_after));
+        assert_eq!(player.calls(), 1, "neither reaches the handler");
+        handle.reset();
+        assert_ok(soon(waits).await).await;
+        assert_eq!(handle.snapshot().waiting, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_limit_asks_its_store() {
+    for (site, reach) in each(shared_sites()) {
+        let (store, player) = (Fickle::new(), Player::new());
+        let layer = LimitLayer::new(Limit::per(9, 9 * HOUR)).store(store.clone());
+        let app = site.build(reach, layer, &player).await;
+        for _ in 0..2 {
+            assert_ok(site.ask(&app, "ok").await).await;
+        }
+        store.close();
+        for _ in 0..2 {
+            let refused = Refusal::of(site.ask(&app, "ok").await).await;
+            assert_eq!(refused, Refusal::new(429, "limit", "over the limit", Some(3600)));
+        }
+        assert_eq!((store.asked(), player.calls()), (4, 2), "a refusal does not reach the handler");
     }
 }
 

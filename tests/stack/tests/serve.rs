@@ -5,6 +5,8 @@ use axum::Router;
 use axum::routing::get;
 use bartizan_breaker::{Breaker, BreakerLayer, Consecutive, Ratio, State, Window};
 use bartizan_deadline::{Deadline, DeadlineLayer};
+use bartizan_limit::{Limit, LimitLayer};
+use bartizan_shed::{Shed, ShedLayer};
 use futures_util::future::join_all;
 use http::StatusCode;
 use stack::{Gauge, Player, Reach, Refusal, ask, listen, serve, soon, until};
@@ -90,6 +92,35 @@ async fn many_streams_of_one_connection_share_one_limit() {
 }
 
 #[tokio::test]
+async fn a_shed_and_a_limit_count_over_many_connections_and_streams() {
+    let h1 = || reqwest::Client::builder().no_proxy().build().unwrap();
+    let h2 = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
+    for http2 in [false, true] {
+        println!("HTTP/2: {http2}");
+        let (shed, limit) = (ShedLayer::new(Shed::fixed(10)), LimitLayer::new(Limit::per(10, 10 * HOUR)));
+        let places = shed.handle();
+        let player = Player::new();
+        let app = Router::new()
+            .route("/shed", get(player.clone()).layer(shed))
+            .route("/limit", get(player.clone()).layer(limit));
+        let url = serve(app).await;
+        let ask = async |path: &str| {
+            let client = |_| if http2 { h2.clone() } else { h1() };
+            let answers = (0..40).map(|n| client(n).get(format!("{url}{path}")).send());
+            let answers = soon(join_all(answers)).await.into_iter().map(Result::unwrap);
+            answers.partition::<Vec<_>, _>(|answer| answer.status() == StatusCode::OK)
+        };
+        let (held, refused) = ask("/shed?drip").await;
+        assert_eq!((held.len(), refused.len(), places.snapshot().in_flight), (10, 30, 10));
+        drop(held);
+        until(|| places.snapshot().in_flight == 0).await;
+
+        let (within, refused) = ask("/limit").await;
+        assert_eq!((within.len(), refused.len(), player.calls()), (10, 30, 20));
+    }
+}
+
+#[tokio::test]
 async fn a_handle_steers_all_connections() {
     let layer = BreakerLayer::new(Breaker::new());
     let handle = layer.handle();
@@ -124,6 +155,22 @@ async fn an_update_reaches_all_connections_and_keeps_what_was_seen() {
     assert_eq!(handle.state(), State::Closed);
     assert_eq!(ask(&fail).await.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(Refusal::of(ask(&fail).await).await.layer, "breaker");
+
+    let (shed, limit) = (ShedLayer::new(Shed::fixed(1)), LimitLayer::new(Limit::per(9, 9 * HOUR)));
+    let (places, tokens) = (shed.handle(), limit.handle());
+    let app = Router::new().route("/shed", get(Player::new()).layer(shed));
+    let url = serve(app.route("/limit", get(Player::new()).layer(limit))).await;
+    let held = ask(&format!("{url}/shed?drip")).await;
+    places.update(Shed::fixed(2));
+    let more = ask(&format!("{url}/shed?drip")).await;
+    assert_eq!((more.status(), places.snapshot().in_flight), (StatusCode::OK, 2));
+    assert_eq!(Refusal::of(ask(&format!("{url}/shed")).await).await.layer, "shed");
+    drop((held, more));
+    assert_eq!(ask(&format!("{url}/limit")).await.status(), StatusCode::OK);
+    tokens.update(Limit::per(1, HOUR));
+    assert_eq!(tokens.snapshot().remaining, 1);
+    assert_eq!(ask(&format!("{url}/limit")).await.status(), StatusCode::OK);
+    assert_eq!(Refusal::of(ask(&format!("{url}/limit")).await).await.layer, "limit");
 
     let layer = DeadlineLayer::new(HOUR);
     let handle = layer.handle();

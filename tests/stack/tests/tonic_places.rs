@@ -5,14 +5,14 @@ use bartizan_breaker::{Breaker, BreakerLayer, Consecutive};
 use bartizan_client::AnyBody;
 use bartizan_deadline::DeadlineLayer;
 use bartizan_hedge::HedgeLayer;
-use bartizan_limit::{Limit, LimitLayer};
+use bartizan_limit::{Limit, LimitLayer, SharedLimitLayer, WaitingLayer};
 use bartizan_retry::RetryLayer;
-use bartizan_shed::{Shed, ShedLayer};
+use bartizan_shed::{Backlog, BacklogLayer, Shed, ShedLayer};
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use http::{Request, Response};
 use stack::echo::{EchoClient, EchoServer, Player, Said, channel, read};
-use stack::{Gauge, GaugeLayer, Refusal, pushback, serve, soon, until};
+use stack::{Fickle, Gauge, GaugeLayer, Refusal, pushback, serve, soon, until};
 use std::convert::identity;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -95,6 +95,9 @@ sites!(deadline_sites, DeadlineLayer, identity);
 sites!(gauge_sites, GaugeLayer, identity);
 sites!(shed_sites, ShedLayer, identity);
 sites!(limit_sites, LimitLayer, identity);
+sites!(backlog_sites, BacklogLayer, identity);
+sites!(waiting_sites, WaitingLayer, identity);
+sites!(shared_sites, SharedLimitLayer, identity);
 // These change the request body, of which the channel takes one type.
 sites!(retry_sites, RetryLayer, |channel| AnyBody::new(channel, Body::new));
 sites!(hedge_sites, HedgeLayer, |channel| AnyBody::new(channel, Body::new));
@@ -248,6 +251,67 @@ async fn a_limit_counts_calls_and_refuses() {
         assert_well(&mut client).await;
         let message = "refused by limit: over the limit";
         assert_refused(&mut client, Code::ResourceExhausted, message, 3_500_000..=3_600_000).await;
+    }
+}
+
+#[tokio::test]
+async fn a_backlog_lets_wait_and_refuses() {
+    let layer = ShedLayer::new(Shed::fixed(1)).backlog(Backlog::new(1).max_wait(HOUR).target(HOUR));
+    let handle = layer.handle();
+    let is_idle = || (handle.snapshot().in_flight, handle.snapshot().queued) == (0, 0);
+    for (site, mut client) in backlog_sites(|| layer.clone()).await {
+        println!("{site}");
+        assert_well(&mut client).await;
+        until(is_idle).await;
+        let mut held = soon(client.server_stream("one hang")).await.unwrap().into_inner();
+        assert_eq!(soon(held.message()).await.unwrap().unwrap().text, "one");
+        let mut other = client.clone();
+        let mut waits = Box::pin(other.both_stream(words(&["one", "two"])));
+        tokio::select! {
+            answer = &mut waits => panic!("{answer:?}"),
+            () = until(|| handle.snapshot().queued == 1) => {}
+        }
+        assert_refused(&mut client, Code::Unavailable, "refused by shed: queue full", 1000..=2000).await;
+        drop(held);
+        let answers = soon(waits).await.unwrap().into_inner();
+        assert!(matches!(read(answers).await, (all, None) if all == "one two"));
+        until(is_idle).await;
+    }
+}
+
+#[tokio::test]
+async fn a_limit_lets_wait_and_asks_its_store() {
+    let layer = LimitLayer::new(Limit::per(4, 4 * HOUR)).waiting(2 * HOUR, 1);
+    let handle = layer.handle();
+    for (site, mut client) in waiting_sites(|| layer.clone()).await {
+        println!("{site}");
+        handle.reset();
+        assert_well(&mut client).await;
+        let mut other = client.clone();
+        let mut waits = Box::pin(other.unary("one"));
+        tokio::select! {
+            answer = &mut waits => panic!("{answer:?}"),
+            () = until(|| handle.snapshot().waiting == 1) => {}
+        }
+        let crowded = soon(client.unary("one")).await.unwrap_err();
+        assert_eq!(crowded.message(), "refused by limit: too many waiting");
+        handle.reset();
+        assert_eq!(soon(waits).await.unwrap().into_inner().text, "one");
+    }
+
+    let store = Fickle::new();
+    let layer = LimitLayer::new(Limit::per(100, 100 * HOUR)).store(store.clone());
+    for (site, mut client) in shared_sites(|| layer.clone()).await {
+        println!("{site}");
+        assert_well(&mut client).await;
+    }
+    store.close();
+    let message = "refused by limit: over the limit";
+    for (site, mut client) in shared_sites(|| layer.clone()).await {
+        println!("{site}");
+        let refused = soon(client.unary("one")).await.unwrap_err();
+        assert_eq!((refused.code(), refused.message()), (Code::ResourceExhausted, message));
+        assert!(pushback(&refused).unwrap() > HOUR / 2);
     }
 }
 
