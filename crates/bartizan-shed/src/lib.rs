@@ -1,4 +1,89 @@
 //! Load shedding as a tower layer, for axum, tonic and reqwest: adaptive with priorities, or a fixed limit.
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use bartizan_shed::{Shed, ShedLayer};
+//!
+//! let shed = ShedLayer::new(Shed::new()).named("hello");
+//! let handle = shed.handle();
+//! let app: Router = Router::new().route("/", get(|| async { "hello" })).layer(shed);
+//! assert_eq!(handle.snapshot().in_flight, 0);
+//! ```
+//!
+//! When more is asked of a service than it can do, every request that it takes beyond that makes all others later, until all are too late. The
+//! layer refuses what would wait too long, at once and before its body is read. [`Shed`] says what is too long, and who is refused first;
+//! functions of the user's say how important a request is, whose it is and of which class:
+//!
+//! ```
+//! use bartizan_core::Priority;
+//! use bartizan_shed::{Shares, Shed, ShedLayer};
+//!
+//! let gateway = ShedLayer::new(Shed::new())
+//!     .priority(|head| if head.uri.path() == "/orders" { Priority::CRITICAL } else { Priority::NORMAL })
+//!     .fair_by(|head| head.headers.get("authorization").cloned());
+//! let reports = ShedLayer::new(Shed::fixed(10))
+//!     .class(|head| usize::from(head.uri.path().starts_with("/reports")), Shares::new([0.7, 0.3]));
+//! ```
+//!
+//! Around a client it is a bulkhead: at most so many calls at a time to what is called, and with a [`Backlog`] a short queue for bursts.
+//!
+//! ```
+//! use bartizan_shed::{Backlog, Shed, ShedLayer};
+//!
+//! let payment = ShedLayer::new(Shed::fixed(32)).typed().backlog(Backlog::new(64)).named("payment");
+//! ```
+//!
+//! A caller that is being refused should stop asking: that is what the [`throttle`] is for.
+//!
+//! # How an adaptive limit decides
+//!
+//! By Little's law, a request that comes waits for what is in flight to be done: in flight / throughput, less the time that it takes itself. It is
+//! refused when that is more than a share of the time to its deadline. What is in flight and how fast answers leave is counted, and no
+//! response time is compared with one remembered from better days; so a dependency that slows down does not make the limit
+//! collapse. As many as were in flight while all was well are never refused. The deadline is that of the ambient
+//! [`Context`](bartizan_core::Context), which a deadline layer outside sets.
+//!
+//! Successes teach it how fast answers leave. A failure teaches it only if it took as long as work does, for what fails at
+//! once says nothing; a caller that left teaches nothing.
+//!
+//! # What it promises
+//!
+//! - Under a fixed limit a good call takes no lock, reads no clock and allocates nothing: it is two read-modify-writes of one word. Under an
+//!   adaptive one it reads the clock twice. With classes, keys, priorities under pressure, or a queue, it costs more, as much as they need.
+//! - A place is given back when the body of the answer has ended, failed or was dropped; also when the call was dropped or panicked. There is none
+//!   to be given back by a service that was only made ready.
+//! - A change of settings ends nobody. Who is in flight stays, and counts.
+//! - Critical requests are refused last, and no level starves.
+//! - A request from outside can only lower its own priority, unless the edge is [trusted](Shed::trusted_edge).
+//! - Memory depends on the configuration alone: keys are counted in buckets, and the queue is bounded.
+//! - While the service behind it is not ready, the layer is ready and refuses; with a queue, who has its turn waits.
+//! - In the HTTP flavour, who asks how the server is always passes: `/healthz`, `/readyz`, `/livez`, `/metrics`, `/grpc.health.v1.Health/…`.
+//!
+//! # What it refuses
+//!
+//! A [`Refused`](bartizan_core::Refused) of kind `Unavailable`: 503 in HTTP, code 14 in gRPC. It never reached the service, and its reason is
+//! one of these. `retry_after` is spread at random over [what is set](Shed::retry_after) and twice that.
+//!
+//! | reason | when |
+//! |---|---|
+//! | `over the limit` | as many as the fixed limit admits of this priority are in flight |
+//! | `predicted wait` | it would wait for more than its share of the time to its deadline |
+//! | `over the ceiling` | as many are in flight as the [ceiling](Shed::ceiling) admits |
+//! | `over its share` | its [class](ShedLayer::class) or its [key](ShedLayer::fair_by) has more than its share of a limit that is reached |
+//! | `cpu` | this process uses [more of the CPUs](Shed::cpu) than it should |
+//! | `not ready` | the service behind the layer is not ready |
+//! | `queue full` | it found no place in the [queue](Backlog), or lost it to one more important |
+//! | `waited too long` | it waited for as long as it may, or the queue stood for too long |
+//! | `would miss its deadline` | it could not be done in time once it had its turn |
+//!
+//! # What it tells
+//!
+//! One event of `tracing` when shedding begins and one when it ends; [`Handle::snapshot`] has the numbers, and a named layer is in the
+//! [registry](bartizan_core::registry), with its state in one word: `admitting`, `shedding`, `shadow` or `disabled`.
+//!
+//! # What is shared
+//!
+//! Everything: a layer, its clones and all services made by it have one limit, born in [`ShedLayer::new`].
 
 mod admit;
 pub mod asks;
@@ -44,3 +129,7 @@ use std::time::Duration;
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -366,7 +366,9 @@ impl Shared {
 
     fn is_at_ceiling(&self, now: Instant) -> bool {
         let in_flight = self.gate.in_flight();
-        in_flight >= self.ceiling.look(in_flight, self.since_born(now))
+        // With the one who comes, unless it is turned away.
+        let most = (in_flight + 1).min(self.ceiling.get());
+        in_flight >= self.ceiling.look(most, self.since_born(now))
     }
 
     /// Refuses a request, unless its level was passed over too often, or nothing is refused.
