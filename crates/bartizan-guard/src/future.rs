@@ -93,7 +93,8 @@ pin_project! {
     #[project = TypedProj]
     enum TypedState<F, P: Permit, T> {
         Refused { refused: Refused },
-        Running { running: Running<P, T>, #[pin] future: F },
+        // Dropped in this order: the work is over before its place is given back.
+        Running { #[pin] future: F, running: Running<P, T> },
     }
 }
 
@@ -146,7 +147,8 @@ pin_project! {
     #[project = HttpProj]
     enum HttpState<F, P: Permit, T> {
         Refused { refused: Refused, fields: Fields, grpc: bool },
-        Running { running: Running<P, T>, #[pin] future: F },
+        // Dropped in this order: the work is over before its place is given back.
+        Running { #[pin] future: F, running: Running<P, T> },
     }
 }
 

@@ -71,7 +71,7 @@ struct Recorder;
 
 impl Subscriber for Recorder {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let heard = ["bartizan_breaker", "bartizan_balance"];
+        let heard = ["bartizan_breaker", "bartizan_balance", "bartizan_shed", "bartizan_limit"];
         metadata.is_event() && heard.iter().any(|layer| metadata.target().starts_with(layer))
     }
 

@@ -8,6 +8,7 @@
 
 pub mod again;
 mod call;
+pub mod crowd;
 mod events;
 mod mode;
 mod probe;

@@ -47,7 +47,7 @@ impl Word {
 
     /// With these switches, in the generation of another.
     pub(super) const fn of_generation(self, other: Self) -> Self {
-        Self(self.0 % GENERATION | other.0 / GENERATION * GENERATION)
+        Self((self.0 % GENERATION) | (other.0 & !(GENERATION - 1)))
     }
 
     pub(super) const fn next_generation(self) -> Self {

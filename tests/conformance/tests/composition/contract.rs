@@ -6,7 +6,9 @@ use bartizan_deadline::{Deadline, DeadlineLayer, Upload};
 use bartizan_guard::GuardLayer;
 use bartizan_hedge::{Hedge, HedgeLayer};
 use bartizan_http::Replay;
+use bartizan_limit::LimitLayer;
 use bartizan_retry::{Budget, Purse, Retry, RetryLayer};
+use bartizan_shed::{Backlog, Shed, ShedLayer, Throttle, ThrottleLayer};
 use bytes::Bytes;
 use conformance::{Call, F, HttpAnswer, HttpProbe, I, P, Probe, REFERENCE, S, T, Tally, TypedProbe, secs};
 use http::{Request, Response};
@@ -272,4 +274,45 @@ async fn c01_contract_of_the_hedge() {
     around.copies = 3;
     keeps_the_contract(layer.layer(moody), &around, |call| call).await;
     assert!(layer.handle().snapshot().hedges > 20, "{:?}", layer.handle().snapshot());
+}
+
+/// It is ready whatever the inner service is, and refuses while that is not.
+#[tokio::test(start_paused = true)]
+async fn c01_contract_of_the_shed() {
+    for value in [Shed::fixed(3).seed(SEED), Shed::new().seed(SEED)] {
+        let layer = ShedLayer::new(value);
+        over_http(layer.clone(), true, || true).await;
+        let seen = layer.handle().snapshot();
+        assert_eq!(seen.in_flight, 0, "{seen:?}");
+        typed(layer.typed(), true, || true).await;
+
+        let backlog = Backlog::new(3).max_wait(secs(2.0));
+        let layer = ShedLayer::new(value).backlog(backlog);
+        over_http(layer.clone(), true, || true).await;
+        let seen = layer.handle().snapshot();
+        assert_eq!((seen.in_flight, seen.queued), (0, 0), "{seen:?}");
+        typed(ShedLayer::new(value).typed().backlog(backlog), true, || true).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn c01_contract_of_the_throttle() {
+    let layer = ThrottleLayer::new(Throttle::new().failures(true).seed(SEED));
+    over_http(layer.clone(), true, || false).await;
+    typed(layer.typed(), true, || false).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn c01_contract_of_the_limit() {
+    let value = bartizan_limit::Limit::per_second(2);
+    let layer = LimitLayer::new(value);
+    over_http(layer.clone(), true, || false).await;
+    assert!(layer.handle().snapshot().refused > 20, "{:?}", layer.handle().snapshot());
+    typed(LimitLayer::new(value).typed(), true, || false).await;
+    over_http(LimitLayer::new(value).key(|_| 7u8), true, || false).await;
+
+    let layer = LimitLayer::new(value).waiting(secs(2.0), 4);
+    over_http(layer.clone(), true, || true).await;
+    assert_eq!(layer.handle().snapshot().waiting, 0);
+    typed(LimitLayer::new(value).typed().waiting(secs(2.0), 4), true, || true).await;
 }

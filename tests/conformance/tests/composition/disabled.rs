@@ -4,7 +4,9 @@ use bartizan_breaker::{Breaker, BreakerLayer};
 use bartizan_core::{Instant, Refused};
 use bartizan_deadline::{Deadline, DeadlineLayer};
 use bartizan_hedge::{Hedge, HedgeLayer};
+use bartizan_limit::{Limit, LimitLayer};
 use bartizan_retry::{Retry, RetryLayer};
+use bartizan_shed::{Shed, ShedLayer, Throttle, ThrottleLayer};
 use bytes::Bytes;
 use conformance::secs;
 use http::{HeaderMap, Request, Response};
@@ -211,11 +213,17 @@ async fn c08_pass_through_costs_nothing_semantic() {
     let (breaker, other) =
         (BreakerLayer::new(Breaker::new().enabled(false)), BreakerLayer::new(Breaker::new()));
     other.handle().disable();
+    let rate = LimitLayer::new(Limit::per_second(1).enabled(false));
+    let throttle = ThrottleLayer::new(Throttle::new().enabled(false));
+    let shed = ShedLayer::new(Shed::fixed(1).enabled(false));
 
     let layers = ServiceBuilder::new()
         .layer(DeadlineLayer::new(off))
         .layer(breaker.clone())
         .layer(other.clone())
+        .layer(rate.clone())
+        .layer(throttle.clone())
+        .layer(shed.clone())
         .layer(DeadlineLayer::new(off).outgoing());
     let ought = over_http(bare.clone(), &trace).await;
     assert_eq!(over_http(layers.service(bare.clone()), &trace).await, ought);
@@ -227,6 +235,9 @@ async fn c08_pass_through_costs_nothing_semantic() {
         .layer(HedgeLayer::new(Hedge::new().delay(Duration::ZERO).enabled(false)).typed(|n: &u8| Some(*n)))
         .layer(breaker.typed())
         .layer(other.typed())
+        .layer(rate.typed())
+        .layer(throttle.typed())
+        .layer(shed.typed())
         .layer(DeadlineLayer::new(off).outgoing().typed());
     let ought = typed(bare.clone(), &trace).await;
     assert_eq!(typed(layers.service(bare), &trace).await, ought);

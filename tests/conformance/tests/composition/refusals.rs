@@ -5,10 +5,25 @@ use bartizan_breaker::{BreakerLayer, Counts, State};
 use bartizan_core::{Instant, Refused};
 use bartizan_deadline::{Deadline, DeadlineLayer};
 use bartizan_guard::GuardLayer;
-use conformance::{Call, F, Flavour, Mode, Probe, REFERENCE, Rig, S, in_every_mode_of, secs};
-use http::Request;
+use bartizan_limit::LimitLayer;
+use bartizan_shed::{Shed, ShedLayer};
+use bytes::Bytes;
+use conformance::{Call, F, Flavour, Mode, Probe, REFERENCE, Rig, S, at_once, in_every_mode_of, secs};
+use http::{Request, Response};
+use http_body_util::Full;
+use std::convert::Infallible;
 use std::time::Duration;
 use tower::Layer;
+
+/// A layer whose one place is taken for ever.
+fn full() -> ShedLayer {
+    let layer = ShedLayer::new(Shed::fixed(1));
+    let mut service =
+        layer.layer(Probe::new(|_| std::future::pending::<Result<Response<Full<Bytes>>, Infallible>>()));
+    std::mem::forget(at_once(Mode::Direct.start(&mut service, || Request::new(()))).unwrap());
+    assert_eq!(layer.handle().snapshot().in_flight, 1);
+    layer
+}
 
 /// A breaker over a layer that refuses every call, in both flavours.
 fn breaker_over(refuser: &str, flavour: Flavour, start_open: bool) -> Rig {
@@ -20,13 +35,19 @@ fn breaker_over(refuser: &str, flavour: Flavour, start_open: bool) -> Rig {
         Deadline::new(secs(10.0)).min_remaining(secs(2.0)),
     );
     let picky = DeadlineLayer::new(picky);
+    let (shed, rate) = (full(), LimitLayer::new(bartizan_limit::Limit::per(1, Duration::from_secs(3600))));
+    rate.handle().drain();
     match (flavour, refuser) {
+        (Flavour::Http, "shed") => Rig::http(handle, |probe| breaker.layer(shed.layer(probe))),
+        (Flavour::Http, "rate limit") => Rig::http(handle, |probe| breaker.layer(rate.layer(probe))),
         (Flavour::Http, "limit") => Rig::http(handle, |probe| breaker.layer(limit.layer(probe))),
         (Flavour::Http, "expired") => Rig::http(handle, |probe| breaker.layer(expired.layer(probe))),
         (Flavour::Http, _) => Rig::http(handle, |probe| total.layer(breaker.layer(picky.layer(probe)))),
         (Flavour::Typed, refuser) => {
             let (breaker, total) = (breaker.typed(), total.typed());
             match refuser {
+                "shed" => Rig::typed(handle, |probe| breaker.layer(shed.typed().layer(probe))),
+                "rate limit" => Rig::typed(handle, |probe| breaker.layer(rate.typed().layer(probe))),
                 "limit" => Rig::typed(handle, |probe| breaker.layer(limit.typed().layer(probe))),
                 "expired" => Rig::typed(handle, |probe| breaker.layer(expired.typed().layer(probe))),
                 _ => Rig::typed(handle, |probe| total.layer(breaker.layer(picky.typed().layer(probe)))),
@@ -37,9 +58,13 @@ fn breaker_over(refuser: &str, flavour: Flavour, start_open: bool) -> Rig {
 
 #[tokio::test(start_paused = true)]
 async fn c05_our_own_refusals_are_not_failures() {
-    for (refuser, reason) in
-        [("limit", "full"), ("expired", "expired on arrival"), ("too little", "too little time left")]
-    {
+    for (refuser, reason) in [
+        ("limit", "full"),
+        ("shed", "over the limit"),
+        ("rate limit", "over the limit"),
+        ("expired", "expired on arrival"),
+        ("too little", "too little time left"),
+    ] {
         let refuse = async |rig: &mut Rig| {
             for _ in 0..1000 {
                 let refused = rig.call(S).await.unwrap_err();

@@ -1,11 +1,12 @@
-//! Rows C03, C06 and C09, as far as they are about retries.
+//! Rows C03, C04, C06 and C09, as far as they are about retries.
 
 use bartizan_breaker::{Breaker, BreakerLayer};
 use bartizan_core::{Context, Instant};
 use bartizan_deadline::{Deadline, DeadlineLayer};
 use bartizan_retry::{Backoff, Budget, Handle, Jitter, Retry, RetryLayer};
+use bartizan_shed::{Shed, ShedLayer};
 use bytes::Bytes;
-use conformance::again::{Ask, HANGS, OK, Saying, Stage, on_stage};
+use conformance::again::{Ask, DOWN, HANGS, OK, Saying, Stage, get, on_stage, poll};
 use conformance::{Flavour, Probe, secs};
 use http::{Request, Response};
 use http_body::Body;
@@ -188,4 +189,36 @@ async fn c09_nested_retry_does_not_multiply() {
         let seen = seen_by_the_last(100, good, Budget::new()).await;
         assert!((101..=110).contains(&seen), "{good}: {seen}");
     }
+}
+
+/// Retry over a limit of one at a time.
+fn over_limit(flavour: Flavour) -> Stage<(Handle, bartizan_shed::Handle)> {
+    let (retry, shed) = (RetryLayer::new(retry(3)), ShedLayer::new(Shed::fixed(1)));
+    let handles = (retry.handle(), shed.handle());
+    match flavour {
+        Flavour::Http => Stage::http(handles, |inner| retry.layer(shed.layer(inner))),
+        Flavour::Typed => {
+            let retry = retry.typed(copy).classify(Saying);
+            Stage::typed(handles, |inner| retry.layer(shed.typed().layer(inner)))
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn c04_limit_under_retry() {
+    on_stage(over_limit, async |stage| {
+        let (retry, shed) = stage.handle().clone();
+        let mut failing = stage.start(get(), &[DOWN, DOWN, OK]).await;
+        for wait in [100, 200] {
+            assert!(poll(&mut failing).is_pending());
+            assert_eq!(shed.snapshot().in_flight, 0, "it waits, and holds no place");
+            let heard = stage.call(&[OK]).await;
+            assert_eq!((heard.said.as_str(), heard.at), ("200 from 0", Duration::ZERO));
+            tokio::time::sleep(MS * wait).await;
+        }
+        let heard = failing.await;
+        assert_eq!((heard.said.as_str(), heard.at), ("200 from 2", 300 * MS));
+        assert_eq!((retry.snapshot().retries, shed.snapshot().in_flight), (2, 0));
+    })
+    .await;
 }

@@ -7,7 +7,9 @@ use bartizan_deadline::DeadlineLayer;
 use bartizan_guard::GuardLayer;
 use bartizan_hedge::{Hedge, HedgeLayer};
 use bartizan_http::Replay;
+use bartizan_limit::LimitLayer;
 use bartizan_retry::{Retry, RetryLayer};
+use bartizan_shed::{Backlog, Shares, Shed, ShedLayer, Throttle, ThrottleLayer};
 use bytes::Bytes;
 use conformance::{Call, Probe, REFERENCE, S, at_once, secs};
 use http::{Request, Response};
@@ -19,6 +21,8 @@ use std::fmt::Debug;
 use std::future::{Ready, poll_fn, ready};
 use std::rc::Rc;
 use tower::{Layer, Service, service_fn};
+
+const RATE: bartizan_limit::Limit = bartizan_limit::Limit::per_second(5);
 
 fn shared<T: Clone + Debug + Send + Sync + 'static>(_: &T) {}
 fn sent<T: Debug + Send + 'static>(_: &T) {}
@@ -89,6 +93,13 @@ async fn c02_auto_traits() {
     over_http(DeadlineLayer::new(secs(1.0)));
     over_http(DeadlineLayer::new(secs(1.0)).outgoing());
     over_http(GuardLayer::new(Limit::new(1)));
+    over_http(ShedLayer::new(Shed::new()));
+    over_http(ShedLayer::new(Shed::new()).class(|head| head.headers.len(), Shares::new([1.0])));
+    over_http(ShedLayer::new(Shed::fixed(1)).backlog(Backlog::new(1)));
+    over_http(ThrottleLayer::new(Throttle::new()));
+    over_http(LimitLayer::new(RATE));
+    over_http(LimitLayer::new(RATE).key(|head| head.uri.host().map(String::from)));
+    over_http(LimitLayer::new(RATE).waiting(secs(1.0), 1));
     // Bodies that are no `Clone`, and not even `Sync`.
     let body = || http_body_util::Full::new(Bytes::new()).boxed_unsync();
     over_http_with::<_, _, Replay<_>, _>(RetryLayer::new(Retry::new()), body());
@@ -98,6 +109,12 @@ async fn c02_auto_traits() {
     typed(BreakerLayer::new(REFERENCE).typed().key(|n: &u8| *n));
     typed(DeadlineLayer::new(secs(1.0)).typed());
     typed(GuardLayer::new(Limit::new(1)).typed());
+    typed(ShedLayer::new(Shed::new()).typed());
+    typed(ShedLayer::new(Shed::fixed(1)).typed().backlog(Backlog::new(1)));
+    typed(ThrottleLayer::new(Throttle::new()).typed());
+    typed(LimitLayer::new(RATE).typed());
+    typed(LimitLayer::new(RATE).typed().key(|n: &u8| *n));
+    typed(LimitLayer::new(RATE).typed().waiting(secs(1.0), 1));
     typed(RetryLayer::new(Retry::new()).typed(|n: &u8| Some(*n)));
     typed(HedgeLayer::new(Hedge::new()).typed(|n: &u8| Some(*n)));
 
@@ -106,6 +123,10 @@ async fn c02_auto_traits() {
     shared(&DeadlineLayer::new(secs(1.0)).handle());
     shared(&RetryLayer::new(Retry::new()).handle());
     shared(&HedgeLayer::new(Hedge::new()).handle());
+    shared(&ShedLayer::new(Shed::new()).handle());
+    shared(&ThrottleLayer::new(Throttle::new()).handle());
+    shared(&LimitLayer::new(RATE).handle());
+    shared(&LimitLayer::new(RATE).key(|head| head.uri.host().map(String::from)).handle());
 }
 
 /// An inner service that is not `Clone`, `Send`, `Sync` or `'static` will do.
@@ -128,5 +149,8 @@ async fn c02_nothing_is_asked_of_the_inner_service() {
     calls(BreakerLayer::new(REFERENCE).typed().layer(inner())).await.unwrap();
     calls(DeadlineLayer::new(secs(1.0)).typed().layer(inner())).await.unwrap();
     calls(GuardLayer::new(Limit::new(1)).typed().layer(inner())).await.unwrap();
-    assert_eq!((called.get(), rented.get()), (3, 7));
+    calls(ShedLayer::new(Shed::new()).typed().layer(inner())).await.unwrap();
+    calls(ThrottleLayer::new(Throttle::new()).typed().layer(inner())).await.unwrap();
+    calls(LimitLayer::new(RATE).typed().layer(inner())).await.unwrap();
+    assert_eq!((called.get(), rented.get()), (6, 7));
 }
