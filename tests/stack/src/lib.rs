@@ -6,6 +6,7 @@
     reason = "a helper that panics is a test that fails"
 )]
 
+mod crowd;
 pub mod echo;
 mod fickle;
 mod gauge;
@@ -19,6 +20,7 @@ mod reach;
 mod refusal;
 mod replica;
 
+pub use crowd::crowd;
 pub use fickle::Fickle;
 pub use gauge::{Gauge, GaugeLayer, Place};
 pub use ledger::{Ledger, Received};

@@ -5,11 +5,12 @@ use axum::Router;
 use axum::extract::Request;
 use axum::routing::{any, get};
 use bartizan_client::{Boxed, Client};
-use bartizan_shed::{Handle, Mode, Shares, Shed, ShedLayer};
+use bartizan_http::Head;
+use bartizan_shed::{Backlog, Handle, Mode, Shares, Shed, ShedLayer};
 use futures_util::{FutureExt, stream};
 use http_body_util::BodyExt;
 use stack::echo::{self, EchoClient, EchoServer, Said, channel, read};
-use stack::{Player, clients, listen, serve, soon, until};
+use stack::{Player, clients, crowd, listen, serve, soon, until};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -17,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tonic::transport::{Channel, Server};
+use tower::util::BoxCloneService;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 
 const SEEDS: u64 = 12;
@@ -27,67 +29,29 @@ fn is_idle(handle: &Handle) -> bool {
     (snapshot.in_flight, snapshot.queued) == (0, 0)
 }
 
-/// An app behind a layer, and the layer's handle.
-type Guarded = (&'static str, Router, Handle);
-
-/// The same app behind every manner of layer. Each lets four in at a time, but the last two.
-fn guarded(app: &Router) -> Vec<Guarded> {
-    fn of<L>(name: &'static str, app: &Router, handle: Handle, layer: L) -> Guarded
-    where
-        L: Layer<axum::routing::Route> + Clone + Send + Sync + 'static,
-        L::Service: Service<
-                Request,
-                Response: axum::response::IntoResponse,
-                Error = std::convert::Infallible,
-                Future: Send,
-            > + Clone
-            + Send
-            + Sync
-            + 'static,
-    {
-        (name, app.clone().layer(layer), handle)
-    }
-    let new = |shed| {
-        let layer = ShedLayer::new(shed);
-        (layer.handle(), layer)
-    };
-    let ([a, b, c], [d, e]) =
-        ([(); 3].map(|()| new(Shed::fixed(4))), [new(Shed::new()), new(Shed::fixed(1).mode(Mode::Shadow))]);
-    vec![
-        of("fixed", app, a.0, a.1),
-        of("fair", app, b.0, b.1.fair_by(|head| head.uri.query().map(str::len))),
-        of(
-            "shares",
-            app,
-            c.0,
-            c.1.class(|head| head.uri.query().map_or(0, |query| query.len() % 2), Shares::new([0.5, 0.5])),
-        ),
-        of("adaptive", app, d.0, d.1),
-        of("shadow", app, e.0, e.1),
-    ]
-}
-
-/// One that asks for some part, and leaves when its patience is over: before the head, in the body, or after it.
-async fn ask_and_leave(client: Client, url: String, mut dice: fastrand::Rng) {
-    const PARTS: [&str; 7] = ["ok", "fail", "panic", "hang", "drip", "tear", "burst"];
-    for _ in 0..CALLS {
-        let part = PARTS[dice.usize(..PARTS.len())];
-        let asked = async {
-            let mut answer = client.get(format!("{url}/?{part}")).send().await.ok()?;
-            while answer.chunk().await.ok()?.is_some() {}
-            Some(())
+/// The same app behind every manner of layer, with the layer's name and handle.
+fn guarded(app: &Router) -> Vec<(&'static str, Router, Handle)> {
+    macro_rules! guarded {
+        ($($name:literal: $layer:expr,)*) => {
+            vec![$({
+                let layer = $layer;
+                let handle = layer.handle();
+                ($name, app.clone().layer(layer), handle)
+            }),*]
         };
-        let _ = timeout(Duration::from_micros(dice.u64(..6_000)), asked).await;
     }
-}
-
-/// Many of them at once.
-async fn crowd(client: &Client, url: &str) {
-    let mut callers = JoinSet::new();
-    for seed in 0..SEEDS {
-        callers.spawn(ask_and_leave(client.clone(), url.to_owned(), fastrand::Rng::with_seed(seed)));
+    let four = || ShedLayer::new(Shed::fixed(4));
+    let class = |head: &Head<'_>| head.uri.query().map_or(0, |query| query.len() % 2);
+    guarded! {
+        "fixed": four(),
+        "fair": four().fair_by(|head| head.uri.query().map(str::len)),
+        "shares": four().class(class, Shares::new([0.5, 0.5])),
+        "queue": four().backlog(Backlog::new(4)),
+        "shares of a queue": four().class(class, Shares::new([0.5, 0.5])).backlog(Backlog::new(4)),
+        "adaptive": ShedLayer::new(Shed::new()),
+        "adaptive with a queue": ShedLayer::new(Shed::new()).backlog(Backlog::new(4)),
+        "shadow": ShedLayer::new(Shed::fixed(1).mode(Mode::Shadow)),
     }
-    soon(callers.join_all()).await;
 }
 
 #[tokio::test]
@@ -101,7 +65,7 @@ async fn of_a_server_over_http() {
         }
         assert!(handle.snapshot().admitted.total() > 50, "{handle:?}");
 
-        if layer == "fixed" || layer == "shares" {
+        if ["fixed", "fair", "shares"].contains(&layer) {
             // All four places are there, and no fifth.
             let client = Client::new(Boxed::new(stack::reqwest(true)));
             let mut held = Vec::new();
@@ -120,15 +84,17 @@ async fn of_a_server_over_http() {
 async fn of_a_client() {
     let url = serve(Router::new().route("/", get(Player::new()))).await;
     for shed in [Shed::fixed(4), Shed::new()] {
-        let layer = ShedLayer::new(shed);
-        let handle = layer.handle();
-        for (name, client) in clients!(layer) {
-            println!("{name}, {shed:?}");
-            crowd(&client, &url).await;
-            // Not some time after the callers have left.
-            assert!(is_idle(&handle), "{handle:?}");
+        let (layer, queue) = (ShedLayer::new(shed), ShedLayer::new(shed).backlog(Backlog::new(4)));
+        let handles = [layer.handle(), queue.handle()];
+        for (handle, clients) in handles.iter().zip([clients!(layer), clients!(queue)]) {
+            for (name, client) in clients {
+                println!("{name}, {shed:?}");
+                crowd(&client, &url).await;
+                // Not some time after the callers have left.
+                assert!(is_idle(handle), "{handle:?}");
+            }
+            assert!(handle.snapshot().admitted.total() > 100, "{handle:?}");
         }
-        assert!(handle.snapshot().admitted.total() > 100, "{handle:?}");
     }
 }
 
@@ -151,7 +117,7 @@ async fn of_a_server_whose_callers_break_off_in_the_request() {
                     streams.push(stream);
                 }
                 if said == whole {
-                    until(|| handle.snapshot().in_flight == 4 || layer == "adaptive").await;
+                    until(|| handle.snapshot().in_flight == 4 || layer.starts_with("adaptive")).await;
                 }
                 for stream in streams {
                     if reset {
@@ -229,23 +195,29 @@ async fn over_grpc() {
 
 #[tokio::test]
 async fn of_the_typed_flavour() {
+    let play = |part: u64| async move {
+        match part % 5 {
+            0 => Ok(()),
+            1 => Err(BoxError::from("failed")),
+            2 => panic!("played"),
+            3 => std::future::pending().await,
+            _ => {
+                tokio::task::yield_now().await;
+                Ok(())
+            }
+        }
+    };
     for shed in [Shed::fixed(4), Shed::new()] {
         let layer = ShedLayer::new(shed).typed();
-        let handle = layer.handle();
-        let service = layer.layer(service_fn(|part: u64| async move {
-            match part % 5 {
-                0 => Ok(()),
-                1 => Err(BoxError::from("failed")),
-                2 => panic!("played"),
-                3 => std::future::pending().await,
-                _ => {
-                    tokio::task::yield_now().await;
-                    Ok(())
-                }
-            }
-        }));
+        let queue = ShedLayer::new(shed).typed().backlog(Backlog::new(2));
+        let handles = [layer.handle(), queue.handle()];
+        let services = [
+            BoxCloneService::new(layer.layer(service_fn(play))),
+            BoxCloneService::new(queue.layer(service_fn(play))),
+        ];
         let mut dice = fastrand::Rng::with_seed(7);
-        for _ in 0..500 {
+        for n in 0..400 {
+            let (service, handle) = (&services[n % 2], &handles[n % 2]);
             // Of up to six at once some are never polled, some once, some to the end.
             let calls: Vec<_> =
                 (0..dice.usize(1..7)).map(|_| service.clone().oneshot(dice.u64(..))).collect();
@@ -258,7 +230,7 @@ async fn of_the_typed_flavour() {
                     }
                 }
             }
-            assert!(is_idle(&handle), "{handle:?}");
+            assert!(is_idle(handle), "{handle:?}");
         }
     }
 }
