@@ -8,6 +8,8 @@ use bartizan_client::{Body, Boxed, Client, Error, HyperService, ReqwestService};
 use bartizan_core::{Kind, Refused, Verdict, find_cause};
 use bartizan_deadline::DeadlineLayer;
 use bartizan_guard::GuardLayer;
+use bartizan_limit::{Limit, LimitLayer};
+use bartizan_shed::{Backlog, Shed, ShedLayer, Throttle, ThrottleLayer};
 use futures_util::FutureExt;
 use http::{HeaderMap, Request, StatusCode};
 use stack::echo::{EchoClient, EchoServer, channel};
@@ -143,6 +145,66 @@ async fn a_policy_of_ones_own_holds_on_to_the_body() {
 }
 
 #[tokio::test]
+async fn a_shed_and_a_limit_refuse_what_is_sent() {
+    let player = Player::new();
+    let url = serve(Router::new().route("/", get(player.clone()))).await;
+    let shed = ShedLayer::new(Shed::fixed(1));
+    let places = shed.handle();
+    for (name, client) in clients!(shed) {
+        println!("{name}");
+        let held = soon(client.get(format!("{url}/?drip")).send()).await.unwrap();
+        let refused = refused(soon(client.get(&url).send()).await);
+        assert_eq!((refused.layer(), refused.reason(), refused.reached()), ("shed", "over the limit", false));
+        drop(held);
+        assert_eq!(places.snapshot().in_flight, 0);
+        assert_eq!(soon(client.get(&url).send()).await.unwrap().text().await.unwrap(), "ok");
+        assert_eq!(places.snapshot().in_flight, 0);
+    }
+    let limit = LimitLayer::new(Limit::per(2, 2 * HOUR)).key(|head| head.uri.authority().cloned());
+    player.forget();
+    for (name, client) in clients!(limit) {
+        println!("{name}");
+        assert_eq!(soon(client.get(&url).send()).await.unwrap().text().await.unwrap(), "ok");
+        // Another host is none of it, also if nobody is there.
+        assert!(matches!(soon(client.get(nowhere().await).send()).await, Err(Error::Unanswered(_))));
+    }
+    for (name, client) in clients!(limit) {
+        println!("{name}");
+        let refused = refused(soon(client.get(&url).send()).await);
+        assert_eq!((refused.layer(), refused.kind(), refused.reached()), ("limit", Kind::Exhausted, false));
+        assert!(refused.retry_after() > Some(HOUR / 2));
+    }
+    assert_eq!(player.calls(), 2);
+}
+
+#[tokio::test]
+async fn a_throttle_stops_asking_who_refuses() {
+    let (guard, player) = (ShedLayer::new(Shed::fixed(1)), Player::new());
+    let handle = guard.handle();
+    let url = serve(Router::new().route("/", get(player.clone())).layer(guard)).await;
+    for (name, client) in clients!(ThrottleLayer::new(Throttle::new().seed(7))) {
+        println!("{name}");
+        let held = soon(reqwest_client().get(format!("{url}/?drip")).send()).await.unwrap();
+        let before = handle.snapshot().refused.total();
+        let mut rejected = 0;
+        for _ in 0..200 {
+            match soon(client.get(&url).send()).await {
+                Ok(answer) => assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE),
+                answer => {
+                    assert_eq!(refused(answer).layer(), "throttle");
+                    rejected += 1;
+                }
+            }
+        }
+        let asked = handle.snapshot().refused.total() - before;
+        assert_eq!(asked + rejected, 200, "what is rejected here is not asked there");
+        assert!(rejected > 50, "{rejected}");
+        drop(held);
+        until(|| handle.snapshot().in_flight == 0).await;
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_by_the_server_is_the_servers_answer() {
     // It crossed the wire, so that to the client it is an answer like another: a 503 is a failure, a 429 throttles.
     let open = BreakerLayer::new(Breaker::new());
@@ -243,6 +305,33 @@ async fn typed_over_a_function_with_an_error_of_ones_own() {
         ServiceBuilder::new().layer(DeadlineLayer::new(Duration::from_millis(20)).typed()).service(hang);
     let ended = soon(ended.oneshot(6)).await;
     assert!(matches!(ended, Err(Mine::Refused(ended)) if ended.kind() == Kind::DeadlineExceeded));
+}
+
+#[tokio::test]
+async fn typed_sheds_and_limits() {
+    let shed = ShedLayer::new(Shed::fixed(1)).typed();
+    let limit = LimitLayer::new(Limit::per(3, HOUR)).typed().key(|n: &u32| n % 2);
+    let throttle = ThrottleLayer::new(Throttle::new()).typed();
+    let (places, tokens) = (shed.handle(), limit.handle());
+    let service = ServiceBuilder::new().layer(throttle).layer(limit).layer(shed).service_fn(halve);
+    assert_eq!(service.clone().oneshot(6).await.unwrap(), 3);
+    for _ in 0..3 {
+        assert!(matches!(service.clone().oneshot(7).await, Err(Mine::Failed)));
+    }
+    let over = service.clone().oneshot(9).await;
+    assert!(matches!(over, Err(Mine::Refused(over)) if over.layer() == "limit"));
+    assert_eq!((tokens.remaining(&0), tokens.remaining(&1), places.snapshot().in_flight), (2, 0, 0));
+
+    let queue = ShedLayer::new(Shed::fixed(1)).typed().backlog(Backlog::new(1).max_wait(HOUR).target(HOUR));
+    let places = queue.handle();
+    let hang = queue.layer(service_fn(|_: u32| std::future::pending::<Result<u32, Mine>>()));
+    let mut held = [(); 3].map(|()| Box::pin(hang.clone().oneshot(6)));
+    assert!(held[0].as_mut().now_or_never().is_none() && held[1].as_mut().now_or_never().is_none());
+    assert_eq!((places.snapshot().in_flight, places.snapshot().queued), (1, 1));
+    let full = held[2].as_mut().now_or_never();
+    assert!(matches!(full, Some(Err(Mine::Refused(full))) if full.reason() == "queue full"));
+    drop(held);
+    assert_eq!((places.snapshot().in_flight, places.snapshot().queued), (0, 0));
 }
 
 #[tokio::test]
