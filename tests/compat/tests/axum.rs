@@ -8,7 +8,9 @@ use bartizan_breaker::{Breaker, BreakerLayer, Consecutive};
 use bartizan_client::{Client, ReqwestService};
 use bartizan_deadline::DeadlineLayer;
 use bartizan_hedge::{Hedge, HedgeLayer};
+use bartizan_limit::{Limit, LimitLayer};
 use bartizan_retry::{Backoff, Retry, RetryLayer};
+use bartizan_shed::{Backlog, Shed, ShedLayer};
 use http::{StatusCode, Uri};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -135,10 +137,65 @@ async fn retry_and_hedge_ask_again_in_every_place() {
     }
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[tokio::test]
+async fn limit_counts_over_fresh_connections_in_every_place() {
+    let three = || LimitLayer::new(Limit::per(3, 3 * HOUR)).key(|head| head.uri.path().to_owned());
+    let service = ServiceBuilder::new().layer(three()).service(get(ok));
+    let apps = [
+        ("Router::layer", Router::new().route("/", get(ok)).layer(three())),
+        ("Router::route_layer", Router::new().route("/", get(ok)).route_layer(three())),
+        ("MethodRouter::layer", Router::new().route("/", get(ok).layer(three()))),
+        ("Handler::layer", Router::new().route("/", get(ok.layer(three())))),
+        ("Router::route_service", Router::new().route_service("/", service)),
+        ("waiting", Router::new().route("/", get(ok)).layer(three().waiting(Duration::ZERO, 1))),
+    ];
+    for (place, app) in apps {
+        println!("{place}");
+        let url = serve(app).await;
+        for _ in 0..3 {
+            assert_eq!(ask(url.clone()).await.status(), StatusCode::OK);
+        }
+        let refused = ask(url).await;
+        assert_eq!(refused.headers()["retry-after"], "3600");
+        assert_refused(refused, StatusCode::TOO_MANY_REQUESTS, "limit").await;
+    }
+}
+
+#[tokio::test]
+async fn shed_refuses_while_one_is_inside_in_every_place() {
+    let hang = std::future::pending::<&str>;
+    let one = || ShedLayer::new(Shed::fixed(1));
+    let service = ServiceBuilder::new().layer(one()).service(get(hang));
+    let full = one().backlog(Backlog::new(1).max_wait(Duration::ZERO));
+    let apps = [
+        ("Router::layer", Router::new().route("/", get(hang)).layer(one())),
+        ("Router::route_layer", Router::new().route("/", get(hang)).route_layer(one())),
+        ("MethodRouter::layer", Router::new().route("/", get(hang).layer(one()))),
+        ("Handler::layer", Router::new().route("/", get(hang.layer(one())))),
+        ("Router::route_service", Router::new().route_service("/", service)),
+        ("backlog", Router::new().route("/", get(hang)).layer(full)),
+    ];
+    for (place, app) in apps {
+        println!("{place}");
+        let url = serve(app).await;
+        // Both ask at once: one is let in and gets no answer, the other is refused.
+        let refused = tokio::select! {
+            refused = ask(url.clone()) => refused,
+            refused = ask(url) => refused,
+        };
+        assert!(refused.headers().contains_key("retry-after"));
+        assert_refused(refused, StatusCode::SERVICE_UNAVAILABLE, "shed").await;
+    }
+}
+
 #[tokio::test]
 async fn answers_pass_unharmed() {
     let app = Router::new()
         .route("/", get(ok.layer(BreakerLayer::new(Breaker::new()))))
+        .layer(ShedLayer::new(Shed::new()))
+        .layer(LimitLayer::new(Limit::per_second(1000)))
         .route_layer(DeadlineLayer::new(Duration::from_secs(3600)));
     let answer = ask(serve(app).await).await;
     assert_eq!(answer.status(), StatusCode::OK);

@@ -3,9 +3,12 @@
 use bartizan_balance::{Balance, BalanceService, Choice};
 use bartizan_breaker::{Breaker, BreakerLayer, Consecutive};
 use bartizan_client::AnyBody;
+use bartizan_core::{Refused, find_cause};
 use bartizan_deadline::DeadlineLayer;
 use bartizan_hedge::{Hedge, HedgeLayer};
+use bartizan_limit::{Limit, LimitLayer};
 use bartizan_retry::{Backoff, Retry, RetryLayer};
+use bartizan_shed::{Shed, ShedLayer};
 use http::{Request, Response, Uri};
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -21,7 +24,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tower::layer::layer_fn;
-use tower::{Service, ServiceBuilder};
+use tower::{BoxError, Service, ServiceBuilder};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -154,6 +157,61 @@ async fn deadline_ends_a_call_that_hangs() {
     let channel = ServiceBuilder::new().layer(soon).service(bare().await);
     let late = HealthClient::new(channel).check(how("gone")).await.expect_err("nobody answers");
     assert_eq!(late.code(), Code::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn limit_and_shed_refuse_on_server_and_channel() {
+    let spent = || {
+        let layer = LimitLayer::new(Limit::per(1, HOUR));
+        layer.handle().drain();
+        layer
+    };
+    let channel = serve(|incoming| {
+        Server::builder().layer(spent()).add_service(patient()).serve_with_incoming(incoming)
+    });
+    let around = ServiceBuilder::new().layer(spent()).service(bare().await);
+    for refused in [
+        HealthClient::new(channel.await).check(how("well")).await,
+        HealthClient::new(around).check(how("well")).await,
+    ] {
+        let refused = refused.expect_err("there is no token");
+        assert_eq!(
+            (refused.code(), refused.message()),
+            (Code::ResourceExhausted, "refused by limit: over the limit")
+        );
+        assert!(refused.metadata().contains_key("grpc-retry-pushback-ms"));
+    }
+}
+
+#[tokio::test]
+async fn shed_passes_who_asks_for_health_and_refuses_by_an_error_in_the_typed_flavour() {
+    let shed = ShedLayer::new(Shed::fixed(1));
+    let handle = shed.handle();
+    let channel =
+        serve(|incoming| Server::builder().layer(shed).add_service(patient()).serve_with_incoming(incoming));
+    let mut client = HealthClient::new(channel.await);
+    let mut hangs = client.clone();
+    let hanging = tokio::spawn(async move { hangs.check(how("gone")).await });
+    client.check(how("well")).await.expect("who asks for health always passes");
+    assert_eq!((handle.snapshot().in_flight, handle.snapshot().admitted.total()), (0, 0));
+    hanging.abort();
+
+    let shed = ShedLayer::new(Shed::fixed(1)).typed();
+    let handle = shed.handle();
+    let channel = ServiceBuilder::new().layer(shed).map_err(BoxError::from).service(bare().await);
+    let mut client = HealthClient::new(channel);
+    client.check(how("well")).await.expect("there is a place");
+    let mut hangs = client.clone();
+    let mut hanging = Box::pin(hangs.check(how("gone")));
+    tokio::select! {
+        answer = &mut hanging => panic!("{answer:?}"),
+        () = async { while handle.snapshot().in_flight == 0 { tokio::task::yield_now().await } } => {}
+    }
+    let refused = client.check(how("well")).await.expect_err("there is none");
+    let told = format!("{refused} {:?}", find_cause::<Refused>(&refused));
+    assert!(told.contains("refused by shed: over the limit"), "{told}");
+    drop(hanging);
+    assert_eq!(handle.snapshot().in_flight, 0);
 }
 
 #[tokio::test]
