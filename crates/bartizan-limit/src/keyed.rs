@@ -1,14 +1,14 @@
+mod observed;
+mod shelf;
+
 use crate::bucket::Bucket;
 use crate::common::{Common, register};
-use crate::denial::Denial;
 use crate::limit::Limit;
 use crate::line::Waiters;
 use crate::pace::Pace;
 use crate::shard::Shard;
-use crate::shelf::Shelf;
 use bartizan_core::Name;
 use bartizan_core::registry::Observed;
-use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -142,32 +142,45 @@ impl Table {
         }
     }
 
-    /// Decides about a key that is not there.
+    /// Changes the bucket of a key that has none, and returns after how long it will be full; `None` if there is no room for one.
     #[cold]
-    fn take_anew(&self, number: u64, cost: u32, now: u64) -> Result<u64, Denial> {
+    fn anew<E>(
+        &self,
+        number: u64,
+        now: u64,
+        change: impl FnOnce(Pace, u64, u64) -> Result<u64, E>,
+    ) -> Option<Result<u64, E>> {
         if !self.make_room(number, now) {
-            self.overflowed.fetch_add(1, Ordering::Relaxed);
-            return self.overflow.take(cost, now);
+            return None;
         }
         let mut shard = self.shard(number);
-        let now = shard.at(now);
-        let pace = shard.pace;
-        if let Some(full) = shard.find(number) {
+        let (now, pace) = (shard.at(now), shard.pace);
+        let next = if let Some(full) = shard.find(number) {
             // Another thread was faster.
             self.left(1);
-            *full = pace.take(*full, cost, now)?;
-            return Ok(*full - now);
-        }
-        // It may have been served by the shared bucket before: what is missing there is missing here, so that nothing is forgiven.
-        let (_, full) = self.overflow.read();
-        let out = pace.take(full, cost, now);
-        let kept = out.unwrap_or(full);
-        if kept > now {
-            shard.insert(number, kept);
+            change(pace, *full, now).inspect(|next| *full = *next)
         } else {
-            self.left(1);
-        }
-        out.map(|full| full.saturating_sub(now))
+            let next = change(pace, self.of_the_absent(), now);
+            match &next {
+                Ok(full) if *full > now => shard.insert(number, *full),
+                // There is nothing to be kept.
+                _ => self.left(1),
+            }
+            next
+        };
+        Some(next.map(|full| full.saturating_sub(now)))
+    }
+
+    /// When the bucket that a key would be given is full: as the shared one, which may have served it before. What is missing there is
+    /// missing here, so that nothing is forgiven.
+    fn of_the_absent(&self) -> u64 {
+        self.overflow.read().1
+    }
+
+    /// The shared bucket, for one more call that finds no room.
+    fn shared(&self) -> &Bucket {
+        self.overflowed.fetch_add(1, Ordering::Relaxed);
+        &self.overflow
     }
 
     pub(crate) fn update(&self, limit: Limit) {
@@ -208,158 +221,11 @@ impl Table {
     pub(crate) fn debt(&self, number: u64) -> u64 {
         let mut shard = self.shard(number);
         let now = shard.at(self.common.now());
-        shard.find(number).map_or(0, |full| full.saturating_sub(now))
-    }
-}
-
-impl Shelf for Table {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn waiters(&self) -> &Waiters {
-        &self.waiters
-    }
-
-    #[inline]
-    fn take(&self, number: u64, cost: u32, now: u64) -> Result<u64, Denial> {
-        self.tend(now);
-        let mut shard = self.shard(number);
-        let pace = shard.pace;
-        if pace.is_off() {
-            return Ok(0);
-        }
-        let now = shard.at(now);
-        match shard.find(number) {
-            Some(full) => {
-                *full = pace.take(*full, cost, now)?;
-                Ok(*full - now)
-            }
-            None => {
-                drop(shard);
-                self.take_anew(number, cost, now)
-            }
-        }
-    }
-
-    fn peek(&self, number: u64, cost: u32, now: u64) -> Result<(), Denial> {
-        let mut shard = self.shard(number);
-        let (now, pace) = (shard.at(now), shard.pace);
-        if pace.is_off() {
-            return Ok(());
-        }
-        let found = shard.find(number).copied();
+        let full = shard.find(number).copied();
         drop(shard);
-        let full = found.unwrap_or_else(|| self.of_the_absent());
-        pace.take(full, cost, now).map(|_| ())
-    }
-
-    fn charge(&self, number: u64, cost: u32, now: u64) {
-        self.tend(now);
-        let mut shard = self.shard(number);
-        let (at, pace) = (shard.at(now), shard.pace);
-        if let Some(full) = shard.find(number) {
-            *full = pace.charge(*full, cost, at);
-        } else if !pace.is_off() {
-            drop(shard);
-            self.charge_anew(number, cost, at);
-        }
-    }
-
-    fn learn(&self, number: u64, back: u32, told: u64) {
-        let now = self.common.now();
-        let mut shard = self.shard(number);
-        let (now, pace) = (shard.at(now), shard.pace);
-        if let Some(full) = shard.find(number) {
-            *full = pace.learn(*full, back, told);
-        } else if told > now {
-            drop(shard);
-            // It was swept since. The shared bucket hears nothing of a single key.
-            if self.make_room(number, now) {
-                self.add(number, |_, full| full.max(told));
-            }
-        }
-    }
-
-    fn knows(&self, number: u64) -> bool {
-        self.shard(number).find(number).is_some()
-    }
-
-    fn wait(&self, number: u64, tokens: u64, now: u64) -> u64 {
-        let mut shard = self.shard(number);
-        let (now, pace) = (shard.at(now), shard.pace);
-        let found = shard.find(number).copied();
-        drop(shard);
-        pace.wait(found.unwrap_or_else(|| self.of_the_absent()), tokens, now)
+        full.unwrap_or_else(|| self.of_the_absent()).saturating_sub(now)
     }
 }
 
-impl Table {
-    /// When the bucket that a key would be given, or would share, is full.
-    fn of_the_absent(&self) -> u64 {
-        self.overflow.read().1
-    }
-
-    fn charge_anew(&self, number: u64, cost: u32, now: u64) {
-        if !self.make_room(number, now) {
-            self.overflowed.fetch_add(1, Ordering::Relaxed);
-            self.overflow.charge(cost, now);
-            return;
-        }
-        self.add(number, |pace, full| pace.charge(full, cost, now));
-    }
-
-    /// Changes the bucket of a key for which room is reserved.
-    fn add(&self, number: u64, change: impl Fn(Pace, u64) -> u64) {
-        let mut shard = self.shard(number);
-        let (now, pace) = (shard.at(self.common.now()), shard.pace);
-        if let Some(full) = shard.find(number) {
-            // Another thread was faster.
-            self.left(1);
-            *full = change(pace, *full);
-            return;
-        }
-        let full = change(pace, self.of_the_absent());
-        if full > now { shard.insert(number, full) } else { self.left(1) }
-    }
-}
-
-impl Observed for Table {
-    fn layer(&self) -> &'static str {
-        "limit"
-    }
-
-    fn name(&self) -> &str {
-        self.common.name().map_or("", Name::as_str)
-    }
-
-    fn state(&self) -> &'static str {
-        match (self.common.limit().is_enabled(), self.keys() < self.cap) {
-            (false, _) => "off",
-            (true, true) => "open",
-            (true, false) => "crowded",
-        }
-    }
-
-    fn note(&self) -> Option<Cow<'static, str>> {
-        let crowded = "new keys share one bucket until one of the others is full again";
-        self.common.note().or_else(|| (self.keys() >= self.cap).then_some(crowded.into()))
-    }
-
-    #[allow(clippy::cast_precision_loss, reason = "shown to people")]
-    fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
-        let limit = self.common.limit();
-        for (name, number) in [
-            ("burst", f64::from(limit.max_burst())),
-            ("interval_seconds", limit.interval().as_secs_f64()),
-            ("keys", self.keys() as f64),
-            ("overflowed", self.overflowed() as f64),
-            ("waiting", self.waiters.count() as f64),
-            ("refused", self.common.refused() as f64),
-            ("shadowed", self.common.shadowed() as f64),
-        ] {
-            show(name, number);
-        }
-        self.common.show_store(show);
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use crate::pace::Pace;
 /// A slot is two words, and at most three of four are taken: a bucket needs 21 to 43 bytes.
 #[derive(Debug)]
 pub(crate) struct Shard {
-    slots: Vec<Slot>,
+    slots: Box<[Slot]>,
     len: usize,
     /// Where the search for a bucket to forget goes on.
     hand: usize,
@@ -25,8 +25,8 @@ struct Slot {
 const SMALLEST: usize = 8;
 
 impl Shard {
-    pub(crate) const fn new(pace: Pace) -> Self {
-        Self { slots: Vec::new(), len: 0, hand: 0, pace, latest: 0 }
+    pub(crate) fn new(pace: Pace) -> Self {
+        Self { slots: Box::new([]), len: 0, hand: 0, pace, latest: 0 }
     }
 
     /// The time to decide at: never before a time at which something was decided or forgotten.
@@ -87,7 +87,7 @@ impl Shard {
             if self.slots[at].is_full_at(now) { self.remove(at) } else { at += 1 }
         }
         if self.len == 0 {
-            self.slots = Vec::new();
+            self.slots = Box::default();
         } else if self.len * 8 < self.slots.len() {
             self.resize((self.len * 2).next_power_of_two().max(SMALLEST));
         }
@@ -96,7 +96,7 @@ impl Shard {
 
     /// Forgets everything. Returns how many buckets there were.
     pub(crate) fn clear(&mut self) -> usize {
-        self.slots = Vec::new();
+        self.slots = Box::default();
         std::mem::take(&mut self.len)
     }
 
@@ -109,7 +109,7 @@ impl Shard {
     }
 
     fn resize(&mut self, slots: usize) {
-        let old = std::mem::replace(&mut self.slots, vec![Slot::default(); slots]);
+        let old = std::mem::replace(&mut self.slots, vec![Slot::default(); slots].into());
         self.hand = 0;
         old.into_iter().filter(|slot| slot.number != 0).for_each(|slot| self.place(slot));
     }
@@ -223,6 +223,11 @@ mod tests {
         }
         shard.sweep(99_000);
         assert_eq!((shard.len, shard.slots.len()), (1000, 2048));
+    }
+
+    #[test]
+    fn a_shard_and_its_lock_fill_one_cache_line() {
+        assert_eq!(size_of::<std::sync::Mutex<Shard>>(), 64);
     }
 
     #[test]
