@@ -21,17 +21,18 @@ use bartizan::deadline::DeadlineService;
 use bartizan::discover::{Error, Heartbeats, Http};
 use bartizan::fault::FaultService;
 use bartizan::http::Head;
-use bartizan::limit::KeyedHandle;
+use bartizan::limit::{Address, KeyedHandle};
 use bartizan::retry::RetryService;
-use bartizan::shed::{Shed, ShedLayer, ShedService};
+use bartizan::shed::{Backlog, BacklogLayer, BacklogService};
 use bartizan::{
     Balance, BalanceLayer, BalanceService, Breaker, BreakerLayer, Budget, Client, Context, Deadline,
     DeadlineLayer, FaultLayer, Hedge, HedgeLayer, Limit, LimitLayer, Priority, Purse, Retry, RetryLayer,
+    Shed, ShedLayer,
 };
 use futures_core::Stream;
 use http::uri::Authority;
 use http::{Method, Uri};
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,11 +52,10 @@ pub const BANK: Routes = routes(ms(800), false);
 // Before a call: the deadline of an attempt, the deadline of the whole, how many may be in flight, how often it may be made again, and
 // whether a copy is sent when it takes long. Only what may be repeated is: reads, and writes that carry a key. Each goes to the
 // replica that is expected to answer soonest, and a breaker stands before each. A payment that fails more than the others gets no
-// calls for a while. Passwords take long, so that a few who come with one may wait.
+// calls for a while.
 pub const GATEWAY_TO_USER_REGISTER: Call =
-    call(Name::Gateway, Name::User, " register", ms(2500), ms(2500), 4).waiting(WAITING);
-pub const GATEWAY_TO_USER_LOGIN: Call =
-    call(Name::Gateway, Name::User, " login", ms(1000), ms(1000), 4).waiting(WAITING);
+    call(Name::Gateway, Name::User, " register", ms(2500), ms(2500), 4);
+pub const GATEWAY_TO_USER_LOGIN: Call = call(Name::Gateway, Name::User, " login", ms(1000), ms(1000), 4);
 pub const GATEWAY_TO_USER_GET: Call = call(Name::Gateway, Name::User, " GET", ms(300), ms(600), 64).retry(1);
 pub const GATEWAY_TO_PRODUCT: Call =
     call(Name::Gateway, Name::Product, "", ms(150), ms(500), 64).retry(2).hedge();
@@ -71,8 +71,8 @@ pub const ORDER_TO_PAYMENT: Call =
     call(Name::Order, Name::Payment, "", ms(300), ms(800), 32).retry(1).eject();
 pub const PAYMENT_TO_BANK: Call = call(Name::Payment, Name::Bank, "", ms(250), ms(350), 16);
 
-/// How many wait to log in or to register, when too many do so at once: as long as they can still be served in time.
-const WAITING: usize = 64;
+/// Who wait when too many come at once: as long as they can still be served in time.
+const WAITING: Backlog = Backlog::new(64).target(Duration::MAX);
 
 // How much one may ask for. Whose load it is that shows the ops token is known; it is limited by customer alone.
 const BY_USER: Limit = Limit::per_second(50).burst(200);
@@ -140,9 +140,9 @@ impl Routes {
     pub fn guard_front(self, routes: Router, gatekeeper: Gatekeeper, config: &Config) -> Router {
         let here = config.here.as_str();
         let own = own_load(config);
-        let by_address = LimitLayer::new(BY_ADDRESS).exempt(own.clone()).key(address);
+        let by_address = LimitLayer::new(BY_ADDRESS).exempt(own.clone()).address(Address::new(caller));
         let log_ins = LimitLayer::new(LOG_INS).exempt(move |head| !is_log_in(head) || own(head));
-        let log_ins = log_ins.key(address);
+        let log_ins = log_ins.address(Address::new(caller));
         let by_user = LimitLayer::new(BY_USER).exempt(|head| user(head).is_none()).key(user);
         let stack = ServiceBuilder::new()
             .layer(CatchPanicLayer::custom(problem::of_panic))
@@ -253,8 +253,8 @@ impl Call {
     }
 
     /// What is in flight at once. Whoever waits to be made again is not.
-    fn in_flight(self, config: &Config) -> ShedLayer {
-        ShedLayer::new(Shed::fixed(self.in_flight)).named(self.name(config))
+    fn in_flight(self, config: &Config) -> BacklogLayer {
+        ShedLayer::new(Shed::fixed(self.in_flight)).backlog(WAITING).named(self.name(config))
     }
 
     fn name(self, config: &Config) -> String {
@@ -262,10 +262,11 @@ impl Call {
     }
 }
 
-/// breaker → deadline → the bus
+/// in flight → breaker → deadline → the bus
 pub fn bus(config: &Config) -> Gate {
     let name = format!("{}->bus", config.here);
     let stack = ServiceBuilder::new()
+        .layer(ShedLayer::new(Shed::fixed(8)).typed().backlog(WAITING).named(name.as_str()))
         .layer(BreakerLayer::new(BREAKER).named(name.as_str()).typed())
         .layer(DeadlineLayer::new(BUS).typed().named(name.as_str()));
     Gate::new(stack.service_fn(|work: Work| work))
@@ -278,7 +279,7 @@ pub fn guesses() -> Guesses {
 }
 
 /// Payments, through their stack.
-pub type Payments = PaymentsClient<DeadlineService<RetryService<ShedService<Balanced>>>>;
+pub type Payments = PaymentsClient<DeadlineService<RetryService<BacklogService<Balanced>>>>;
 
 type Balanced = BalanceService<Uri, BreakerService<DeadlineService<FaultService<AnyChannel>>>>;
 
@@ -312,16 +313,9 @@ pub struct Call {
     hedged: bool,
     ejects: bool,
     in_flight: usize,
-    waiting: usize,
 }
 
 impl Call {
-    /// Lets so many wait for a place in flight.
-    const fn waiting(mut self, waiting: usize) -> Self {
-        self.waiting = waiting;
-        self
-    }
-
     /// Makes a call that failed again, so often at most, if it may be repeated.
     const fn retry(mut self, retries: u32) -> Self {
         self.retries = retries;
@@ -350,8 +344,7 @@ const fn call(
     in_flight: usize,
 ) -> Call {
     assert!(attempt.as_nanos() <= total.as_nanos(), "an attempt must fit into the total");
-    let (retries, hedged, ejects, waiting) = (0, false, false, 0);
-    Call { from, to, what, attempt, total, retries, hedged, ejects, in_flight, waiting }
+    Call { from, to, what, attempt, total, retries: 0, hedged: false, ejects: false, in_flight }
 }
 
 /// Says how much a request matters by its route. Whatever it says itself can only make that less.
@@ -373,8 +366,8 @@ fn own_load(config: &Config) -> impl Fn(&Head<'_>) -> bool + Clone + Send + Sync
 }
 
 /// Where a request comes from: the address of its connection, whatever it says itself.
-fn address(head: &Head<'_>) -> Option<IpAddr> {
-    head.extensions.get().map(|Caller(from)| from.ip())
+fn caller(head: &Head<'_>) -> Option<SocketAddr> {
+    head.extensions.get().map(|Caller(from)| *from)
 }
 
 fn user(head: &Head<'_>) -> Option<String> {

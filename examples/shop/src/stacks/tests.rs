@@ -6,7 +6,7 @@ use axum::response::Response;
 use axum::routing::get;
 use bartizan::core::Instant;
 use http::StatusCode;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use tower::ServiceExt;
 
 /// So many are sent at most until one is refused.

@@ -52,8 +52,15 @@ impl<'a> Customer<'a> {
         self.shop.http.request(method, self.shop.url(path)).bearer_auth(&self.token)
     }
 
+    /// Reads, and reads later whatever it is told to read later because it reads so much.
     pub async fn get(&self, path: &str) -> Said {
-        say(self.request(Method::GET, path)).await
+        loop {
+            let said = say(self.request(Method::GET, path)).await;
+            if said.status != 429 {
+                return said;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
     }
 
     pub async fn order(&self, key: &str, items: &[(&str, i64)]) -> Said {

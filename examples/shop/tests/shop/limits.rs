@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 /// So many are sent at most until somebody is refused. A machine that is too slow for that fails the test.
 const MOST: usize = 4000;
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 16;
 
 /// Sends the same again and again, some at once, until one is refused for being too much; the others are answered with `usual`.
 async fn flood(usual: u16, request: impl Fn(usize) -> RequestBuilder) -> Said {
