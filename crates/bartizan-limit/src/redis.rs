@@ -16,6 +16,9 @@ use std::time::Duration;
 /// hash, `bartizan:limit:login:6f0c…`, so that addresses of people are not found where nobody looks for them. It is no secret, though:
 /// who may read Redis can try out whether a certain address is there.
 ///
+/// How many keys there are is up to Redis: a bucket that is not full takes some 200 bytes there. `maxmemory` with the policy `volatile-ttl`
+/// bounds that by forgiving those first that would soon be full. A user of its own needs `+evalsha +script|load +time +get +set`.
+///
 /// One connection serves all requests. It is made at the first question, and anew after an error or when answers stay away; to clone the
 /// store is cheap, and its clones share the connection.
 ///

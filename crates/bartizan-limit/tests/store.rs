@@ -1,7 +1,7 @@
 //! A limit that several processes share, over a store of the test's own.
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
-use bartizan_core::{Instant, Refused};
+use bartizan_core::{Context, Instant, Refused};
 use bartizan_limit::{Ask, Asking, KeyedHandle, Limit, LimitLayer, Store, StoreError, Told, Verb};
 use std::collections::HashMap;
 use std::future::pending;
@@ -209,6 +209,24 @@ async fn one_late_answer_is_no_outage() {
         }
     }
     assert_eq!(store.asked(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_little_time_waits_for_half_of_it() {
+    let store = Memory::default();
+    let a = process(TEN, &store);
+    store.behave(Mood::Slow(6 * MS));
+    for _ in 0..5 {
+        let begun = Instant::now();
+        let context = Context::new().with_deadline(begun + 10 * MS);
+        assert_eq!(context.scope(ask(&a, "ada")).await, Ok(()), "what is known here decides");
+        assert_eq!(begun.elapsed(), 5 * MS);
+    }
+    assert_eq!(store.asked(), 5, "it is no failure of the store");
+    let context = Context::new().with_deadline(Instant::now() + 14 * MS);
+    tokio::time::advance(500 * MS).await;
+    assert_eq!(context.scope(ask(&a, "ada")).await, Ok(()), "past its deadline nobody waits");
+    assert_eq!(ask(&a, "bob").await, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,9 @@ use super::{Told, Verb};
 use crate::denial::Denial;
 use crate::nanos;
 use crate::shelf::Shelf;
+use bartizan_core::{Context, Instant};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What decides on one request: the bucket here, and that in the store.
 pub(crate) struct Case<S> {
@@ -89,6 +91,12 @@ impl<S: Shelf> Case<S> {
         let limit = common.limit();
         // A charge may be for more than there can ever be.
         let wish = Wish { bucket: self.bucket, cost: self.cost.min(limit.max_burst()), verb };
-        self.source.ask(name, limit, wish, || common.now()).await
+        self.source.ask(name, limit, wish, patience(), || common.now()).await
     }
+}
+
+/// How long the call under way may wait for a store: half of what its deadline leaves.
+fn patience() -> Duration {
+    let left = Context::current().and_then(|context| context.remaining(Instant::now()));
+    left.map_or(Duration::MAX, |left| left / 2)
 }

@@ -31,8 +31,9 @@ impl<P, C, M> LimitLayer<Limiting<Single, P>, C, M> {
     ///
     /// - Who is known to be over the limit is refused at once, until the wait that the store told is over; others wait for one round trip.
     /// - Where the store gives no answer [in time](Store::time_out), the buckets of this process decide, each as wide as the whole limit.
-    ///   After three questions in a row without an answer the store is asked once a second only, and requests no longer wait for it. An
-    ///   event tells when it goes, and when it is back.
+    ///   Who has a [deadline](bartizan_core::Context) waits for half of what it leaves at most.
+    /// - After three questions in a row without an answer the store is asked once a second only, and the other requests no longer wait for
+    ///   it. An event tells when it goes, and when it is back.
     /// - A request that leaves while the store is asked may have taken its tokens.
     #[must_use]
     pub fn store(self, store: impl Store) -> SharedLimitLayer<Single, P, C, M> {

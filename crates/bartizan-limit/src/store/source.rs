@@ -4,6 +4,7 @@ use crate::event;
 use crate::limit::Limit;
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 /// The store of a limit, and what is known of it.
 #[derive(Debug)]
@@ -40,19 +41,25 @@ impl Source {
         self.unanswered.load(Relaxed)
     }
 
-    /// Asks the store; `None` if it gives no answer in time. Dropped, it has counted nothing.
+    /// Asks the store; `None` if it gives no answer in time, which is the store's, or less for one who has less patience. That such a one
+    /// had none says nothing of the store, nor that one is dropped.
     pub(crate) async fn ask(
         &self,
         name: &str,
         limit: Limit,
         wish: Wish,
+        patience: Duration,
         clock: impl Fn() -> u64,
     ) -> Option<Told> {
         let Wish { bucket, cost, verb } = wish;
         let ask = Ask { name, bucket, interval: limit.interval(), burst: limit.max_burst(), cost, verb };
-        let late = |_| Err(StoreError::new("it took too long"));
-        let asked = tokio::time::timeout(self.store.time_out(), self.store.ask(ask)).await;
-        match asked.unwrap_or_else(late) {
+        let time_out = self.store.time_out();
+        let told = match tokio::time::timeout(time_out.min(patience), self.store.ask(ask)).await {
+            Ok(told) => told,
+            Err(_) if patience < time_out => return None,
+            Err(_) => Err(StoreError::new("it took too long")),
+        };
+        match told {
             Ok(told) => {
                 if self.health.answered() {
                     event::tell_store_back(name);
