@@ -30,11 +30,11 @@ use crate::{
     options::Timing,
     progress::say,
     report::Outcome,
-    sim::{b1, b2, b3, b4, b5, b6, c1, c2, h1, h2, h3, l1, l2, r1, r2, r3},
+    sim::{b1, b2, b3, b4, b5, b6, c1, c2, h1, h2, h3, l1, l2, o1, o2, o3, r1, r2, r3},
 };
 
 /// Every experiment, in the order in which `all` runs them.
-const EXPERIMENTS: [Experiment; 27] = [
+const EXPERIMENTS: [Experiment; 30] = [
     Experiment::timed("n1", n1::TITLE),
     Experiment::timed("n2", n2::TITLE),
     Experiment::timed("n3", n3::TITLE),
@@ -55,6 +55,9 @@ const EXPERIMENTS: [Experiment; 27] = [
     Experiment::simulated("h1", h1::TITLE),
     Experiment::simulated("h2", h2::TITLE),
     Experiment::simulated("h3", h3::TITLE),
+    Experiment::simulated("o1", o1::TITLE),
+    Experiment::simulated("o2", o2::TITLE),
+    Experiment::simulated("o3", o3::TITLE),
     Experiment::simulated("r1", r1::TITLE),
     Experiment::simulated("r2", r2::TITLE),
     Experiment::simulated("r3", r3::TITLE),
@@ -116,6 +119,12 @@ enum Command {
     H2(h2::Options),
     /// Hedging under load.
     H3(h3::Options),
+    /// Goodput under overload.
+    O1(o1::Options),
+    /// Back to full goodput after a step of the load.
+    O2(o2::Options),
+    /// Priorities under overload.
+    O3(o3::Options),
     /// Recovery from a retry storm.
     R1(r1::Options),
     /// Contention for one row.
@@ -170,6 +179,9 @@ fn main() -> ExitCode {
         Command::H1(options) => verdict(show("h1", options.common.json, h1::run(&options))),
         Command::H2(options) => verdict(show("h2", options.common.json, h2::run(&options))),
         Command::H3(options) => verdict(show("h3", options.common.json, h3::run(&options))),
+        Command::O1(options) => verdict(show("o1", options.common.json, o1::run(&options))),
+        Command::O2(options) => verdict(show("o2", options.common.json, o2::run(&options))),
+        Command::O3(options) => verdict(show("o3", options.common.json, o3::run(&options))),
         Command::R1(options) => verdict(show("r1", options.common.json, r1::run(&options))),
         Command::R2(options) => verdict(show("r2", options.common.json, r2::run(&options))),
         Command::R3(options) => verdict(show("r3", options.common.json, r3::run(&options))),
