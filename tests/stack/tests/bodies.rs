@@ -171,8 +171,7 @@ async fn an_upload_that_is_refused_is_not_read() {
     unread(app().layer(spent), "limit").await;
 
     // One is inside, and does not leave.
-    let app =
-        app().route("/hang", get(|| std::future::pending::<()>())).layer(ShedLayer::new(Shed::fixed(1)));
+    let app = app().route("/hang", get(std::future::pending::<()>)).layer(ShedLayer::new(Shed::fixed(1)));
     let inside = tokio::spawn(
         app.clone().oneshot(http::Request::get("/hang").body(axum::body::Body::empty()).unwrap()),
     );

@@ -8,7 +8,7 @@ use bartizan_client::{Boxed, Client};
 use bartizan_http::Head;
 use bartizan_shed::{Backlog, Handle, Mode, Shares, Shed, ShedLayer};
 use futures_util::{FutureExt, stream};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Collected};
 use stack::echo::{self, EchoClient, EchoServer, Said, channel, read};
 use stack::{Player, clients, crowd, listen, serve, soon, until};
 use std::panic::AssertUnwindSafe;
@@ -101,7 +101,7 @@ async fn of_a_client() {
 #[tokio::test]
 async fn of_a_server_whose_callers_break_off_in_the_request() {
     let read = |request: Request| async {
-        request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default()
+        request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default()
     };
     for (layer, app, handle) in guarded(&Router::new().route("/", any(read))) {
         println!("{layer}");
@@ -226,7 +226,7 @@ async fn of_the_typed_flavour() {
                     0 => drop(call),
                     1 => drop(AssertUnwindSafe(call).catch_unwind().now_or_never()),
                     _ => {
-                        drop(timeout(Duration::from_micros(10), AssertUnwindSafe(call).catch_unwind()).await)
+                        drop(timeout(Duration::from_micros(10), AssertUnwindSafe(call).catch_unwind()).await);
                     }
                 }
             }
