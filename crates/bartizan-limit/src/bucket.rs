@@ -106,6 +106,15 @@ impl Bucket {
 
     /// Takes over a new pace; the bucket keeps its tokens.
     pub(crate) fn update(&self, to: Pace, now: u64) {
+        self.update_by(to, now, |from, full| from.carry(full, now, to));
+    }
+
+    /// As [`update`](Self::update), but a full bucket stays full.
+    pub(crate) fn renew(&self, to: Pace, now: u64) {
+        self.update_by(to, now, |from, full| if full <= now { full } else { from.carry(full, now, to) });
+    }
+
+    fn update_by(&self, to: Pace, now: u64, carry: impl Fn(Pace, u64) -> u64) {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         // Whatever a request has read before this, it can no longer write.
         let word = Word(self.word.fetch_or(Word::CHANGING, Ordering::AcqRel));
@@ -117,7 +126,7 @@ impl Bucket {
         // differ, by a nanosecond.
         let begun = changes.0[next.generation()].replace(now);
         let haste = begun.is_some_and(|begun| now.saturating_sub(begun) < Changes::AGE);
-        let full = from.carry(word.full(), now, to) + u64::from(haste);
+        let full = carry(from, word.full()) + u64::from(haste);
         self.word.store(next.with_full(full).0, Ordering::Release);
     }
 

@@ -191,7 +191,8 @@ impl Table {
                 let now = shard.at(self.common.now());
                 shard.update(pace, now);
             }
-            self.overflow.update(pace, self.common.now());
+            // What nobody has taken from is as good as new, as is the bucket of a key that is not there.
+            self.overflow.renew(pace, self.common.now());
         });
         self.waiters.rouse();
     }
