@@ -58,7 +58,7 @@ pub const GATEWAY_TO_USER_REGISTER: Call =
 pub const GATEWAY_TO_USER_LOGIN: Call = call(Name::Gateway, Name::User, " login", ms(1000), ms(1000), 4);
 pub const GATEWAY_TO_USER_GET: Call = call(Name::Gateway, Name::User, " GET", ms(300), ms(600), 64).retry(1);
 pub const GATEWAY_TO_PRODUCT: Call =
-    call(Name::Gateway, Name::Product, "", ms(150), ms(500), 64).retry(2).hedge();
+    call(Name::Gateway, Name::Product, "", ms(150), ms(500), 64).retry(2).hedge().waits(ms(50));
 pub const GATEWAY_TO_ORDER_POST: Call =
     call(Name::Gateway, Name::Order, " POST", ms(1500), ms(2000), 64).retry(1);
 pub const GATEWAY_TO_ORDER_GET: Call =
@@ -254,7 +254,9 @@ impl Call {
 
     /// What is in flight at once. Whoever waits to be made again is not.
     fn in_flight(self, config: &Config) -> BacklogLayer {
-        ShedLayer::new(Shed::fixed(self.in_flight)).backlog(WAITING).named(self.name(config))
+        ShedLayer::new(Shed::fixed(self.in_flight))
+            .backlog(WAITING.max_wait(self.waits))
+            .named(self.name(config))
     }
 
     fn name(self, config: &Config) -> String {
@@ -313,9 +315,16 @@ pub struct Call {
     hedged: bool,
     ejects: bool,
     in_flight: usize,
+    waits: Duration,
 }
 
 impl Call {
+    /// Lets nobody wait longer for a place in flight.
+    const fn waits(mut self, waits: Duration) -> Self {
+        self.waits = waits;
+        self
+    }
+
     /// Makes a call that failed again, so often at most, if it may be repeated.
     const fn retry(mut self, retries: u32) -> Self {
         self.retries = retries;
@@ -344,7 +353,8 @@ const fn call(
     in_flight: usize,
 ) -> Call {
     assert!(attempt.as_nanos() <= total.as_nanos(), "an attempt must fit into the total");
-    Call { from, to, what, attempt, total, retries: 0, hedged: false, ejects: false, in_flight }
+    let (retries, hedged, ejects, waits) = (0, false, false, total);
+    Call { from, to, what, attempt, total, retries, hedged, ejects, in_flight, waits }
 }
 
 /// Says how much a request matters by its route. Whatever it says itself can only make that less.
