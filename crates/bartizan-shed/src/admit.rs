@@ -42,8 +42,11 @@ where
 
     #[inline]
     fn admit(&self, req: &Req) -> Result<Ticket, Refusing> {
-        let Some(wish) = self.asks.wish(req, self.shared.is_trusted()) else { return Ok(Ticket::exempt()) };
-        self.shared.admit(wish).map_err(Refusing::from)
+        let settings = self.shared.settings();
+        match self.asks.wish(req, settings.is_trusted()) {
+            Some(wish) => self.shared.admit(wish, settings).map_err(Refusing::from),
+            None => Ok(Ticket::exempt()),
+        }
     }
 
     fn refuse(&self, refusing: Refusing) -> Refused {
@@ -59,8 +62,9 @@ where
     type Wait = Place;
 
     fn queue(&self, req: &Req) -> Turn<Ticket, Place> {
-        match self.asks.wish(req, self.shared.is_trusted()) {
-            Some(wish) => self.shared.queue(wish),
+        let settings = self.shared.settings();
+        match self.asks.wish(req, settings.is_trusted()) {
+            Some(wish) => self.shared.queue(wish, settings),
             None => Turn::Admitted(Ticket::exempt()),
         }
     }

@@ -126,6 +126,7 @@ pub use waiting::Place;
 use std::time::Duration;
 
 /// A duration in nanoseconds; what is longer than 584 years is that.
+#[inline]
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -36,7 +36,7 @@ fn queue() -> Arc<Shared> {
 }
 
 fn ticket(shared: &Arc<Shared>) -> Ticket {
-    match shared.queue(WISH) {
+    match shared.queue(WISH, shared.settings()) {
         Turn::Admitted(ticket) => ticket,
         other => panic!("{other:?}"),
     }
@@ -58,7 +58,7 @@ fn a_place_that_comes_back_while_one_joins_is_not_missed() {
         let shared = queue();
         let held = ticket(&shared);
         let leaves = thread::spawn(move || drop(held));
-        let turn = shared.queue(WISH);
+        let turn = shared.queue(WISH, shared.settings());
         leaves.join().expect("no panic");
         assert!(is_in(&turn));
         drop(turn);
@@ -72,7 +72,7 @@ fn a_turn_that_is_given_up_is_passed_on() {
     loom::model(|| {
         let shared = queue();
         let held = ticket(&shared);
-        let (first, second) = (shared.queue(WISH), shared.queue(WISH));
+        let (first, second) = (shared.queue(WISH, shared.settings()), shared.queue(WISH, shared.settings()));
         let leaves = thread::spawn(move || drop(held));
         drop(first);
         leaves.join().expect("no panic");

@@ -1,7 +1,7 @@
 use crate::fairness::Bucket;
 use crate::predict::Leave;
 use crate::shared::Shared;
-use bartizan_core::{Instant, Permit, Priority, Verdict};
+use bartizan_core::{Permit, Priority, Verdict};
 use std::fmt;
 use std::sync::Arc;
 
@@ -77,31 +77,40 @@ impl Pass {
     }
 }
 
+/// What an admitted request has taken, and when, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) pass: Pass,
+    /// When it entered, in nanoseconds since the layer was born, or [`NEVER`] where that does not matter.
+    pub(crate) entered: u64,
+}
+
+/// No time at all.
+pub(crate) const NEVER: u64 = u64::MAX;
+
 /// Permit of an admitted request: its place, which comes back when this is dropped, or at the head of the answer where bodies
 /// [do not count](crate::Shed::count_bodies).
 pub struct Ticket {
     /// None of one that is exempt, or whose place has come back.
     shared: Option<Arc<Shared>>,
-    pass: Pass,
-    /// When it entered, where that matters.
-    entered: Option<Instant>,
+    entry: Entry,
 }
 
 impl Ticket {
     #[inline]
-    pub(crate) fn new(shared: Arc<Shared>, pass: Pass, entered: Option<Instant>) -> Self {
-        Self { shared: Some(shared), pass, entered }
+    pub(crate) fn new(shared: Arc<Shared>, entry: Entry) -> Self {
+        Self { shared: Some(shared), entry }
     }
 
     #[inline]
     pub(crate) fn exempt() -> Self {
-        Self { shared: None, pass: Pass(0), entered: None }
+        Self { shared: None, entry: Entry { pass: Pass(0), entered: NEVER } }
     }
 
     #[inline]
     fn give_back(&mut self) {
         if let Some(shared) = self.shared.take() {
-            shared.leave(self.pass, self.entered);
+            shared.leave(self.entry);
         }
     }
 }
@@ -109,20 +118,20 @@ impl Ticket {
 impl Permit for Ticket {
     #[inline]
     fn record(&mut self, verdict: Verdict) {
-        self.pass.0 |= match verdict {
+        self.entry.pass.0 |= match verdict {
             Verdict::Success => Pass::GOOD,
             Verdict::Ignored => 0,
             _ => Pass::FAILED,
         };
-        if self.pass.is_to_head() {
+        if self.entry.pass.is_to_head() {
             self.give_back();
         }
     }
 
     #[inline]
     fn streaming(&mut self) {
-        if self.pass.is_to_head() {
-            self.pass.0 |= Pass::GOOD;
+        if self.entry.pass.is_to_head() {
+            self.entry.pass.0 |= Pass::GOOD;
             self.give_back();
         }
     }
@@ -137,7 +146,7 @@ impl Drop for Ticket {
 
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticket").field("pass", &self.pass).finish_non_exhaustive()
+        f.debug_struct("Ticket").field("pass", &self.entry.pass).finish_non_exhaustive()
     }
 }
 

@@ -115,9 +115,14 @@ impl Predictor {
     }
 
     /// Gives the place back of a request that entered.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn leave(&self, entered: Instant, now: Instant, end: Leave) {
-        let took = nanos(now.saturating_duration_since(entered));
+        self.leave_after(nanos(now.saturating_duration_since(entered)), self.since_start(now), end);
+    }
+
+    /// Gives the place back of a request that entered so many nanoseconds ago. `now` counts from the beginning.
+    #[inline]
+    pub(crate) fn leave_after(&self, took: u64, now: u64, end: Leave) {
         let counts = match end {
             Leave::Good => true,
             Leave::Failed => self.said.is_work(took),
@@ -126,7 +131,7 @@ impl Predictor {
         if !counts {
             return self.counts.withdraw();
         }
-        self.close(self.since_start(now), self.counts.end(took));
+        self.close(now, self.counts.end(took));
     }
 
     /// Takes new settings and keeps what was learnt.

@@ -41,6 +41,12 @@ impl Settings {
         is_plain.then_some(self.0 & Self::LIMIT)
     }
 
+    /// Whether the prediction is all that there is to look at.
+    #[inline]
+    pub(crate) fn is_plainly_adaptive(self) -> bool {
+        self.0 & (Self::FIXED | Self::NOT_PLAIN) == 0
+    }
+
     /// The fixed limit.
     #[inline]
     pub(crate) fn limit(self) -> Option<u64> {

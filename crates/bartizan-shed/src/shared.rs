@@ -7,7 +7,7 @@ use crate::cpu::Cpu;
 use crate::denial::{Denial, Why};
 use crate::fairness::{Bucket, Fairness};
 use crate::gate::{Class, Gate};
-use crate::permit::{Pass, Ticket};
+use crate::permit::{Entry, NEVER, Pass, Ticket};
 use crate::predict::{self, Patience, Predictor};
 use crate::pressure::{Outlook, Pressure, Rank, Standing};
 use crate::settings::Settings;
@@ -27,7 +27,8 @@ pub(crate) struct Shared {
     pub(crate) gate: Gate,
     refused: [AtomicU64; 3],
     pressure: Pressure,
-    pub(crate) predictor: Predictor,
+    /// In a place of its own, as it keeps its counts in lines apart; in here it would part the gate from the counts of the `Arc`.
+    pub(crate) predictor: Box<Predictor>,
     ceiling: Ceiling,
     cpu: Cpu,
     fairness: OnceLock<Box<Fairness>>,
@@ -79,6 +80,12 @@ pub(crate) fn class_of(priority: Priority) -> Class {
     }
 }
 
+/// The share of the floor, below which nothing is predicted, that a class may use.
+#[inline]
+fn floor_of(class: Class) -> f64 {
+    if class == 2 { 0.9 } else { 1.0 }
+}
+
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared")
@@ -104,7 +111,7 @@ impl Shared {
             gate: Gate::new(),
             refused: std::array::from_fn(|_| AtomicU64::new(0)),
             pressure: Pressure::new(),
-            predictor: Predictor::new(predicting(value), now),
+            predictor: Box::new(Predictor::new(predicting(value), now)),
             ceiling: Ceiling::new(),
             cpu: Cpu::new(),
             fairness: OnceLock::new(),
@@ -161,11 +168,6 @@ impl Shared {
         Settings(self.settings.load(Ordering::Acquire))
     }
 
-    #[inline]
-    pub(crate) fn is_trusted(&self) -> bool {
-        self.settings().is_trusted()
-    }
-
     pub(crate) fn value(&self) -> Shed {
         *self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -206,27 +208,49 @@ impl Shared {
         std::array::from_fn(|class| self.refused[class].load(Ordering::Relaxed))
     }
 
+    #[inline]
     pub(crate) fn since_born(&self, now: Instant) -> u64 {
         nanos(now.saturating_duration_since(self.born))
     }
 
     /// Lets a request in or says why not.
+    ///
+    /// What is beyond a fixed limit is out of line and returns words: the way of a good call then keeps to its registers.
     #[inline]
-    pub(crate) fn admit(self: &Arc<Self>, wish: Wish) -> Result<Ticket, Denial> {
-        let settings = self.settings();
-        if let (Some(limit), None, None) = (settings.plain_limit(), wish.key, wish.class) {
-            if self.gate.enter(limit, class_of(wish.priority)) {
-                let pass = Pass::new(wish.priority, settings.is_to_head());
-                return Ok(Ticket::new(self.clone(), pass, None));
+    pub(crate) fn admit(self: &Arc<Self>, wish: Wish, settings: Settings) -> Result<Ticket, Denial> {
+        let is_plain = wish.key.is_none() && wish.class.is_none();
+        let plain_limit = settings.plain_limit().filter(|_| is_plain);
+        let entry = match plain_limit {
+            Some(limit) if self.gate.enter(limit, class_of(wish.priority)) => {
+                Entry { pass: Pass::new(wish.priority, settings.is_to_head()), entered: NEVER }
             }
-        }
-        self.decide(wish, settings)
+            None if is_plain && settings.is_plainly_adaptive() => self.predict(wish.priority, settings)?,
+            _ => self.decide(wish, settings)?,
+        };
+        Ok(Ticket::new(self.clone(), entry))
     }
 
-    fn decide(self: &Arc<Self>, wish: Wish, settings: Settings) -> Result<Ticket, Denial> {
+    /// Lets a request in by the prediction alone.
+    #[inline(never)]
+    fn predict(&self, priority: Priority, settings: Settings) -> Result<Entry, Denial> {
+        let now = Instant::now();
+        let class = class_of(priority);
+        let left = Context::current().and_then(|context| context.remaining(now));
+        let patience = Patience { tolerance: self.tolerance(priority), left, floor: floor_of(class) };
+        if self.predictor.enter(patience, now) {
+            self.gate.enter_anyway(class);
+            let pass = Pass::new(priority, settings.is_to_head()).predicted();
+            return Ok(Entry { pass, entered: self.since_born(now) });
+        }
+        let wish = Wish { priority, key: None, class: None };
+        self.turn_away(self.ask(wish, now), Why::Wait, settings, now)
+    }
+
+    #[inline(never)]
+    fn decide(&self, wish: Wish, settings: Settings) -> Result<Entry, Denial> {
         if settings.is_disabled() {
             self.gate.enter_anyway(class_of(wish.priority));
-            return Ok(Ticket::new(self.clone(), Pass::new(wish.priority, settings.is_to_head()), None));
+            return Ok(Entry { pass: Pass::new(wish.priority, settings.is_to_head()), entered: NEVER });
         }
         let now = Instant::now();
         let asked = self.ask(wish, now);
@@ -234,7 +258,7 @@ impl Shared {
             self.arrive(&asked, settings, now);
         }
         match self.enter(&asked, settings, Way::Coming, now) {
-            Ok(ticket) => Ok(ticket),
+            Ok(entry) => Ok(entry),
             Err(why) => self.turn_away(asked, why, settings, now),
         }
     }
@@ -266,12 +290,12 @@ impl Shared {
 
     /// Takes a place, if there is one for such a request.
     pub(crate) fn enter(
-        self: &Arc<Self>,
+        &self,
         asked: &Asked,
         settings: Settings,
         way: Way,
         now: Instant,
-    ) -> Result<Ticket, Why> {
+    ) -> Result<Entry, Why> {
         if settings.has_cpu() && self.cpu.refuses(asked.class(), self.since_born(now)) {
             return Err(Why::Cpu);
         }
@@ -280,7 +304,7 @@ impl Shared {
                 if let Some((classes, class)) = self.classes.get().zip(asked.wish.class) {
                     classes.enter(class);
                 }
-                return Ok(self.ticket(asked, settings, now));
+                return Ok(self.entry(asked, settings, now));
             }
             Err(why) => why,
         };
@@ -290,7 +314,7 @@ impl Shared {
                 return Err(Why::Share);
             }
             self.take_place(asked, settings, now);
-            return Ok(self.ticket(asked, settings, now));
+            return Ok(self.entry(asked, settings, now));
         }
         Err(why)
     }
@@ -329,8 +353,8 @@ impl Shared {
         self.gate.enter_anyway(asked.class());
     }
 
-    /// The ticket of one who has a place, in its class too.
-    fn ticket(self: &Arc<Self>, asked: &Asked, settings: Settings, now: Instant) -> Ticket {
+    /// What one has taken who has a place, its bucket too.
+    fn entry(&self, asked: &Asked, settings: Settings, now: Instant) -> Entry {
         let mut pass = Pass::new(asked.wish.priority, settings.is_to_head());
         if settings.limit().is_none() {
             pass = pass.predicted();
@@ -342,19 +366,15 @@ impl Shared {
             fairness.enter(bucket);
             pass = pass.in_bucket(bucket);
         }
-        Ticket::new(self.clone(), pass, Some(now))
+        Entry { pass, entered: self.since_born(now) }
     }
 
     /// How long a request may be predicted to wait. The threshold of priorities moves it: what stands above may wait longer than is
     /// said for its level, what stands below less.
     fn patience(&self, asked: &Asked, standing: Standing) -> Patience {
-        let tolerance = |priority: Priority| {
-            let bits = self.tolerances[usize::from(priority.level())].load(Ordering::Relaxed);
-            f64::from(f32::from_bits(bits))
-        };
-        let most = tolerance(Priority::CRITICAL);
-        let own = tolerance(asked.wish.priority);
-        let own_floor = if asked.class() == 2 { 0.9 } else { 1.0 };
+        let most = self.tolerance(Priority::CRITICAL);
+        let own = self.tolerance(asked.wish.priority);
+        let own_floor = floor_of(asked.class());
         let (tolerance, floor) = match standing {
             _ if asked.lifted => (most, 1.0),
             Standing::Above => (own + (most - own) / 2.0, 1.0),
@@ -362,6 +382,12 @@ impl Shared {
             Standing::Below => (own * 0.6, own_floor * 0.9),
         };
         Patience { tolerance, left: asked.left, floor }
+    }
+
+    #[inline]
+    fn tolerance(&self, priority: Priority) -> f64 {
+        let bits = self.tolerances[usize::from(priority.level())].load(Ordering::Relaxed);
+        f64::from(f32::from_bits(bits))
     }
 
     fn is_at_ceiling(&self, now: Instant) -> bool {
@@ -374,17 +400,17 @@ impl Shared {
     /// Refuses a request, unless its level was passed over too often, or nothing is refused.
     #[cold]
     fn turn_away(
-        self: &Arc<Self>,
+        &self,
         mut asked: Asked,
         why: Why,
         settings: Settings,
         now: Instant,
-    ) -> Result<Ticket, Denial> {
+    ) -> Result<Entry, Denial> {
         if settings.is_pressed() && why != Why::Cpu && self.is_lifted(&asked) {
             asked.lifted = true;
-            if let Ok(ticket) = self.enter(&asked, settings, Way::Coming, now) {
+            if let Ok(entry) = self.enter(&asked, settings, Way::Coming, now) {
                 self.lifted(&asked);
-                return Ok(ticket);
+                return Ok(entry);
             }
         }
         self.press(&asked, why, now);
@@ -395,18 +421,18 @@ impl Shared {
     }
 
     /// Admits one that would be refused, and counts it as such.
-    pub(crate) fn admit_anyway(self: &Arc<Self>, asked: &Asked, settings: Settings, now: Instant) -> Ticket {
+    pub(crate) fn admit_anyway(&self, asked: &Asked, settings: Settings, now: Instant) -> Entry {
         self.refused[asked.class()].fetch_add(1, Ordering::Relaxed);
         self.force(asked, settings, now)
     }
 
     /// Admits a request whether there is a place or not.
-    pub(crate) fn force(self: &Arc<Self>, asked: &Asked, settings: Settings, now: Instant) -> Ticket {
+    pub(crate) fn force(&self, asked: &Asked, settings: Settings, now: Instant) -> Entry {
         self.take_place(asked, settings, now);
         if let Some((classes, class)) = self.classes.get().zip(asked.wish.class) {
             classes.enter(class);
         }
-        self.ticket(asked, settings, now)
+        self.entry(asked, settings, now)
     }
 
     /// Notes that one found no place. From the first on, the layer sheds.
@@ -461,8 +487,8 @@ impl Shared {
 
     /// Gives back what a request has taken.
     #[inline]
-    pub(crate) fn leave(self: &Arc<Self>, pass: Pass, entered: Option<Instant>) {
-        if let Some(entered) = entered {
+    pub(crate) fn leave(self: &Arc<Self>, Entry { pass, entered }: Entry) {
+        if entered != NEVER {
             self.learn(pass, entered);
         }
         if !pass.is_single() {
@@ -473,17 +499,19 @@ impl Shared {
         }
     }
 
-    fn learn(&self, pass: Pass, entered: Instant) {
+    #[inline(never)]
+    fn learn(&self, pass: Pass, entered: u64) {
         let waiting = self.waiting();
         if !pass.is_predicted() && waiting.is_none() {
             return;
         }
-        let now = Instant::now();
+        let now = self.since_born(Instant::now());
+        let took = now.saturating_sub(entered);
         if pass.is_predicted() {
-            self.predictor.leave(entered, now, pass.end());
+            self.predictor.leave_after(took, now, pass.end());
         }
         if let Some(waiting) = waiting.filter(|_| pass.end() == predict::Leave::Good) {
-            waiting.learn(now.saturating_duration_since(entered));
+            waiting.learn(took);
         }
     }
 

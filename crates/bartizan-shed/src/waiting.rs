@@ -4,8 +4,7 @@ use crate::asks::Wish;
 use crate::backlog::Backlog;
 use crate::denial::{Denial, Why};
 use crate::line::{Joined, Key, Line};
-use crate::nanos;
-use crate::permit::Ticket;
+use crate::permit::{Entry, Ticket};
 use crate::settings::Settings;
 use crate::shared::{Asked, Shared, Way};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
@@ -86,10 +85,10 @@ impl Waiting {
         self.service.store(0, Relaxed);
     }
 
-    /// Learns how long a request took.
-    pub(crate) fn learn(&self, took: Duration) {
+    /// Learns how long a request took, in nanoseconds.
+    pub(crate) fn learn(&self, took: u64) {
         let known = self.service.load(Relaxed);
-        let took = nanos(took).min(i64::MAX as u64);
+        let took = took.min(i64::MAX as u64);
         let moved = known as i64 + (took as i64 - known as i64) / SHARE;
         self.service.store(if known == 0 { took } else { moved as u64 }, Relaxed);
     }
@@ -101,10 +100,9 @@ impl Waiting {
 
 impl Shared {
     /// Lets a request in, lets it wait, or says why not.
-    pub(crate) fn queue(self: &Arc<Self>, wish: Wish) -> Turn<Ticket, Place> {
-        let settings = self.settings();
+    pub(crate) fn queue(self: &Arc<Self>, wish: Wish, settings: Settings) -> Turn<Ticket, Place> {
         let Some(waiting) = self.waiting().filter(|_| !settings.is_disabled()) else {
-            return match self.admit(wish) {
+            return match self.admit(wish, settings) {
                 Ok(ticket) => Turn::Admitted(ticket),
                 Err(denial) => Turn::Refused(denial.into()),
             };
@@ -116,13 +114,14 @@ impl Shared {
         }
         if !self.gate.is_waiting() {
             match self.enter(&asked, settings, Way::Coming, now) {
-                Ok(ticket) => return Turn::Admitted(ticket),
+                Ok(entry) => return Turn::Admitted(Ticket::new(self.clone(), entry)),
                 Err(Why::Cpu) if !settings.is_shadow() => return self.refused_in_line(&asked, Why::Cpu, now),
                 Err(_) => {}
             }
         }
         if settings.is_shadow() {
-            return Turn::Admitted(self.admit_anyway(&asked, settings, now));
+            let entry = self.admit_anyway(&asked, settings, now);
+            return Turn::Admitted(Ticket::new(self.clone(), entry));
         }
         match self.join(waiting, asked, now) {
             Ok(place) => Turn::Waiting(place),
@@ -191,11 +190,11 @@ impl Shared {
         while let Some((key, why)) = self.next_turn(&line, service, settings, now) {
             let Some(waits) = line.leave(key) else { break };
             match why {
-                Ok(ticket) => {
+                Ok(entry) => {
                     if waits.asked.lifted {
                         self.lifted(&waits.asked);
                     }
-                    woken.extend(waits.give(Ok(ticket)));
+                    woken.extend(waits.give(Ok(Ticket::new(self.clone(), entry))));
                 }
                 Err(why) => dismissed.push((waits, why)),
             }
@@ -210,21 +209,21 @@ impl Shared {
         woken.into_iter().for_each(Waker::wake);
     }
 
-    /// Who has its turn now, with its ticket or with why it is refused; none if nobody who is next finds a place.
+    /// Who has its turn now, with its place or with why it is refused; none if nobody who is next finds a place.
     fn next_turn(
-        self: &Arc<Self>,
+        &self,
         line: &Line<Waits>,
         service: Duration,
         settings: Settings,
         now: Instant,
-    ) -> Option<(Key, Result<Ticket, Why>)> {
+    ) -> Option<(Key, Result<Entry, Why>)> {
         let (key, waits) = line.next(now)?;
         let out = self.turn_of(waits, service, settings, now);
         match out {
             Err(None) if self.has_classes() => {}
             Err(None) => return None,
             Err(Some(why)) => return Some((key, Err(why))),
-            Ok(ticket) => return Some((key, Ok(ticket))),
+            Ok(entry) => return Some((key, Ok(entry))),
         }
         // A class that is next may be over its share while another is not.
         let mut tried = vec![waits.asked.wish.class];
@@ -235,18 +234,18 @@ impl Shared {
                 return None;
             }
             tried.push(class);
-            self.turn_of(waits, service, settings, now).ok().map(|ticket| (key, Ok(ticket)))
+            self.turn_of(waits, service, settings, now).ok().map(|entry| (key, Ok(entry)))
         })
     }
 
     /// Looks for a place. `Err(None)` if there is none yet.
     fn turn_of(
-        self: &Arc<Self>,
+        &self,
         waits: &Waits,
         service: Duration,
         settings: Settings,
         now: Instant,
-    ) -> Result<Ticket, Option<Why>> {
+    ) -> Result<Entry, Option<Why>> {
         if waits.is_late(service, now) {
             return Err(Some(Why::Late));
         }
@@ -256,7 +255,7 @@ impl Shared {
             return Ok(self.force(&asked, settings, now));
         }
         match self.enter(&asked, settings, Way::InTurn, now) {
-            Ok(ticket) => Ok(ticket),
+            Ok(entry) => Ok(entry),
             // With nobody in flight, nobody would leave and give the next turn.
             Err(_) if self.is_idle(now) => Ok(self.force(&asked, settings, now)),
             Err(_) => Err(None),
