@@ -10,7 +10,7 @@ use bartizan_deadline::DeadlineLayer;
 use bartizan_hedge::HedgeLayer;
 use bartizan_limit::{Limit, LimitLayer, SharedLimitLayer, WaitingLayer};
 use bartizan_retry::{Budget, RetryLayer};
-use bartizan_shed::{Backlog, BacklogLayer, Shed, ShedLayer};
+use bartizan_shed::{Backlog, BacklogLayer, Shed, ShedLayer, Throttle, ThrottleLayer};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use stack::{Fickle, Gauge, GaugeLayer, Player, Reach, Reached, Refusal, soon, until};
@@ -120,6 +120,7 @@ sites!(retry_sites, RetryLayer);
 sites!(hedge_sites, HedgeLayer);
 sites!(shed_sites, ShedLayer);
 sites!(limit_sites, LimitLayer);
+sites!(throttle_sites, ThrottleLayer);
 // And those under which requests wait.
 sites!(backlog_sites, BacklogLayer);
 sites!(waiting_sites, WaitingLayer);
@@ -267,6 +268,25 @@ async fn a_limit_counts_and_refuses() {
 
         handle.reset();
         assert_ok(site.ask(&app, "ok").await).await;
+    }
+}
+
+#[tokio::test]
+async fn a_throttle_hears_refusals_and_refuses() {
+    for (site, reach) in each(throttle_sites()) {
+        let (layer, player) = (ThrottleLayer::new(Throttle::new().seed(7)), Player::new());
+        let handle = layer.handle();
+        let app = site.build(reach, layer, &player).await;
+        // Two of three are refused by the handler.
+        for _ in 0..60 {
+            let answer = site.ask(&app, "moody").await;
+            if answer.headers().get("content-type").is_some_and(|said| said == "application/problem+json") {
+                assert_eq!(Refusal::of(answer).await.layer, "throttle");
+            }
+        }
+        let rejected = handle.snapshot().rejected as usize;
+        assert!(rejected > 0);
+        assert_eq!(player.calls() + rejected, 60, "a refusal does not reach the handler");
     }
 }
 

@@ -7,7 +7,7 @@ use bartizan_deadline::DeadlineLayer;
 use bartizan_hedge::HedgeLayer;
 use bartizan_limit::{Limit, LimitLayer, SharedLimitLayer, WaitingLayer};
 use bartizan_retry::RetryLayer;
-use bartizan_shed::{Backlog, BacklogLayer, Shed, ShedLayer};
+use bartizan_shed::{Backlog, BacklogLayer, Shed, ShedLayer, Throttle, ThrottleLayer};
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use http::{Request, Response};
@@ -95,6 +95,7 @@ sites!(deadline_sites, DeadlineLayer, identity);
 sites!(gauge_sites, GaugeLayer, identity);
 sites!(shed_sites, ShedLayer, identity);
 sites!(limit_sites, LimitLayer, identity);
+sites!(throttle_sites, ThrottleLayer, identity);
 sites!(backlog_sites, BacklogLayer, identity);
 sites!(waiting_sites, WaitingLayer, identity);
 sites!(shared_sites, SharedLimitLayer, identity);
@@ -251,6 +252,34 @@ async fn a_limit_counts_calls_and_refuses() {
         assert_well(&mut client).await;
         let message = "refused by limit: over the limit";
         assert_refused(&mut client, Code::ResourceExhausted, message, 3_500_000..=3_600_000).await;
+    }
+}
+
+#[tokio::test]
+async fn a_throttle_hears_refusals_and_refuses() {
+    let layer = ThrottleLayer::new(Throttle::new().seed(7));
+    let handle = layer.handle();
+    for (site, mut client) in throttle_sites(|| layer.clone()).await {
+        println!("{site}");
+        handle.reset();
+        assert_well(&mut client).await;
+        let before = handle.snapshot().rejected;
+        let mut rejected = 0;
+        for n in 0..60 {
+            let status = if n % 2 == 0 {
+                soon(client.unary("fail")).await.unwrap_err()
+            } else {
+                let answers = soon(client.server_stream("fail")).await;
+                match answers {
+                    Ok(answers) => read(answers.into_inner()).await.1.unwrap(),
+                    Err(status) => status,
+                }
+            };
+            assert_eq!(status.code(), Code::Unavailable);
+            rejected += u64::from(status.message().starts_with("refused by throttle"));
+        }
+        assert!(rejected > 20, "{rejected}");
+        assert_eq!(handle.snapshot().rejected - before, rejected);
     }
 }
 

@@ -39,7 +39,10 @@ async fn main() -> Result<(), BoxError> {
         .with_state(failures);
     // With a store, all processes that use it share the limit; while it gives no answer, each limits for itself.
     let app = match std::env::var("REDIS_URL") {
-        Ok(url) => app.layer(limit.store(RedisStore::open(&url)?.prefix("recipe:"))),
+        // Services that do not share their limits differ in the prefix; here each run does.
+        Ok(url) => {
+            app.layer(limit.store(RedisStore::open(&url)?.prefix(format!("run-{}:", std::process::id()))))
+        }
         Err(_) => app.layer(limit),
     };
     let (listener, url) = recipes::listen().await?;
