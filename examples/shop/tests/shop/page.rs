@@ -100,6 +100,46 @@ async fn the_page_knows_endpoints_by_the_names_that_ops_tells() {
     assert_eq!(ops.states("balance", call).await, ["ready"]);
 }
 
+/// The layers of load, and the numbers of each that the page has words for.
+const LOAD: [(&str, &[&str]); 2] = [
+    ("load", &["a_second", "offered", "served", "refused", "failed"]),
+    (
+        "shed",
+        &[
+            "in_flight",
+            "limit",
+            "queued",
+            "admitted",
+            "refused_critical",
+            "refused_normal",
+            "refused_sheddable",
+        ],
+    ),
+];
+
+#[tokio::test]
+async fn the_page_knows_load_by_the_names_that_ops_tells() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let ops = Ops(&shop);
+    let script = say(ops.request(Method::GET, "/load.js")).await.body;
+    let words = words(script.as_str().unwrap());
+    for (layer, numbers) in LOAD {
+        assert!(words.contains(&layer), "the page does not know {layer}");
+        let handles = ops.layers(layer, "gateway").await;
+        let handle = handles.iter().find(|it| it["name"] == "gateway").unwrap();
+        for number in numbers {
+            assert!(words.contains(number), "the page does not know {number} of {layer}");
+            assert!(handle["numbers"][number].is_number(), "{number} is not in {handle}");
+        }
+    }
+    let limits = ops.layers("limit", "gateway").await;
+    let names: Vec<_> = limits.iter().map(|it| it["name"].as_str().unwrap()).collect();
+    for name in ["by address", "log-ins by address", "by user", "suspects", "guesses"] {
+        assert!(names.contains(&&*format!("gateway {name}")), "{name} is not in {names:?}");
+    }
+}
+
 /// The names in a script.
 fn words(script: &str) -> Vec<&str> {
     script.split(|c: char| !c.is_alphanumeric() && c != '_').collect()

@@ -63,6 +63,10 @@ export function verdict(layers) {
     else wait.push(`${name} is short of replicas${share}`);
   }
 
+  const shedding = of("shed").filter((it) => it.state === "shedding").map(title);
+  const crowd = of("load").some((it) => it.state === "here") ? ["a crowd is here"] : [];
+  if (shedding.length) crowd.push(`${shedding.length > 2 ? `${shedding.length} places` : shedding.join(" and ")} refuse${shedding.length > 1 ? "" : "s"} what is too much`);
+
   const refusing = breakers(of("breaker").filter((it) => tone(it) === "bad"), "is open", "are open");
   const probing = breakers(of("breaker").filter((it) => it.state === "half-open"), "probes", "probe");
   const spent = budgets(of("budget").filter((it) => it.state === "empty"));
@@ -72,7 +76,7 @@ export function verdict(layers) {
   const waiting = orders.some(({ numbers }) => STEPS.some((step) => !ENDS.includes(step) && count(numbers, step) > 0));
   if (troubled && waiting) wait.push(broken.length ? "orders wait" : "orders wait, none is lost");
   if (orders.some(({ numbers }) => numbers.dead_letters > 0)) wait.push("there are dead letters");
-  wait.push(...refusing, ...probing, ...spent);
+  wait.push(...crowd, ...refusing, ...probing, ...spent);
 
   // No call waits for the registry: those that were known last are asked.
   const registry = of("service").filter((it) => it.name === REGISTRY && tone(it) !== "good");
