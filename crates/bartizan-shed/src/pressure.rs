@@ -11,6 +11,8 @@ const MOST: u64 = 2000;
 const FIRST: u64 = 32;
 const SECOND: u64 = 1_000_000_000;
 const FEW: u64 = 50;
+/// Shedding is over when nobody was refused for so long.
+const OVER: u64 = 5 * SECOND;
 /// How much a window weighs against what was known before.
 const SHARE: f64 = 0.5;
 /// Of a level that was refused so often, the next request is judged as the most important.
@@ -55,6 +57,7 @@ pub(crate) struct Pressure {
     /// In the lower bits how many came in this window, above them the sum of what they found in flight.
     seen: AtomicU64,
     refused: AtomicU32,
+    refused_at: AtomicU64,
     began: AtomicU64,
     /// How many are to come before the window is closed.
     due: AtomicU64,
@@ -94,6 +97,7 @@ impl Pressure {
             bar: AtomicU32::new(RANKS as u32),
             seen: AtomicU64::new(0),
             refused: AtomicU32::new(0),
+            refused_at: AtomicU64::new(0),
             began: AtomicU64::new(0),
             due: AtomicU64::new(FIRST),
             recent: Mutex::new(Recent::blank()),
@@ -104,10 +108,8 @@ impl Pressure {
     pub(crate) fn begin(&self, now: u64) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         *recent = Recent::blank();
-        for count in self.arrivals.iter().chain(&self.kept).chain(&self.passed_over) {
-            count.store(0, Relaxed);
-        }
-        self.bar.store(RANKS as u32, Relaxed);
+        self.arrivals.iter().for_each(|count| count.store(0, Relaxed));
+        self.level();
         self.seen.store(0, Relaxed);
         self.refused.store(0, Relaxed);
         self.began.store(now, Relaxed);
@@ -123,9 +125,16 @@ impl Pressure {
         if is_due { self.close(limit, now) } else { None }
     }
 
+    /// Treats all ranks alike.
+    fn level(&self) {
+        self.kept.iter().for_each(|kept| kept.store(0, Relaxed));
+        self.bar.store(RANKS as u32, Relaxed);
+    }
+
     /// Hears that a request was refused.
-    pub(crate) fn refuse(&self, rank: Rank) {
+    pub(crate) fn refuse(&self, rank: Rank, now: u64) {
         self.refused.fetch_add(1, Relaxed);
+        self.refused_at.store(now, Relaxed);
         self.passed_over[rank.level()].fetch_add(1, Relaxed);
     }
 
@@ -155,9 +164,9 @@ impl Pressure {
         }
     }
 
-    /// Whether nothing has closed the window for so long that nobody can have been refused lately.
-    pub(crate) fn is_stale(&self, now: u64) -> bool {
-        now.saturating_sub(self.began.load(Relaxed)) >= 10 * SECOND
+    /// Whether nobody was refused for so long that shedding is over.
+    pub(crate) fn is_over(&self, now: u64) -> bool {
+        now.saturating_sub(self.refused_at.load(Relaxed)) >= OVER
     }
 
     #[cold]
@@ -181,28 +190,27 @@ impl Pressure {
         let admitted = (1.0 - refused / count).max(1.0 / count);
         let offered = (seen >> COUNT) as f64 / count / admitted;
         recent.learn(&arrivals, offered);
+        let has_room = limit.is_some_and(|limit| offered + 2.0 * offered.sqrt() < limit as f64);
         match limit {
-            Some(limit) => {
-                let limit = limit as usize;
-                let trunk = Trunk::new(limit, recent.offered);
-                let (mut above, mut kept) = (0.0, Kept::default());
-                for (at, share) in recent.shares().enumerate() {
-                    let rank = Rank(at as u16);
-                    kept = if rank.is_beyond_share() {
-                        trunk.keep_free_within(above, kept)
-                    } else {
-                        trunk.keep_free(above, kept)
-                    };
-                    self.kept[at].store(kept.places as u32, Relaxed);
-                    above += share * recent.offered;
-                }
-                let calm = refused == 0.0 || offered + 2.0 * offered.sqrt() < limit as f64;
-                Some(if calm { Outlook::Calm } else { Outlook::Shedding })
-            }
-            None => {
-                self.bar.store(recent.level_at(1.0 - refused / count), Relaxed);
-                Some(if refused == 0.0 { Outlook::Calm } else { Outlook::Shedding })
-            }
+            // Who was refused came in a burst: to keep places free would only refuse more.
+            _ if refused == 0.0 || has_room => self.level(),
+            Some(limit) => self.keep_places(&recent, limit as usize),
+            None => self.bar.store(recent.level_at(1.0 - refused / count), Relaxed),
+        }
+        Some(if self.is_over(now) { Outlook::Calm } else { Outlook::Shedding })
+    }
+
+    fn keep_places(&self, recent: &Recent, limit: usize) {
+        let trunk = Trunk::new(limit, recent.offered);
+        let (mut above, mut kept) = (0.0, Kept::default());
+        for (at, share) in recent.shares().enumerate() {
+            kept = if Rank(at as u16).is_beyond_share() {
+                trunk.keep_free_within(above, kept)
+            } else {
+                trunk.keep_free(above, kept)
+            };
+            self.kept[at].store(kept.places as u32, Relaxed);
+            above += share * recent.offered;
         }
     }
 }
@@ -248,7 +256,7 @@ mod tests {
                     let rank = Rank::new(level, false);
                     pressure.arrive(rank, 10, limit, 1);
                     if n % 2 == 0 {
-                        pressure.refuse(rank);
+                        pressure.refuse(rank, 1);
                     }
                 }
             }
@@ -284,23 +292,27 @@ mod tests {
     }
 
     #[test]
-    fn a_window_without_refusals_is_calm() {
-        let pressure = Pressure::new();
-        pressure.begin(0);
-        let rank = Rank::new(128, false);
-        let outlook = (0..=FIRST).find_map(|_| pressure.arrive(rank, 10, Some(10), 1));
-        assert_eq!(outlook, Some(Outlook::Calm));
-        pressure.refuse(rank);
-        assert_eq!(pressure.arrive(rank, 10, Some(10), 6 * SECOND), Some(Outlook::Shedding));
+    fn a_window_without_refusals_ranks_nobody_and_five_seconds_without_end_it() {
+        let pressure = pressed(&[(0, 50), (255, 50)], Some(10));
+        let rank = Rank::new(255, false);
+        assert!(pressure.kept_from(rank) > 0);
+        let outlook = (0..=2 * MOST).find_map(|_| pressure.arrive(rank, 1, Some(10), SECOND));
+        assert_eq!(outlook, Some(Outlook::Shedding));
+        let later = (0..=2 * MOST).find_map(|_| pressure.arrive(rank, 1, Some(10), 2 * SECOND));
+        assert_eq!((later, pressure.kept_from(rank)), (Some(Outlook::Shedding), 0));
+        assert_eq!(pressure.arrive(rank, 1, Some(10), 7 * SECOND), Some(Outlook::Calm));
+        pressure.refuse(rank, 7 * SECOND);
+        assert_eq!(pressure.arrive(rank, 1, Some(10), 12 * SECOND - 1), None);
+        assert_eq!(pressure.arrive(rank, 1, Some(10), 13 * SECOND), Some(Outlook::Calm));
     }
 
     #[test]
     fn no_level_is_passed_over_for_ever() {
         let pressure = Pressure::new();
         let rank = Rank::new(255, true);
-        (1..PATIENCE).for_each(|_| pressure.refuse(rank));
+        (1..PATIENCE).for_each(|_| pressure.refuse(rank, 1));
         assert!(!pressure.is_lifted(rank));
-        pressure.refuse(rank);
+        pressure.refuse(rank, 1);
         assert!(pressure.is_lifted(rank));
         pressure.lifted(rank);
         assert!(!pressure.is_lifted(rank));

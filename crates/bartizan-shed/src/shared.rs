@@ -437,11 +437,12 @@ impl Shared {
 
     /// Notes that one found no place. From the first on, the layer sheds.
     pub(crate) fn press(&self, asked: &Asked, why: Why, now: Instant) {
+        let at = self.since_born(now);
         if self.settings.fetch_or(Settings::PRESSED, Ordering::AcqRel) & Settings::PRESSED == 0 {
-            self.pressure.begin(self.since_born(now));
+            self.pressure.begin(at);
             event::tell(self.name(), true, self.gate.in_flight(), why.text());
         }
-        self.pressure.refuse(asked.rank);
+        self.pressure.refuse(asked.rank, at);
     }
 
     /// Whether the level of a request was passed over so often that it is judged as the most important.
@@ -462,7 +463,7 @@ impl Shared {
 
     /// Whether the layer sheds, told without a request that comes.
     pub(crate) fn is_shedding(&self) -> bool {
-        if self.settings().is_pressed() && self.pressure.is_stale(self.since_born(Instant::now())) {
+        if self.settings().is_pressed() && self.pressure.is_over(self.since_born(Instant::now())) {
             self.relax();
         }
         self.settings().is_pressed()

@@ -295,6 +295,85 @@ async fn under_a_fixed_limit_the_critical_are_refused_last() {
     assert!((critical + normal + 3.0 * sheddable) / 5.0 > 0.35, "{critical} {normal} {sheddable}");
 }
 
+/// Workers who serve one request after the other, each in 10 ms; a request takes the first that is free.
+#[derive(Clone)]
+struct Workers(std::sync::Arc<std::sync::Mutex<Vec<Instant>>>);
+
+impl Workers {
+    fn new(count: usize) -> Self {
+        Self(std::sync::Arc::new(std::sync::Mutex::new(vec![Instant::now(); count])))
+    }
+
+    fn serve(&self) -> tokio::time::Sleep {
+        let mut free = self.0.lock().unwrap();
+        let first = free.iter_mut().min().unwrap();
+        *first = Instant::now().max(*first) + 10 * SECOND / 1000;
+        tokio::time::sleep_until(*first)
+    }
+}
+
+/// Offers an adaptive limit twice what sixteen workers can do for ten seconds, of these kinds in turn; says what share of
+/// each was served in the second half.
+async fn offer_twice(
+    layer: &ShedLayer<impl Asks32, bartizan_core::ErrorsFail, bartizan_http::Typed>,
+    kinds: &[u32],
+) -> Vec<f64> {
+    let workers = Workers::new(16);
+    let service = layer.layer(service_fn(move |_: u32| {
+        let served = workers.serve();
+        async move {
+            served.await;
+            Ok::<(), BoxError>(())
+        }
+    }));
+    let dice = bartizan_core::Dice::new(Some(5));
+    let (mut calls, mut owed) = (tokio::task::JoinSet::new(), 0.0);
+    for at in 0..10_000 {
+        owed += 3.2 * 2.0 * dice.unit();
+        while owed >= 1.0 {
+            owed -= 1.0;
+            let kind = kinds[(dice.unit() * kinds.len() as f64) as usize];
+            let call: Call = Box::pin(service.clone().oneshot(kind));
+            calls.spawn(async move { (at, kind, call.await.is_ok()) });
+        }
+        tokio::time::sleep(SECOND / 1000).await;
+    }
+    let (mut came, mut served) = (vec![0_u32; 256], vec![0_u32; 256]);
+    while let Some(Ok((at, kind, is_served))) = calls.join_next().await {
+        if at >= 5000 {
+            came[kind as usize] += 1;
+            served[kind as usize] += u32::from(is_served);
+        }
+    }
+    assert_eq!(layer.handle().snapshot().in_flight, 0);
+    kinds.iter().map(|kind| f64::from(served[*kind as usize]) / f64::from(came[*kind as usize])).collect()
+}
+
+trait Asks32: bartizan_shed::asks::Asking<u32, bartizan_http::Typed> {}
+impl<T: bartizan_shed::asks::Asking<u32, bartizan_http::Typed>> Asks32 for T {}
+
+#[tokio::test(start_paused = true)]
+async fn levels_that_stand_close_together_are_told_apart() {
+    let layer =
+        ShedLayer::new(Shed::new().seed(1)).typed().priority(|level: &u32| Priority::new(*level as u8));
+    let served = offer_twice(&layer, &[100, 101, 102, 103, 104, 105]).await;
+    assert!(served[0] > 0.95 && served[1] > 0.95, "what fits is served: {served:?}");
+    assert!(
+        served[3] < 0.3 && served[4] < 0.1 && served[5] < 0.1 && served[5] > 0.0,
+        "what does not is not, but for a few: {served:?}"
+    );
+    let all = served.iter().sum::<f64>() / 6.0;
+    assert!(all > 0.46, "{all} of 0.5: {served:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_an_adaptive_limit_a_greedy_key_leaves_the_others_theirs() {
+    let layer = ShedLayer::new(Shed::new().seed(1)).typed().fair_by(|key: &u32| *key);
+    // Of ten requests one is of another key: a fifth of what can be done.
+    let served = offer_twice(&layer, &[1, 1, 1, 1, 1, 1, 1, 1, 1, 2]).await;
+    assert!(served[9] > 0.9 && served[0] < 0.5, "{served:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn classes_have_their_shares() {
     let layer = ShedLayer::new(Shed::fixed(10)).typed().class(|_: &()| CLASS.get(), Shares::new([0.7, 0.3]));
