@@ -29,6 +29,21 @@
 //! let polite = LimitLayer::new(Limit::per_second(10)).waiting(Duration::from_millis(500), 100);
 //! ```
 //!
+//! One limit for several processes, in Redis by the feature `redis`, or in a [`Store`] of one's own:
+//!
+//! ```
+//! # #[cfg(feature = "redis")]
+//! # fn main() -> Result<(), bartizan_limit::StoreError> {
+//! use bartizan_limit::{Limit, LimitLayer, RedisStore};
+//!
+//! let redis = RedisStore::open("redis://127.0.0.1/")?;
+//! let shared = LimitLayer::new(Limit::per_second(100)).named("api").store(redis);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "redis"))]
+//! # fn main() {}
+//! ```
+//!
 //! # What it promises
 //!
 //! - Every decision is that of an exact bucket of tokens, to the nanosecond: in no span of time is more let through than the burst and what

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 /// A place outside of the process where buckets are kept, so that several processes share one limit.
 ///
-/// [`RedisStore`](crate::RedisStore) is one, behind the feature `redis`. What a store is asked is one decision, to be made at once and as
+/// `RedisStore` is one, behind the feature `redis`. What a store is asked is one decision, to be made at once and as
 /// a whole: two processes that ask at the same time must not both be given the last token.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Asks for tokens of one bucket. A bucket that nobody has asked for yet is full.
