@@ -5,10 +5,11 @@ use bartizan_core::Kind;
 use bartizan_limit::{Limit, LimitLayer};
 use conformance::Probe;
 use conformance::crowd::{Visit, in_a_crowd};
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio::time::advance;
-use tower::{BoxError, Layer, ServiceExt};
+use tower::{BoxError, Layer, Service, ServiceExt};
 
 #[tokio::test(start_paused = true)]
 async fn l01_burst_then_refuse() {
@@ -36,6 +37,19 @@ async fn l02_one_per_interval() {
             advance(NS).await;
             assert_eq!(count(crowd, 2, Visit::new), 1, "{n}");
         }
+    })
+    .await;
+}
+
+/// An interval that is no whole number of nanoseconds is rounded up.
+#[tokio::test(start_paused = true)]
+async fn l02_one_per_interval_and_no_sooner() {
+    in_a_crowd(limit(Limit::per_second(3)), async |crowd| {
+        assert_eq!(count(crowd, 4, Visit::new), 3);
+        advance(NS * 333_333_333).await;
+        assert!(!passes(crowd, Visit::new()));
+        advance(NS).await;
+        assert_eq!(count(crowd, 4, Visit::new), 1);
     })
     .await;
 }
@@ -132,21 +146,38 @@ async fn l08_cost() {
 
 #[test]
 fn l09_race_for_the_last() {
-    const THREADS: usize = 32;
-    for round in 0..50 {
-        // Nothing comes back while the race lasts.
-        let layer = LimitLayer::new(Limit::per(1, 3600 * SECOND)).typed();
-        let service = layer.layer(Probe::new(|()| std::future::ready(Ok::<_, BoxError>(()))));
-        let begin = Barrier::new(THREADS);
-        let winners: usize = std::thread::scope(|scope| {
-            let race = || {
-                begin.wait();
-                usize::from(conformance::at_once(service.clone().oneshot(())).is_ok())
-            };
-            let racers: Vec<_> = (0..THREADS).map(|_| scope.spawn(race)).collect();
-            racers.into_iter().map(|racer| racer.join().unwrap()).sum()
-        });
-        assert_eq!((winners, layer.handle().snapshot().refused), (1, THREADS as u64 - 1), "round {round}");
+    const THREADS: u64 = 32;
+    // Nothing comes back while the races last.
+    let layers: Vec<_> = (0..1000).map(|_| LimitLayer::new(Limit::per(1, 3600 * SECOND)).typed()).collect();
+    let races: Vec<_> = layers
+        .iter()
+        .map(|layer| {
+            let service = layer.layer(Probe::new(|()| std::future::ready(Ok::<_, BoxError>(()))));
+            (service, AtomicU64::new(0), AtomicU64::new(0))
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for (service, there, winners) in &races {
+                    let mut service = service.clone();
+                    let cx = &mut Context::from_waker(Waker::noop());
+                    assert!(service.poll_ready(cx).is_ready());
+                    // They spin at the start: who sleeps comes late.
+                    there.fetch_add(1, SeqCst);
+                    while there.load(SeqCst) < THREADS {
+                        std::thread::yield_now();
+                    }
+                    if conformance::at_once(service.call(())).is_ok() {
+                        winners.fetch_add(1, SeqCst);
+                    }
+                }
+            });
+        }
+    });
+    for (n, (layer, (_, _, winners))) in layers.iter().zip(&races).enumerate() {
+        let refused = layer.handle().snapshot().refused;
+        assert_eq!((winners.load(SeqCst), refused), (1, THREADS - 1), "race {n}");
     }
 }
 
@@ -178,7 +209,8 @@ async fn l17_change_at_run_time() {
             crowd.handle().update(REFERENCE);
         }
         assert_eq!(count(crowd, 20, Visit::new), 0);
-        assert!(told(&mut crowd.enter(Visit::new())) <= 200 * MS);
+        // Each change in haste may cost a nanosecond.
+        assert!(told(&mut crowd.enter(Visit::new())) <= 200 * MS + 200 * NS);
     })
     .await;
 }

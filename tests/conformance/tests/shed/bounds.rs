@@ -65,7 +65,7 @@ fn visit() -> Visit {
 #[tokio::test(start_paused = true)]
 async fn s28_stabilised_ceiling() {
     let value = Shed::new().ceiling(1.5, 300 * SECOND).seed(1);
-    for (low, most) in [(10, 30), (360, 8)] {
+    for (low, most) in [(10, 30), (100, 30), (280, 30), (360, 8)] {
         in_a_crowd(shed(value), async |crowd| {
             // It is asked for more step by step.
             assert_eq!(hold(crowd, 20, 30).await, 20);

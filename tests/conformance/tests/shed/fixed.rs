@@ -2,22 +2,22 @@
 
 use crate::{MS, SECOND, end, shed};
 use bartizan_core::{Kind, Refused};
-use bartizan_shed::{Shed, ShedLayer};
+use bartizan_shed::{Handle, Shed, ShedLayer};
 use bytes::Bytes;
 use conformance::crowd::{How, Is, Visit, in_a_crowd, in_a_crowd_http};
 use conformance::{Mode, Probe};
 use http::{Request, Response};
-use http_body_util::{BodyExt, Channel};
+use http_body_util::{BodyExt, Channel, Full};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::{poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Waker};
 use tokio::time::advance;
-use tower::{BoxError, Layer, Service, ServiceExt};
+use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 
 #[tokio::test(start_paused = true)]
 async fn s01_fixed_limit() {
@@ -154,7 +154,6 @@ impl Drop for One<'_> {
     }
 }
 
-/// Nor does a caller that leaves make room before the service has dropped what it had begun.
 #[test]
 fn s03_clones_share_the_limit() {
     const THREADS: u64 = 64;
@@ -194,6 +193,46 @@ fn s03_clones_share_the_limit() {
     assert!((2..=8).contains(&peak), "{peak} at once");
     assert_eq!((seen.in_flight, tally.running()), (0, 0));
     assert_eq!(tally.calls() + seen.refused.total(), THREADS * CALLS);
+}
+
+/// Looks, when it is dropped, how many are in flight.
+struct Last(Handle, Arc<AtomicU64>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.1.store(self.0.snapshot().in_flight as u64, SeqCst);
+    }
+}
+
+/// A caller that leaves makes no room before the service has dropped what it had begun.
+#[tokio::test(start_paused = true)]
+async fn s03_clones_share_the_limit_until_the_work_is_over() {
+    fn leaves<S: Service<Req>, Req>(service: S, request: Req, seen: &AtomicU64, handle: &Handle) {
+        let mut call = Box::pin(service.oneshot(request));
+        assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(call);
+        assert_eq!((seen.load(SeqCst), handle.snapshot().in_flight), (1, 0));
+    }
+    let (layer, seen) = (ShedLayer::new(Shed::fixed(8)), Arc::new(AtomicU64::new(0)));
+    let handle = layer.handle();
+    let begin = || Last(handle.clone(), seen.clone());
+    let over_http = service_fn(|_: Request<()>| {
+        let last = begin();
+        async move {
+            let _last = last;
+            std::future::pending::<Result<Response<Full<Bytes>>, Infallible>>().await
+        }
+    });
+    leaves(layer.layer(over_http), Request::new(()), &seen, &handle);
+    let typed = service_fn(|()| {
+        let last = begin();
+        async move {
+            let _last = last;
+            std::future::pending::<Result<(), BoxError>>().await
+        }
+    });
+    seen.store(0, SeqCst);
+    leaves(layer.typed().layer(typed), (), &seen, &handle);
 }
 
 #[tokio::test(start_paused = true)]

@@ -51,3 +51,23 @@ async fn s22_priority_order() {
         .await;
     }
 }
+
+/// Under a fixed limit too: some places are kept free of those who matter less.
+#[tokio::test(start_paused = true)]
+async fn s22_priority_order_under_a_fixed_limit() {
+    let offered = [0.4, 0.8, 0.8];
+    in_a_crowd(shed(Shed::fixed(32).seed(1)), async |crowd| {
+        let visit = |dice: &mut fastrand::Rng| {
+            let at = dice.f64() * 2.0;
+            let class = usize::from(at >= offered[0]) + usize::from(at >= offered[0] + offered[1]);
+            Visit::new().priority(CLASSES[class]).key(class as u64).lasting(10 * MS)
+        };
+        let mut dice = fastrand::Rng::with_seed(0x522);
+        crowd.offer(2.0 * 3200.0, SECOND, &mut dice, visit).await;
+        let then = served(&crowd.offer(2.0 * 3200.0, 4 * SECOND, &mut dice, visit).await);
+        // So many are kept free that 999 in 1000 find one, and four seconds have their spread.
+        assert!(then[0] >= 0.998, "{then:?}");
+        assert!(then[1] < then[0] && then[2] < then[1] - 0.1 && then[2] > 0.0, "{then:?}");
+    })
+    .await;
+}

@@ -90,14 +90,23 @@ async fn s25_shares_rescale() {
         let mut batch = enter(crowd, 20, BATCH);
         assert_eq!((batch.len(), live.len()), (3, 7));
         crowd.handle().update(Shed::fixed(20));
-        live.extend(enter(crowd, 7, LIVE));
+        // Batch comes first, and takes what is there; live gets its fourteen all the same.
         batch.extend(enter(crowd, 20, BATCH));
-        assert_eq!((batch.len(), live.len()), (6, 14));
+        live.extend(enter(crowd, 20, LIVE));
+        assert_eq!((batch.len(), live.len()), (13, 14));
+        end(batch.split_off(6));
         let seen = crowd.handle().snapshot();
         assert_eq!(seen.in_flight, 20, "who was running is kept");
+        assert!(enter(crowd, 5, BATCH).is_empty());
         assert!(enter(crowd, 5, LIVE).is_empty());
         let running = |guests: &mut Vec<Guest>| guests.iter_mut().all(|guest| guest.is() == Is::Running);
         assert!(running(&mut batch) && running(&mut live));
+        end(batch);
+        end(live);
+        // And the other way round, batch its six.
+        let live = enter(crowd, 30, LIVE);
+        let batch = enter(crowd, 30, BATCH);
+        assert_eq!((batch.len(), live.len()), (6, 20));
     })
     .await;
 }
