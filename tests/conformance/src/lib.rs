@@ -1,7 +1,8 @@
 //! Bartizan's conformance tests: what the rows share.
 //!
 //! A row is one test, named by its id, and runs in every [`Mode`] over a [`Probe`]. Those about the breaker are plays of
-//! scripted [`Call`]s on a [`Rig`], which [`in_every_mode`] sets up in both flavours.
+//! scripted [`Call`]s on a [`Rig`], which [`in_every_mode`] sets up in both flavours; those about shed and limit are the doings of a
+//! [`Crowd`](crowd::Crowd), whose guests are all there at once.
 //!
 //! Rows about threads run on real ones, for a scheduler such as shuttle's would have to stand in for the locks and atomics inside
 //! the crates. The breaker's own loom models look at every order there.
