@@ -1,6 +1,7 @@
 //! Rows C05 and C06: refusals and time-outs of one layer, seen by another.
 
 use crate::policy::Limit;
+use bartizan_balance::{Balance, BalanceService};
 use bartizan_breaker::{BreakerLayer, Counts, State};
 use bartizan_core::{Instant, Refused};
 use bartizan_deadline::{Deadline, DeadlineLayer};
@@ -8,7 +9,9 @@ use bartizan_guard::GuardLayer;
 use bartizan_limit::LimitLayer;
 use bartizan_shed::{Shed, ShedLayer};
 use bytes::Bytes;
-use conformance::{Call, F, Flavour, Mode, Probe, REFERENCE, Rig, S, at_once, in_every_mode_of, secs};
+use conformance::{
+    Call, Events, F, Flavour, Mode, Probe, REFERENCE, Rig, S, at_once, in_every_mode_of, secs,
+};
 use http::{Request, Response};
 use http_body_util::Full;
 use std::convert::Infallible;
@@ -118,6 +121,30 @@ async fn c05_our_own_refusals_are_not_failures_over_grpc() {
         }
         let seen = layer.handle().snapshot();
         assert_eq!((seen.state, seen.failures, seen.throttled, tally.calls()), (State::Closed, 0, 0, 0));
+    }
+}
+
+/// Nor do they eject an endpoint: a balancer that finds only endpoints which are limited here asks one after the other, and ejects none.
+#[tokio::test(start_paused = true)]
+async fn c05_our_own_refusals_eject_nobody() {
+    for mode in Mode::ALL {
+        let events = Events::record();
+        let limited = |_: &char| {
+            let limit = LimitLayer::new(bartizan_limit::Limit::per(1, Duration::from_secs(3600)));
+            limit.handle().drain();
+            limit.layer(full().layer(Probe::new(Call::answer_http)))
+        };
+        let mut service = BalanceService::new(Balance::new().seed(1), limited).members("abc".chars());
+        let handle = service.handle();
+        for _ in 0..1000 {
+            let response = mode.call(&mut service, || Request::new(S)).await.unwrap();
+            assert_eq!(response.extensions().get::<Refused>().map(Refused::layer), Some("limit"));
+            tokio::time::advance(Duration::from_millis(20)).await;
+        }
+        assert_eq!(handle.snapshot().endpoints.len(), 3);
+        assert!(handle.snapshot().endpoints.iter().all(|endpoint| endpoint.ejected_for.is_none()));
+        let told = events.all();
+        assert!(told.iter().all(|event| !event.message.contains("ejected")), "{told:?}");
     }
 }
 
