@@ -131,10 +131,9 @@ pub use waiting::{Wait, Waiting, WaitingLayer, WaitingService};
 
 use std::time::Duration;
 
-/// A duration in nanoseconds; what is longer than 584 years is that. In words of 64 bits, as every call asks for it.
-#[inline]
+/// A duration in nanoseconds; what is longer than 584 years is that.
 fn nanos(duration: Duration) -> u64 {
-    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(duration.subsec_nanos()))
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(doctest)]
