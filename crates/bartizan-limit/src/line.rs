@@ -127,10 +127,12 @@ impl Waiters {
 
     /// Asks whether it is somebody's turn. If not, its waker is called when it is worth asking again.
     pub(crate) fn ask(&self, shelf: &dyn Shelf, claim: Claim, waker: &Waker) -> Call {
+        // Dropped after the lock, as with a waker a task may go that waits here too.
+        let mut _old = None;
         let mut lines = self.lock();
         let Some(place) = lines.place(claim) else { return Call::Behind };
         if !place.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            place.waker = Some(waker.clone());
+            _old = place.waker.replace(waker.clone());
         }
         if !lines.is_first(claim) {
             return Call::Behind;
@@ -162,10 +164,10 @@ impl Waiters {
 
     /// Takes who goes out of its line, and calls who is the first now.
     fn go(&self, mut lines: MutexGuard<'_, Lines>, claim: Claim) {
-        let next = lines.part(claim);
+        let parted = lines.part(claim);
         self.count.store(lines.count, Ordering::Relaxed);
         drop(lines);
-        if let Some(next) = next {
+        if let Some((_gone, Some(next))) = parted {
             next.wake();
         }
     }
@@ -196,18 +198,22 @@ impl Lines {
         line.places.get_mut(at)
     }
 
-    /// Removes a place, and returns the waker of who has become the first by it.
-    fn part(&mut self, claim: Claim) -> Option<Waker> {
+    /// Removes a place, and returns it with the waker of who has become the first by it.
+    fn part(&mut self, claim: Claim) -> Option<(Place, Option<Waker>)> {
         let line = self.lines.get_mut(&claim.number)?;
         let at = line.find(claim.ticket)?;
-        line.places.remove(at)?;
+        let gone = line.places.remove(at)?;
         line.cost -= u64::from(claim.cost);
         self.count -= 1;
-        if line.places.is_empty() {
-            self.lines.remove(&claim.number);
-            return None;
-        }
-        if at == 0 { line.places.front_mut()?.waker.take() } else { None }
+        let next = match line.places.front_mut() {
+            Some(first) if at == 0 => first.waker.take(),
+            Some(_) => None,
+            None => {
+                self.lines.remove(&claim.number);
+                None
+            }
+        };
+        Some((gone, next))
     }
 }
 

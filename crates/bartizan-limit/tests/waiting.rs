@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
-use bartizan_core::{Context, Instant, Refused};
+use bartizan_core::{Context, Dice, Instant, Refused};
 use bartizan_limit::{Limit, LimitLayer};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -212,4 +213,58 @@ async fn a_change_reaches_those_who_wait() {
     let waits = send!(scene, 6);
     handle.reset();
     waits.await.unwrap().unwrap();
+}
+
+/// Whoever comes and leaves, the others are served as if they alone had come, in order and without a pause.
+#[tokio::test(start_paused = true)]
+async fn a_line_does_what_an_exact_one_does() {
+    let mut gone = 0;
+    for seed in 0..30 {
+        let dice = Dice::new(Some(seed));
+        let below = |n: u32| (dice.unit() * f64::from(n)) as u32;
+        let (interval, burst) = (u128::from(1 + below(9)), 1 + below(3));
+        let limit = Limit::per(1, Duration::from_millis(interval as u64)).burst(burst);
+        let scene = Scene::new(LimitLayer::new(limit).typed().waiting(Duration::from_secs(3600), 1000));
+        let mut tasks = Vec::new();
+        // The exact line: when the bucket is full again, who waits, and who was served when.
+        let (mut full, mut line, mut served) = (0, VecDeque::new(), Vec::new());
+        let mut take = |now: u128| {
+            let next = full.max(now) + interval;
+            let there = next <= now + u128::from(burst) * interval;
+            if there {
+                full = next;
+            }
+            there
+        };
+        for now in 0..300 {
+            while !line.is_empty() && take(now) {
+                served.push((line.pop_front().unwrap(), now));
+            }
+            if below(4) == 0 && !line.is_empty() {
+                let leaver = line.remove(below(line.len() as u32) as usize).unwrap();
+                let task: &JoinHandle<_> = &tasks[leaver as usize];
+                task.abort();
+            }
+            for _ in 0..below(2 + 2 / interval as u32) {
+                let n = tasks.len() as u32;
+                if line.is_empty() && take(now) {
+                    served.push((n, now))
+                } else {
+                    line.push_back(n)
+                }
+                tasks.push(send!(scene, n));
+            }
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(scene.log(), served, "seed {seed} at {now} ms");
+            assert_eq!(scene.layer.handle().snapshot().waiting, line.len());
+            advance(Duration::from_millis(1)).await;
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+        }
+        gone += tasks.len() - served.len() - line.len();
+    }
+    assert!(gone > 100, "{gone} have left while they waited");
 }
