@@ -84,7 +84,7 @@ impl Handle {
     }
 
     /// Takes over new settings. Who is in flight stays, also if they are more than the new limit; who waits and has room now
-    /// is woken. From a fixed limit to an adaptive one, the prediction sees those who come from then on.
+    /// is woken. From a fixed limit to an adaptive one, the prediction sees those who come from then on. The dice go on as they were.
     pub fn update(&self, value: Shed) {
         self.0.update(&value);
     }

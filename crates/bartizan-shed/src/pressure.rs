@@ -104,7 +104,7 @@ impl Pressure {
         }
     }
 
-    /// Begins to look, and forgets what it saw before.
+    /// Begins to look, and forgets what it saw before, but for who was passed over.
     pub(crate) fn begin(&self, now: u64) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         *recent = Recent::blank();
@@ -123,6 +123,12 @@ impl Pressure {
         let age = now.saturating_sub(self.began.load(Relaxed));
         let is_due = seen >= self.due.load(Relaxed) || age >= SECOND && seen >= FEW || age >= 5 * SECOND;
         if is_due { self.close(limit, now) } else { None }
+    }
+
+    /// Forgets who was passed over too.
+    pub(crate) fn reset(&self, now: u64) {
+        self.begin(now);
+        self.passed_over.iter().for_each(|count| count.store(0, Relaxed));
     }
 
     /// Treats all ranks alike.

@@ -151,10 +151,12 @@ impl Shared {
 
     /// Forgets what was learnt. Who is in flight stays.
     pub(crate) fn reset(&self) {
-        self.predictor.reset(Instant::now());
+        let now = Instant::now();
+        self.predictor.reset(now);
         self.ceiling.reset();
+        self.pressure.reset(self.since_born(now));
         if let Some(waiting) = self.waiting() {
-            waiting.reset(Instant::now());
+            waiting.reset(now);
         }
         self.relax();
     }
