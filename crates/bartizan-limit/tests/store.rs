@@ -178,7 +178,7 @@ async fn without_an_answer_each_process_limits_for_itself() {
             }
             // Three have waited for the store, and then nobody has.
             let waited = if mood == Mood::Broken { Duration::ZERO } else { 60 * MS };
-            assert_eq!((begun.elapsed(), store.asked()), (waited, 3), "{mood:?}");
+            assert_eq!(((Instant::now() - begun), store.asked()), (waited, 3), "{mood:?}");
             assert!(ask(service, "ada").await.is_err());
             assert_eq!(store.asked(), 0);
         }
@@ -220,7 +220,7 @@ async fn who_has_little_time_waits_for_half_of_it() {
         let begun = Instant::now();
         let context = Context::new().with_deadline(begun + 10 * MS);
         assert_eq!(context.scope(ask(&a, "ada")).await, Ok(()), "what is known here decides");
-        assert_eq!(begun.elapsed(), 5 * MS);
+        assert_eq!((Instant::now() - begun), 5 * MS);
     }
     assert_eq!(store.asked(), 5, "it is no failure of the store");
     let context = Context::new().with_deadline(Instant::now() + 14 * MS);

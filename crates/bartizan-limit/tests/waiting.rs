@@ -248,9 +248,9 @@ async fn a_line_does_what_an_exact_one_does() {
             for _ in 0..below(2 + 2 / interval as u32) {
                 let n = tasks.len() as u32;
                 if line.is_empty() && take(now) {
-                    served.push((n, now))
+                    served.push((n, now));
                 } else {
-                    line.push_back(n)
+                    line.push_back(n);
                 }
                 tasks.push(send!(scene, n));
             }
