@@ -40,7 +40,7 @@ impl Classify<Say> for ByText {
 impl Attempt<(), BoxError> for ByText {
     type AtEnd = Infallible;
     fn classify(self, out: Result<&(), &BoxError>) -> Step<Infallible> {
-        Step::Done(match out.map_err(|error| error.to_string()) {
+        Step::Done(match out.map_err(ToString::to_string) {
             Ok(()) => Verdict::Success,
             Err(text) if text == "No" => Verdict::Throttled(None),
             Err(text) if text == "Fail" => Verdict::Failure,
