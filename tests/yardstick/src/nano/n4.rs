@@ -48,7 +48,7 @@ pub(crate) fn contest(options: &Options) -> Contest {
     let governor = peers::governor();
     let governor_keyed = peers::governor_keyed(options.keys);
     let mut tower_governor = peers::tower_governor(peers::AxumSite);
-    let mut tower_governor_keyed = peers::tower_governor_keyed(peers::AxumSite);
+    let mut tower_governor_keyed = peers::tower_governor_in_turn(peers::AxumSite, options.keys);
     let mut window = peers::window(Echo);
     let mut bucket = peers::bucket(Echo);
     let mut one = ours::limit::one(Echo);
