@@ -10,7 +10,7 @@ impl Fields {
     #[inline]
     pub(crate) fn of<Req>(admit: &impl Admit<Req>, refusing: Refusing) -> Self {
         let mut fields = Self::default();
-        admit.fields(refusing, &mut |name, value| insert(fields.0.get_or_insert_default(), name, value));
+        admit.fields(refusing, &mut |name, value| append(fields.0.get_or_insert_default(), name, value));
         fields
     }
 
@@ -22,9 +22,10 @@ impl Fields {
     }
 }
 
-/// Puts a field into a head, in place of one of its name. What cannot be one is left out.
-pub(crate) fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
+/// Adds a field to a head. One of its name that a layer further in has said stays, and they make a list (RFC 9110 §5.3). What cannot
+/// be a field is left out.
+pub(crate) fn append(headers: &mut HeaderMap, name: &'static str, value: &str) {
     if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-        headers.insert(name, value);
+        headers.append(name, value);
     }
 }

@@ -4,7 +4,7 @@
 //! What a good call passes through is inlined by force, here and in the service: called out of line, a request and a future
 //! are moved through memory at every step, which costs more than all that the guard does.
 
-use crate::fields::{Fields, insert};
+use crate::fields::{Fields, append};
 use bartizan_core::{Attempt, Permit, Refused, Step, Verdict};
 use bartizan_http::{AtEnd, GuardedBody, answer};
 use bytes::Bytes;
@@ -188,7 +188,7 @@ where
                 let out = ready!(running.step(|| future.poll(cx)));
                 let (permit, at_end) = running.answered(out.as_ref());
                 Poll::Ready(out.map(|mut response| {
-                    permit.fields(&mut |name, value| insert(response.headers_mut(), name, value));
+                    permit.fields(&mut |name, value| append(response.headers_mut(), name, value));
                     response.map(|body| GuardedBody::new(body, permit, at_end))
                 }))
             }

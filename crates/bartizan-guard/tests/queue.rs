@@ -314,3 +314,15 @@ fn over_http_it_answers_with_its_fields_within_the_requests_context() {
     let seen = porter.book.contexts.lock().unwrap();
     assert!(seen.len() >= 5 && seen.iter().all(|seen| *seen == Some(context)), "{seen:?}");
 }
+
+#[test]
+fn what_two_layers_say_under_one_name_is_a_list() {
+    let echo =
+        service_fn(
+            |req: Request<Full<Bytes>>| async move { Ok::<_, Infallible>(Response::new(req.into_body())) },
+        );
+    let inner = GuardLayer::new(Porter::new(1)).queued().layer(echo);
+    let mut outer = GuardLayer::new(Porter::new(1)).queued().layer(inner);
+    let answer = assert_ready_ok!(mock::spawn(outer.call(Request::new(Full::from("hello")))).poll());
+    assert_eq!(answer.headers().get_all("x-place").iter().count(), 2);
+}
