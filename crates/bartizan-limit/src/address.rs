@@ -4,13 +4,14 @@ mod subnet;
 pub use subnet::Subnet;
 
 use crate::admit::{Keyed, Limiting, Single};
+use crate::event;
 use crate::layer::LimitLayer;
 use bartizan_core::Invalid;
 use bartizan_http::{Head, Http};
 use hops::{Hops, is_near};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 /// Whose request it is, by its address: what a limit for each client goes by.
 ///
@@ -21,7 +22,8 @@ use std::sync::Arc;
 /// peer's address.
 ///
 /// An IPv6 client mostly has a whole /64 to itself, and counts as one ([`ipv6_prefix`](Self::ipv6_prefix)). An IPv4 address mapped into IPv6
-/// is the IPv4 address. Requests of which no address is known count as one client.
+/// is the IPv4 address. Requests of which no address is known count as one client, and the first of them is reported as an event: it is
+/// what comes of a server that was not told to keep the address.
 ///
 /// The peer's address is found by a function, as every server keeps it in a type of its own. With axum:
 ///
@@ -35,13 +37,15 @@ use std::sync::Arc;
 /// let layer = LimitLayer::new(Limit::per_second(50)).address(peer.trusted_proxies(1));
 /// ```
 ///
-/// With tonic it is `head.extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr)`.
+/// With tonic it is `head.extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr)`, of `tonic::transport::server`.
 #[derive(Clone)]
 pub struct Address<F> {
     peer: F,
     hops: Hops,
     ipv6_prefix: u8,
     proxies_at: Option<Arc<dyn Fn(IpAddr) -> bool + Send + Sync>>,
+    /// Done when a request of unknown address was reported.
+    unknown: Arc<Once>,
 }
 
 /// The part of an IPv6 address that counts as one client, if not said otherwise: 64 bits.
@@ -54,7 +58,13 @@ impl<F> Address<F> {
     where
         F: Fn(&Head<'_>) -> Option<SocketAddr>,
     {
-        Self { peer, hops: Hops::NONE, ipv6_prefix: DEFAULT_IPV6_PREFIX, proxies_at: None }
+        Self {
+            peer,
+            hops: Hops::NONE,
+            ipv6_prefix: DEFAULT_IPV6_PREFIX,
+            proxies_at: None,
+            unknown: Arc::new(Once::new()),
+        }
     }
 
     /// Sets how many proxies of yours a request passes, each of which adds its client's address to `X-Forwarded-For`. Where fewer
@@ -100,7 +110,7 @@ impl<F> Address<F> {
     /// Where [`ipv6_prefix`](Self::ipv6_prefix) panics.
     pub fn try_ipv6_prefix(mut self, bits: u8) -> Result<Self, Invalid> {
         if bits == 0 || bits > 128 {
-            return Err(Invalid::new("ipv6_prefix", "ipv6_prefix is within 1 and 128"));
+            return Err(Invalid::new("ipv6_prefix", "ipv6_prefix must be within 1..=128"));
         }
         self.ipv6_prefix = bits;
         Ok(self)
@@ -112,7 +122,10 @@ impl<F> Address<F> {
     where
         F: Fn(&Head<'_>) -> Option<SocketAddr>,
     {
-        let Some(peer) = (self.peer)(head) else { return Subnet::UNKNOWN };
+        let Some(peer) = (self.peer)(head) else {
+            self.unknown.call_once(event::tell_unknown);
+            return Subnet::UNKNOWN;
+        };
         let peer = peer.ip().to_canonical();
         let is_believed = || match &self.proxies_at {
             Some(is_proxy) => is_proxy(peer),

@@ -6,6 +6,12 @@ pub(crate) fn tell_twin(name: &str) {
     tracing::info!(name, "another limit has this name; the two do not share their buckets");
 }
 
+/// Tells that clients are not told apart where they should be.
+#[cold]
+pub(crate) fn tell_unknown() {
+    tracing::warn!("a limit by address finds no address of the peer; such requests count as one client");
+}
+
 /// Tells that a store gives no answers: from here on the buckets of this process decide alone.
 #[cold]
 pub(crate) fn tell_store_gone(name: &str, error: &(dyn std::error::Error + 'static)) {

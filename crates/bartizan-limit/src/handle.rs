@@ -25,6 +25,10 @@ use std::sync::Arc;
 /// failures.charge("ada", 1); // she has failed
 /// assert_eq!(failures.remaining("ada"), 9);
 /// ```
+///
+/// [`answer`](bartizan_http::answer) makes of the refusal what a layer would answer, `Retry-After` included; `.map(axum::body::Body::from)`
+/// makes that an answer of axum's. Attempts that are under way at once have all peeked before one is charged: bound those too, by a limit
+/// for each address.
 pub struct KeyedHandle<K: ?Sized> {
     pub(crate) table: Arc<Table>,
     key: PhantomData<fn(&K)>,

@@ -85,6 +85,9 @@ impl<P, C> LimitLayer<Limiting<Single, P>, C, Http> {
     ///
     /// At most [`DEFAULT_MAX_KEYS`] keys have one. Beyond, a new key takes the place of one whose bucket is full, and which so loses
     /// nothing; where there is none, new keys share one more bucket. Of a key its hash is kept, and not the key.
+    ///
+    /// The function returns what it owns: `head.headers.get("x-tenant").cloned()`, or `head.uri.path().to_owned()`. Requests without
+    /// the header share the bucket of `None`.
     #[must_use]
     pub fn key<K, F>(self, key: F) -> LimitLayer<Limiting<Keyed<K, F, Http>, P>, C, Http>
     where
@@ -143,7 +146,7 @@ impl<B, P, C> LimitLayer<Limiting<B, P>, C, Http> {
     }
 
     /// Lets requests through that the limit does not concern; they are not counted. To be said after [`cost`](Self::cost). Default:
-    /// none.
+    /// none, not even who asks how the server is: `|head| head.uri.path() == "/healthz"` lets that through.
     #[must_use]
     pub fn exempt<F>(self, exempt: F) -> LimitLayer<Limiting<B, Exempt<F, P, Http>>, C, Http>
     where

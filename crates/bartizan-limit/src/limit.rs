@@ -1,5 +1,6 @@
 use crate::pace::Pace;
 use bartizan_core::Invalid;
+use std::fmt;
 use std::time::Duration;
 
 /// How many requests are let through: a rate, and a burst.
@@ -18,7 +19,7 @@ use std::time::Duration;
 /// const LOG_IN: Limit = Limit::per(10, Duration::from_secs(60));
 /// assert_eq!(LOG_IN.interval(), Duration::from_secs(6));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub struct Limit {
     /// Nanoseconds until one more token is there.
     interval: u64,
@@ -44,6 +45,9 @@ impl Limit {
 
     /// Creates a limit of so many requests in a period, with a burst of as many.
     ///
+    /// That is the rate in the long run. Who was quiet may use the burst and what comes back meanwhile: of ten a minute, nearly twenty in
+    /// the first one. A smaller [`burst`](Self::burst) brings that down, to one by one.
+    ///
     /// The interval between two tokens is rounded up to whole nanoseconds, so that the rate is never above what was asked for.
     ///
     /// # Panics
@@ -61,18 +65,18 @@ impl Limit {
     /// Where [`per`](Self::per) panics.
     pub const fn try_per(rate: u32, period: Duration) -> Result<Self, Invalid> {
         if rate == 0 {
-            return Err(Invalid::new("rate", "rate is at least 1"));
+            return Err(Invalid::new("rate", "rate must be at least 1"));
         }
         let nanos = period.as_nanos();
         if nanos == 0 || nanos > Self::MAX_REFILL.as_nanos() {
-            return Err(Invalid::new("period", "period is longer than zero and at most 2^59 ns"));
+            return Err(Invalid::new("period", PERIOD));
         }
         let interval = nanos.div_ceil(rate as u128) as u64;
         let limit = Self { interval, burst: 1, shadow: 0.0, enabled: true, seed: None };
         // Rounded up, the refill may be a little longer than the period.
         match limit.try_burst(rate) {
             Ok(limit) => Ok(limit),
-            Err(_) => Err(Invalid::new("period", "period is longer than zero and at most 2^59 ns")),
+            Err(_) => Err(Invalid::new("period", PERIOD)),
         }
     }
 
@@ -93,17 +97,17 @@ impl Limit {
     /// Where [`burst`](Self::burst) panics.
     pub const fn try_burst(mut self, burst: u32) -> Result<Self, Invalid> {
         if burst == 0 {
-            return Err(Invalid::new("burst", "burst is at least 1"));
+            return Err(Invalid::new("burst", "burst must be at least 1"));
         }
         if self.interval as u128 * burst as u128 > Self::MAX_REFILL.as_nanos() {
-            return Err(Invalid::new("burst", "burst comes back within 2^59 ns"));
+            return Err(Invalid::new("burst", "burst must come back within 2^59 ns, 18 years"));
         }
         self.burst = burst;
         Ok(self)
     }
 
     /// Sets the share of the requests over the limit that is only counted, and let through; these take no token. 0 refuses all of
-    /// them, 1 none: so a limit is tried out before it is enforced. Default: 0.
+    /// them, 1 none: so a limit is tried out before a handle enforces it, by `handle.update(limit.shadow(0.0))`. Default: 0.
     ///
     /// # Panics
     ///
@@ -124,7 +128,7 @@ impl Limit {
             self.shadow = share;
             Ok(self)
         } else {
-            Err(Invalid::new("shadow", "shadow is within 0 and 1"))
+            Err(Invalid::new("shadow", "shadow must be within 0.0..=1.0"))
         }
     }
 
@@ -169,6 +173,19 @@ impl Limit {
     }
 }
 
+impl fmt::Debug for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limit")
+            .field("interval", &self.interval())
+            .field("burst", &self.burst)
+            .field("shadow", &self.shadow)
+            .field("enabled", &self.enabled)
+            .finish_non_exhaustive()
+    }
+}
+
+const PERIOD: &str = "period must be above zero and at most 2^59 ns, 18 years";
+
 const fn expect(limit: Result<Limit, Invalid>) -> Limit {
     match limit {
         Ok(limit) => limit,
@@ -197,6 +214,12 @@ mod tests {
                 "{rate} in {period:?}"
             );
         }
+    }
+
+    #[test]
+    fn it_shows_its_interval_with_a_unit() {
+        let shown = format!("{:?}", Limit::per(10, 60 * SECOND).burst(3));
+        assert_eq!(shown, "Limit { interval: 6s, burst: 3, shadow: 0.0, enabled: true, .. }");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 use super::*;
 use http::Request;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use tracing::{Event, Metadata, Subscriber, span};
 
 /// The key of a request from `peer` with these header fields.
 fn key(
@@ -153,4 +155,40 @@ fn without_an_address_all_are_one() {
     assert_eq!(key(&address, "", &[("x-forwarded-for", "1.2.3.4")]), "unknown");
     assert_eq!(Subnet::UNKNOWN.ip(), None);
     assert_eq!(address.subnet(IpAddr::from([1, 2, 3, 4])).ip(), Some(IpAddr::from([1, 2, 3, 4])));
+}
+
+/// Counts the events of a thread.
+struct Counter(Arc<AtomicU32>);
+
+impl Subscriber for Counter {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn event(&self, _: &Event<'_>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[test]
+fn that_no_address_is_known_is_told_once() {
+    let told = Arc::new(AtomicU32::new(0));
+    tracing::subscriber::with_default(Counter(told.clone()), || {
+        let address = address();
+        assert_eq!(key(&address, "1.2.3.4", &[]), "1.2.3.4");
+        assert_eq!(told.load(Relaxed), 0);
+        for _ in 0..3 {
+            assert_eq!(key(&address.clone(), "", &[]), "unknown");
+        }
+    });
+    assert_eq!(told.load(Relaxed), 1);
 }

@@ -1,7 +1,9 @@
 //! Rate limits: for each client by its address, for each name that fails to log in, and over several processes.
 
+use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::{Router, routing::get, routing::post};
 use bartizan::limit::{Address, KeyedHandle, RedisStore};
 use bartizan::{Client, Limit, LimitLayer};
@@ -9,16 +11,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tower::BoxError;
 
-/// Lets ten log-ins of a name fail in an hour, and as many succeed as like to.
-async fn log_in(State(failures): State<KeyedHandle<str>>, password: String) -> StatusCode {
-    if failures.peek("ada", 1).is_err() {
-        return StatusCode::TOO_MANY_REQUESTS;
+/// Lets ten log-ins of a name fail, then one more every six minutes; and as many succeed as like to.
+async fn log_in(State(failures): State<KeyedHandle<str>>, password: String) -> Response {
+    if let Err(refused) = failures.peek("ada", 1) {
+        // As a layer would: 429, and when to come back.
+        return bartizan::http::answer(refused, false).map(Body::from);
     }
     if password == "swordfish" {
-        return StatusCode::OK;
+        return StatusCode::OK.into_response();
     }
     failures.charge("ada", 1);
-    StatusCode::UNAUTHORIZED
+    StatusCode::UNAUTHORIZED.into_response()
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -69,7 +72,9 @@ async fn main() -> Result<(), BoxError> {
     for _ in 0..10 {
         assert_eq!(log_in("guess").await?.status(), StatusCode::UNAUTHORIZED);
     }
-    assert_eq!(log_in("swordfish").await?.status(), StatusCode::TOO_MANY_REQUESTS);
+    let refused = log_in("swordfish").await?;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(refused.headers().contains_key("retry-after"));
     Ok(())
 }
 
