@@ -47,8 +47,8 @@ pub(crate) const TITLE: &str = "o2: back to full goodput after a step of the loa
 
 /// The share of the ideal goodput from which on a service is back.
 const BACK: f64 = 0.95;
-/// In so many bins together, a second: who lets a queue grow is back at once, and not for long.
-const BINS: usize = 20;
+/// In so many bins together, half a second: who lets a queue grow is back at once, and not for long.
+const BINS: usize = 10;
 
 impl Options {
     fn runs(&self, workers: usize) -> u64 {
@@ -168,8 +168,8 @@ mod tests {
     #[test]
     fn back_is_who_stays() {
         let bins = |low: &[f64], high: usize| [low, &vec![0.96; high]].concat();
-        assert_eq!(back(&bins(&[], 20)), 0.0);
-        assert_eq!(back(&bins(&[0.5, 0.97, 0.9], 25)), 150.0);
-        assert_eq!(back(&bins(&[0.5], 19)), f64::INFINITY);
+        assert_eq!(back(&bins(&[], 10)), 0.0);
+        assert_eq!(back(&bins(&[0.5, 0.97, 0.9], 15)), 150.0);
+        assert_eq!(back(&bins(&[0.5], 9)), f64::INFINITY);
     }
 }
