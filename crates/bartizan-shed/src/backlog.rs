@@ -25,6 +25,15 @@ use std::time::Duration;
 /// let backlog = Backlog::new(64).max_wait(Duration::from_millis(250));
 /// let layer = ShedLayer::new(Shed::fixed(32)).backlog(backlog);
 /// ```
+///
+/// The target is for work of a few milliseconds. Where work is slower, the oldest wait for longer as a matter of course, and some of every
+/// burst are refused long before `max_wait`. Then set a target that suits the work, or let the queue be a plain one:
+///
+/// ```
+/// # use bartizan_shed::Backlog;
+/// # use std::time::Duration;
+/// let in_turn = Backlog::new(20).target(Duration::MAX).interval(Duration::MAX);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backlog {
     pub(crate) places: usize,

@@ -44,11 +44,12 @@ pub struct Snapshot {
     pub mode: Mode,
     /// Requests in flight, without those that are exempt or wait.
     pub in_flight: usize,
-    /// How many might be in flight for a normal request to be admitted now; for an adaptive limit one with the assumed deadline.
+    /// How many might be in flight for a normal request to be admitted now; for an adaptive limit one with the assumed deadline, and
+    /// [`usize::MAX`] while it knows of no bound.
     pub limit: usize,
     /// Requests that wait for their turn.
     pub queued: usize,
-    /// Requests admitted so far.
+    /// Requests admitted so far, in shadow mode all of them.
     pub admitted: ByPriority,
     /// Requests refused so far, in shadow mode those that would have been.
     pub refused: ByPriority,
@@ -81,6 +82,22 @@ impl Handle {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.0.snapshot()
+    }
+
+    /// What the layer is set to, from which a part is changed:
+    ///
+    /// ```
+    /// use bartizan_shed::{Mode, Shed, ShedLayer};
+    ///
+    /// let layer = ShedLayer::new(Shed::fixed(32).mode(Mode::Shadow));
+    /// let handle = layer.handle();
+    /// // Later, when `snapshot().refused` shows that it would refuse whom it should:
+    /// handle.update(handle.value().mode(Mode::Normal));
+    /// assert_eq!(handle.value(), Shed::fixed(32));
+    /// ```
+    #[must_use]
+    pub fn value(&self) -> Shed {
+        self.0.value()
     }
 
     /// Takes over new settings. Who is in flight stays, also if they are more than the new limit; who waits and has room now

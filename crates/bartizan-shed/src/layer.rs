@@ -136,7 +136,7 @@ impl<P, K, G, X, C> ShedLayer<Asks<P, K, G, X>, C, Http> {
 
     /// Shares what there is between keys of one priority: while the layer sheds, a key that has more in flight than the mean of those that
     /// have any is refused before the others of its level. Keys are counted in 1024 buckets, and move between them now and then;
-    /// those that fall into one are one. Default: no keys.
+    /// those that fall into one are one. The function returns what it owns, a clone of a header say. Default: no keys.
     #[must_use]
     pub fn fair_by<T, F>(self, key: F) -> ShedLayer<Keyed<P, F, T, G, X>, C, Http>
     where

@@ -220,6 +220,17 @@ async fn an_update_keeps_the_window_unless_its_length_changes() {
     assert_eq!(counted(handle.snapshot().normal), (0, 0));
 }
 
+#[test]
+fn a_part_of_the_settings_is_changed_through_the_handle() {
+    let shadow = Throttle::new().k(3.0).seed(1).mode(Mode::Shadow);
+    let handle = ThrottleLayer::new(shadow).handle();
+    handle.update(handle.value().mode(Mode::Normal));
+    assert_eq!(handle.value(), shadow.mode(Mode::Normal));
+    // The dice stay.
+    handle.update(Throttle::new().seed(2));
+    assert_eq!(handle.value(), Throttle::new().seed(1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn over_http_a_503_is_a_refusal() {
     let layer = ThrottleLayer::new(Throttle::new().seed(1)).named("payment");

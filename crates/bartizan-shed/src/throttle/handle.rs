@@ -71,6 +71,12 @@ impl Handle {
         self.0.snapshot()
     }
 
+    /// What the throttle is set to. A part of it is changed by `handle.update(handle.value().mode(Mode::Normal))`.
+    #[must_use]
+    pub fn value(&self) -> Throttle {
+        self.0.value()
+    }
+
     /// Takes over new settings, the mode among them, but not the seed. What was counted stays, unless the window has another length:
     /// then it starts empty.
     pub fn update(&self, value: Throttle) {

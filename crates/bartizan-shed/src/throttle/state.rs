@@ -62,8 +62,8 @@ pub(super) struct Shared {
     last: AtomicU64,
     /// Turns between passing and throttling so far: odd while it throttles.
     turns: AtomicU64,
-    /// Held while somebody steers.
-    steering: Mutex<()>,
+    /// What it is set to. Held while somebody steers.
+    value: Mutex<Throttle>,
 }
 
 /// The word under which a request was admitted, and its class.
@@ -88,7 +88,7 @@ impl Shared {
             refused: AtomicU64::new(0),
             last: AtomicU64::new(0),
             turns: AtomicU64::new(0),
-            steering: Mutex::new(()),
+            value: Mutex::new(*value),
         }
     }
 
@@ -226,7 +226,8 @@ impl Shared {
 
     /// Takes over new settings. The window stays, unless its length is another.
     pub(super) fn update(&self, value: &Throttle) {
-        let _steering = self.steer();
+        let mut settings = self.steer();
+        *settings = Throttle { seed: settings.seed, ..*value };
         self.rule.update(value);
         let tenth = tenth_of(value);
         if self.tenth.swap(tenth, Ordering::Relaxed) != tenth {
@@ -253,8 +254,12 @@ impl Shared {
         self.last.store(0, Ordering::Relaxed);
     }
 
-    fn steer(&self) -> MutexGuard<'_, ()> {
-        self.steering.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn value(&self) -> Throttle {
+        *self.steer()
+    }
+
+    fn steer(&self) -> MutexGuard<'_, Throttle> {
+        self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[inline]
