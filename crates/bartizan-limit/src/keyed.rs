@@ -41,8 +41,6 @@ struct Aligned(Mutex<Shard>);
 
 /// Keys of a shard, about, when the table is at its cap.
 const KEYS_PER_SHARD: usize = 1024;
-/// Slots that the search for room looks at in one shard.
-const LOOKS: usize = 64;
 /// The shortest time in which all shards are swept once.
 const ROUND: u64 = 1_000_000_000;
 
@@ -133,7 +131,7 @@ impl Table {
         }
         let forgets = |mut shard: MutexGuard<'_, Shard>| {
             let now = shard.at(now);
-            shard.forget_one(now, LOOKS)
+            shard.forget_one(now)
         };
         // The room of the key that leaves is handed over: it stays reserved.
         forgets(self.shard(number)) || {

@@ -6,9 +6,11 @@ use crate::pace::Pace;
 #[derive(Debug)]
 pub(crate) struct Shard {
     slots: Box<[Slot]>,
-    len: usize,
+    len: u32,
     /// Where the search for a bucket to forget goes on.
-    hand: usize,
+    hand: u32,
+    /// No bucket is full before this time, as far as is known: until then there is none to be forgotten.
+    none_before: u64,
     pub(crate) pace: Pace,
     /// The latest time at which something was decided here. Threads may come with a clock reading that is older.
     latest: u64,
@@ -26,7 +28,7 @@ const SMALLEST: usize = 8;
 
 impl Shard {
     pub(crate) fn new(pace: Pace) -> Self {
-        Self { slots: Box::new([]), len: 0, hand: 0, pace, latest: 0 }
+        Self { slots: Box::new([]), len: 0, hand: 0, none_before: 0, pace, latest: 0 }
     }
 
     /// The time to decide at: never before a time at which something was decided or forgotten.
@@ -59,28 +61,40 @@ impl Shard {
 
     /// Adds a bucket that is not there.
     pub(crate) fn insert(&mut self, number: u64, full: u64) {
-        if (self.len + 1) * 4 > self.slots.len() * 3 {
+        if (self.len() + 1) * 4 > self.slots.len() * 3 {
             self.resize((self.slots.len() * 2).max(SMALLEST));
         }
         self.place(Slot { number, full });
         self.len += 1;
+        self.none_before = self.none_before.min(full);
     }
 
-    /// Forgets one bucket that is full, looking at so many slots; says whether it did.
-    pub(crate) fn forget_one(&mut self, now: u64, looks: usize) -> bool {
-        for _ in 0..looks.min(self.slots.len()) {
-            self.hand = (self.hand + 1) & (self.slots.len() - 1);
-            if self.slots[self.hand].is_full_at(now) {
-                self.remove(self.hand);
+    /// Forgets one bucket that is full; says whether there was one. A search in vain is not repeated before the first of the
+    /// buckets is full: one that is given tokens back meanwhile is found a little later.
+    pub(crate) fn forget_one(&mut self, now: u64) -> bool {
+        if now < self.none_before {
+            return false;
+        }
+        let mut first = u64::MAX;
+        for _ in 0..self.slots.len() {
+            let at = (self.hand as usize + 1) & (self.slots.len() - 1);
+            self.hand = at as u32;
+            let slot = self.slots[at];
+            if slot.is_full_at(now) {
+                self.remove(at);
                 return true;
             }
+            if slot.number != 0 {
+                first = first.min(slot.full);
+            }
         }
+        self.none_before = first;
         false
     }
 
     /// Forgets all buckets that are full, and gives memory back. Returns how many they were.
     pub(crate) fn sweep(&mut self, now: u64) -> usize {
-        let before = self.len;
+        let before = self.len();
         let mut at = 0;
         while at < self.slots.len() {
             // In the place of one that leaves there may be another.
@@ -88,16 +102,20 @@ impl Shard {
         }
         if self.len == 0 {
             self.slots = Box::default();
-        } else if self.len * 8 < self.slots.len() {
-            self.resize((self.len * 2).next_power_of_two().max(SMALLEST));
+        } else if self.len() * 8 < self.slots.len() {
+            self.resize((self.len() * 2).next_power_of_two().max(SMALLEST));
         }
-        before - self.len
+        before - self.len()
     }
 
     /// Forgets everything. Returns how many buckets there were.
     pub(crate) fn clear(&mut self) -> usize {
         self.slots = Box::default();
-        std::mem::take(&mut self.len)
+        std::mem::take(&mut self.len) as usize
+    }
+
+    const fn len(&self) -> usize {
+        self.len as usize
     }
 
     /// Carries all buckets over to another pace.
@@ -105,7 +123,7 @@ impl Shard {
         for slot in self.slots.iter_mut().filter(|slot| slot.number != 0) {
             slot.full = self.pace.carry(slot.full, now, pace);
         }
-        self.pace = pace;
+        (self.pace, self.none_before) = (pace, 0);
     }
 
     fn resize(&mut self, slots: usize) {
@@ -184,7 +202,7 @@ mod tests {
                     }
                     1..=4 => {
                         let full: Vec<u64> = map.keys().copied().filter(|key| map[key] <= now).collect();
-                        let forgot = shard.forget_one(now, 1 << 20);
+                        let forgot = shard.forget_one(now);
                         assert_eq!(forgot, !full.is_empty());
                         if forgot {
                             let gone: Vec<u64> =
@@ -197,13 +215,14 @@ mod tests {
                         let number = number(below(200));
                         let full = now + below(200);
                         match shard.find(number) {
-                            Some(slot) => *slot = full,
+                            // What is taken lets it be full later, never sooner.
+                            Some(slot) => *slot = full.max(*slot),
                             None => shard.insert(number, full),
                         }
-                        map.insert(number, full);
+                        map.entry(number).and_modify(|known| *known = full.max(*known)).or_insert(full);
                     }
                 }
-                assert_eq!(shard.len, map.len());
+                assert_eq!(shard.len(), map.len());
                 // A stride without a common divisor with the numbers asks for all of them in turn.
                 for n in (0..10).map(|n| (now * 7 + n * 21) % 200) {
                     assert_eq!(shard.find(number(n)).copied(), map.get(&number(n)).copied(), "at {now}");

@@ -100,3 +100,15 @@ fn the_pace_of_a_shard_is_that_of_the_limit() {
     let paces: Vec<Pace> = (0..4).map(|index| table.locked(index).pace).collect();
     assert_eq!(paces, [ten.pace(); 4]);
 }
+
+/// Of a flood of strangers each is served, as long as the cap holds those of them whose buckets are not full yet.
+#[test]
+fn newcomers_find_the_room_that_there_is() {
+    let table = Table::new(limit(), None, 100);
+    // A bucket is full again after 100 ns, so that 50 of them are not.
+    for stranger in 0..20_000_u64 {
+        assert!(table.take(table.number(&stranger), 1, stranger * 2).is_ok(), "{stranger}");
+    }
+    assert_eq!(table.overflowed(), 0);
+    assert!(table.keys() <= 100);
+}
