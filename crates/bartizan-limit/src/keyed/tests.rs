@@ -105,9 +105,9 @@ fn the_pace_of_a_shard_is_that_of_the_limit() {
 #[test]
 fn newcomers_find_the_room_that_there_is() {
     let table = Table::new(limit(), None, 100);
-    // A bucket is full again after 100 ns, so that 50 of them are not.
+    // A bucket is full again after 100 ns, so that 98 or 99 of them are not.
     for stranger in 0..20_000_u64 {
-        assert!(table.take(table.number(&stranger), 1, stranger * 2).is_ok(), "{stranger}");
+        assert!(table.take(table.number(&stranger), 1, stranger * 51 / 50).is_ok(), "{stranger}");
     }
     assert_eq!(table.overflowed(), 0);
     assert!(table.keys() <= 100);
