@@ -75,8 +75,8 @@ pub(crate) enum Call {
     No(Denial),
     /// It is the first, and its tokens are there at that time.
     At(u64),
-    /// It is called later.
-    Behind,
+    /// It is called later, or asks again at that time.
+    Behind(u64),
 }
 
 impl Waiters {
@@ -98,15 +98,18 @@ impl Waiters {
     ) -> Result<Entry, Denial> {
         let mut lines = self.lock();
         let now = shelf.common().now();
-        let ahead = lines.lines.get(&number).map_or(0, |line| line.cost);
+        let ahead = lines.cost(number);
         if ahead == 0 {
             match shelf.take(number, cost, now) {
                 Ok(debt) => return Ok(Entry::Through(debt)),
                 Err(Denial::COSTLY) => return Err(Denial::COSTLY),
                 Err(_) => {}
             }
-        } else if cost > shelf.common().limit().max_burst() {
-            return Err(Denial::COSTLY);
+        } else {
+            let limit = shelf.common().limit();
+            if limit.is_enabled() && cost > limit.max_burst() {
+                return Err(Denial::COSTLY);
+            }
         }
         let wait = shelf.wait(number, ahead + u64::from(cost), now);
         let max_wait = nanos(terms.max_wait);
@@ -130,14 +133,20 @@ impl Waiters {
         // Dropped after the lock, as with a waker a task may go that waits here too.
         let mut _old = None;
         let mut lines = self.lock();
-        let Some(place) = lines.place(claim) else { return Call::Behind };
+        let Some(place) = lines.place(claim) else { return Call::No(Denial::slow(u64::MAX)) };
         if !place.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
             _old = place.waker.replace(waker.clone());
         }
-        if !lines.is_first(claim) {
-            return Call::Behind;
-        }
         let now = shelf.common().now();
+        if !lines.is_first(claim) {
+            if now < claim.latest {
+                return Call::Behind(claim.latest);
+            }
+            // Who is ahead was to have its tokens by now, and has not, or does not come for them.
+            let wait = shelf.wait(claim.number, lines.cost(claim.number), now);
+            self.go(lines, claim);
+            return Call::No(Denial::slow(wait));
+        }
         let call = match shelf.take(claim.number, claim.cost, now) {
             Ok(debt) => Call::Through(debt),
             Err(denial) => match denial.wait() {
@@ -196,6 +205,11 @@ impl Lines {
         let line = self.lines.get_mut(&claim.number)?;
         let at = line.find(claim.ticket)?;
         line.places.get_mut(at)
+    }
+
+    /// What all of a line cost.
+    fn cost(&self, number: u64) -> u64 {
+        self.lines.get(&number).map_or(0, |line| line.cost)
     }
 
     /// Removes a place, and returns it with the waker of who has become the first by it.

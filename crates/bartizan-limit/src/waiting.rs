@@ -77,7 +77,7 @@ pub struct Wait {
     /// None when it is done.
     claim: Option<Claim>,
     announce: bool,
-    /// Made when it is the first.
+    /// Rings when its tokens are there, or its patience is over.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -89,8 +89,8 @@ impl Future for Wait {
         let claim = this.claim.expect("a wait is not polled after it is done");
         loop {
             let out = match this.shelf.waiters().ask(&*this.shelf, claim, cx.waker()) {
-                Call::Behind => return Poll::Pending,
-                Call::At(time) => {
+                Call::Behind(u64::MAX) => return Poll::Pending,
+                Call::At(time) | Call::Behind(time) => {
                     let time = this.shelf.common().instant(time);
                     let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(time)));
                     if timer.deadline() != time {

@@ -35,7 +35,7 @@ impl<S: Shelf> Case<S> {
     /// Asks the store for tokens that were asked for here, and returns how long the bucket needs to be full.
     pub(crate) async fn settle(&self, begun: Begun) -> Result<u64, Denial> {
         let Some(Told { wait, debt }) = self.ask(Verb::Take).await else { return begun.said };
-        let (wait, debt) = (nanos(wait), nanos(debt));
+        let (wait, debt) = (nanos(wait), self.believed(debt));
         let back = if wait > 0 && begun.said.is_ok() { self.cost } else { 0 };
         self.shelf.learn(self.number, back, begun.at.saturating_add(debt));
         if wait > 0 { Err(Denial::over(wait)) } else { Ok(debt) }
@@ -81,8 +81,13 @@ impl<S: Shelf> Case<S> {
     /// Asks the store, if there is any sense in it, and returns after how long there will be enough tokens.
     async fn told(&self, verb: Verb, at: u64) -> Option<u64> {
         let told = if self.may_ask(at) { self.ask(verb).await } else { None }?;
-        self.shelf.learn(self.number, 0, at.saturating_add(nanos(told.debt)));
+        self.shelf.learn(self.number, 0, at.saturating_add(self.believed(told.debt)));
         Some(nanos(told.wait))
+    }
+
+    /// What is believed of a debt: no more than an empty bucket has. What is there of another limit, or by mistake, the store says again.
+    fn believed(&self, debt: Duration) -> u64 {
+        nanos(debt).min(self.shelf.common().limit().pace().span)
     }
 
     async fn ask(&self, verb: Verb) -> Option<Told> {
