@@ -80,8 +80,14 @@ pub trait Permit: Send + 'static {
     /// Hears how the request ended. Called at most once.
     fn record(&mut self, verdict: Verdict);
 
-    /// Says what the head of the answer tells of the layer, as [`Admit::fields`] does for a refusal. By default nothing.
+    /// Whether [`fields`](Self::fields) has something to say. By default not.
     #[inline]
+    fn tells(&self) -> bool {
+        false
+    }
+
+    /// Says what the head of the answer tells of the layer, as [`Admit::fields`] does for a refusal. Asked if it
+    /// [tells](Self::tells).
     fn fields(&self, _say: &mut dyn FnMut(&'static str, &str)) {}
 }
 

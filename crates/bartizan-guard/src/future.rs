@@ -187,13 +187,21 @@ where
             HttpProj::Running { running, future } => {
                 let out = ready!(running.step(|| future.poll(cx)));
                 let (permit, at_end) = running.answered(out.as_ref());
-                Poll::Ready(out.map(|mut response| {
-                    permit.fields(&mut |name, value| append(response.headers_mut(), name, value));
+                Poll::Ready(out.map(|response| {
+                    let response = if permit.tells() { tell(&permit, response) } else { response };
                     response.map(|body| GuardedBody::new(body, permit, at_end))
                 }))
             }
         }
     }
+}
+
+/// Out of line and by value: who says nothing keeps the answer in registers.
+#[cold]
+#[inline(never)]
+fn tell<P: Permit, B>(permit: &P, mut response: Response<B>) -> Response<B> {
+    permit.fields(&mut |name, value| append(response.headers_mut(), name, value));
+    response
 }
 
 impl<F, P: Permit, T> fmt::Debug for TypedFuture<F, P, T> {

@@ -116,6 +116,10 @@ impl Permit for Guest {
         self.0.verdicts.lock().unwrap().push(verdict);
     }
 
+    fn tells(&self) -> bool {
+        true
+    }
+
     fn fields(&self, say: &mut dyn FnMut(&'static str, &str)) {
         say("x-place", "taken");
     }

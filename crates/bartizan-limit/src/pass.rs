@@ -16,6 +16,10 @@ impl Permit for Pass {
     fn record(&mut self, _: Verdict) {}
 
     #[inline]
+    fn tells(&self) -> bool {
+        self.0.is_some()
+    }
+
     fn fields(&self, say: &mut dyn FnMut(&'static str, &str)) {
         if let Some(fields) = &self.0 {
             fields.say(say);
