@@ -96,6 +96,7 @@ impl<F> Address<F> {
     ///
     /// If it is not within 1 and 128.
     #[must_use]
+    #[track_caller]
     pub fn ipv6_prefix(self, bits: u8) -> Self {
         match self.try_ipv6_prefix(bits) {
             Ok(address) => address,

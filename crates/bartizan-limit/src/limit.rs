@@ -39,6 +39,7 @@ impl Limit {
     ///
     /// If `rate` is zero.
     #[must_use]
+    #[track_caller]
     pub const fn per_second(rate: u32) -> Self {
         Self::per(rate, Duration::from_secs(1))
     }
@@ -54,6 +55,7 @@ impl Limit {
     ///
     /// If `rate` or `period` is zero, or `period` longer than [`MAX_REFILL`](Self::MAX_REFILL).
     #[must_use]
+    #[track_caller]
     pub const fn per(rate: u32, period: Duration) -> Self {
         expect(Self::try_per(rate, period))
     }
@@ -86,6 +88,7 @@ impl Limit {
     ///
     /// If it is zero, or takes longer than [`MAX_REFILL`](Self::MAX_REFILL) to come back.
     #[must_use]
+    #[track_caller]
     pub const fn burst(self, burst: u32) -> Self {
         expect(self.try_burst(burst))
     }
@@ -113,6 +116,7 @@ impl Limit {
     ///
     /// If it is not within `0.0..=1.0`.
     #[must_use]
+    #[track_caller]
     pub const fn shadow(self, share: f64) -> Self {
         expect(self.try_shadow(share))
     }
@@ -186,6 +190,7 @@ impl fmt::Debug for Limit {
 
 const PERIOD: &str = "period must be above zero and at most 2^59 ns, 18 years";
 
+#[track_caller]
 const fn expect(limit: Result<Limit, Invalid>) -> Limit {
     match limit {
         Ok(limit) => limit,

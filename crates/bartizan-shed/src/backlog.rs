@@ -58,6 +58,7 @@ impl Backlog {
     ///
     /// If there is none or more than [`MAX_PLACES`](Self::MAX_PLACES).
     #[must_use]
+    #[track_caller]
     pub const fn new(places: usize) -> Self {
         expect(Self::try_new(places))
     }
@@ -100,6 +101,7 @@ impl Backlog {
     ///
     /// If it is zero.
     #[must_use]
+    #[track_caller]
     pub const fn interval(self, interval: Duration) -> Self {
         expect(self.try_interval(interval))
     }

@@ -32,6 +32,7 @@ impl Shares {
     ///
     /// If there is none or more than [`MAX`](Self::MAX), one is not above 0, or they make more than 1 together.
     #[must_use]
+    #[track_caller]
     pub const fn new<const N: usize>(shares: [f64; N]) -> Self {
         expect(Self::try_new(&shares))
     }

@@ -89,6 +89,7 @@ impl Shed {
     ///
     /// If it is zero or above [`MAX_FIXED`](Self::MAX_FIXED).
     #[must_use]
+    #[track_caller]
     pub const fn fixed(limit: usize) -> Self {
         expect(Self::try_fixed(limit))
     }
@@ -114,6 +115,7 @@ impl Shed {
     ///
     /// If it is not above 0 and at most 1.
     #[must_use]
+    #[track_caller]
     pub const fn critical(self, tolerance: f64) -> Self {
         expect(self.try_critical(tolerance))
     }
@@ -137,6 +139,7 @@ impl Shed {
     ///
     /// If it is not above 0 and at most 1.
     #[must_use]
+    #[track_caller]
     pub const fn normal(self, tolerance: f64) -> Self {
         expect(self.try_normal(tolerance))
     }
@@ -160,6 +163,7 @@ impl Shed {
     ///
     /// If it is not above 0 and at most 1.
     #[must_use]
+    #[track_caller]
     pub const fn sheddable(self, tolerance: f64) -> Self {
         expect(self.try_sheddable(tolerance))
     }
@@ -183,6 +187,7 @@ impl Shed {
     ///
     /// If it is zero.
     #[must_use]
+    #[track_caller]
     pub const fn assumed_deadline(self, assumed_deadline: Duration) -> Self {
         expect(self.try_assumed_deadline(assumed_deadline))
     }
@@ -206,6 +211,7 @@ impl Shed {
     ///
     /// If it is zero, or above [`max_in_flight`](Self::max_in_flight).
     #[must_use]
+    #[track_caller]
     pub const fn min_in_flight(self, min_in_flight: usize) -> Self {
         expect(self.try_min_in_flight(min_in_flight))
     }
@@ -232,6 +238,7 @@ impl Shed {
     ///
     /// If it is below [`min_in_flight`](Self::min_in_flight).
     #[must_use]
+    #[track_caller]
     pub const fn max_in_flight(self, max_in_flight: usize) -> Self {
         expect(self.try_max_in_flight(max_in_flight))
     }
@@ -257,6 +264,7 @@ impl Shed {
     ///
     /// If `factor` is below 1 or not finite, or `hold` is below 1 s.
     #[must_use]
+    #[track_caller]
     pub const fn ceiling(self, factor: f64, hold: Duration) -> Self {
         expect(self.try_ceiling(factor, hold))
     }
@@ -314,6 +322,7 @@ impl Shed {
     ///
     /// If it is not above 0 and at most 1.
     #[must_use]
+    #[track_caller]
     pub const fn cpu(self, share: f64) -> Self {
         expect(self.try_cpu(share))
     }
@@ -369,6 +378,7 @@ const fn is_share(share: f64) -> bool {
     share > 0.0 && share <= 1.0
 }
 
+#[track_caller]
 pub(crate) const fn expect<T: Copy>(setting: Result<T, Invalid>) -> T {
     match setting {
         Ok(setting) => setting,

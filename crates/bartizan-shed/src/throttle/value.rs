@@ -92,6 +92,7 @@ impl Throttle {
     ///
     /// If it is out of range.
     #[must_use]
+    #[track_caller]
     pub const fn k(self, k: f64) -> Self {
         expect(self.try_k(k))
     }
@@ -116,6 +117,7 @@ impl Throttle {
     ///
     /// If it is out of range.
     #[must_use]
+    #[track_caller]
     pub const fn accept_rate(self, accept_rate: f64) -> Self {
         expect(self.try_accept_rate(accept_rate))
     }
@@ -140,6 +142,7 @@ impl Throttle {
     ///
     /// If it is out of range.
     #[must_use]
+    #[track_caller]
     pub const fn max_rejection(self, max_rejection: f64) -> Self {
         expect(self.try_max_rejection(max_rejection))
     }
@@ -163,6 +166,7 @@ impl Throttle {
     ///
     /// If it is shorter than 1 ms.
     #[must_use]
+    #[track_caller]
     pub const fn window(self, window: Duration) -> Self {
         expect(self.try_window(window))
     }
@@ -194,6 +198,7 @@ impl Throttle {
     ///
     /// If it is out of range.
     #[must_use]
+    #[track_caller]
     pub const fn aggression(self, aggression: f64) -> Self {
         expect(self.try_aggression(aggression))
     }
@@ -255,6 +260,7 @@ impl Default for Throttle {
 }
 
 /// Unwraps a setting in a constant, with the field's message.
+#[track_caller]
 const fn expect(setting: Result<Throttle, Invalid>) -> Throttle {
     match setting {
         Ok(setting) => setting,
