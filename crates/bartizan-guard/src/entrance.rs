@@ -96,7 +96,11 @@ where
                         let (permit, held) = (permit.take().expect(DONE), held.take().expect(DONE));
                         return Poll::Ready(Entered::In(permit, held));
                     }
-                    Poll::Ready(Err(error)) => return Poll::Ready(Entered::Broken(error)),
+                    Poll::Ready(Err(error)) => {
+                        // Who will never be in gives its place back, though its future may be kept.
+                        drop((permit.take(), held.take()));
+                        return Poll::Ready(Entered::Broken(error));
+                    }
                     Poll::Pending => match waiting.admit.pending() {
                         Some(refusing) => Stage::Refused { refusing },
                         None => return Poll::Pending,

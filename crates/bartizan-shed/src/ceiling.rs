@@ -14,6 +14,8 @@ pub(crate) struct Ceiling {
     factor: AtomicU64,
     /// For how long a peak is held.
     hold: AtomicU64,
+    /// It is never lower than this.
+    least: AtomicU64,
     /// The most in flight in the running second.
     peak: AtomicU64,
     /// When the running second is over.
@@ -28,6 +30,7 @@ impl Ceiling {
         Self {
             factor: AtomicU64::new(0),
             hold: AtomicU64::new(0),
+            least: AtomicU64::new(1),
             peak: AtomicU64::new(0),
             due: AtomicU64::new(0),
             ceiling: AtomicU64::new(u64::MAX),
@@ -35,9 +38,10 @@ impl Ceiling {
         }
     }
 
-    pub(crate) fn set(&self, factor: f64, hold: Duration) {
+    pub(crate) fn set(&self, factor: f64, hold: Duration, least: usize) {
         self.factor.store(factor.to_bits(), Relaxed);
         self.hold.store(crate::nanos(hold), Relaxed);
+        self.least.store(least as u64, Relaxed);
     }
 
     /// Sees that so many are in flight, and says how many may be.
@@ -83,7 +87,7 @@ impl Ceiling {
         place.1 = place.1.max(peak);
         let most = held.iter().filter(|(at, _)| at + PARTS as u64 > number).map(|(_, peak)| *peak).max();
         let ceiling = (most.unwrap_or(0).max(1) as f64 * f64::from_bits(self.factor.load(Relaxed))).ceil();
-        self.ceiling.store(ceiling as u64, Relaxed);
+        self.ceiling.store((ceiling as u64).max(self.least.load(Relaxed)), Relaxed);
     }
 }
 
@@ -103,7 +107,7 @@ mod tests {
     #[test]
     fn a_short_dip_leaves_the_ceiling_and_a_long_one_lowers_it() {
         let (ceiling, mut now) = (Ceiling::new(), 0);
-        ceiling.set(1.5, Duration::from_secs(300));
+        ceiling.set(1.5, Duration::from_secs(300), 1);
         assert_eq!(ceiling.look(20, 1), u64::MAX, "nothing is known yet");
         assert_eq!(hold(&ceiling, &mut now, 20, 60), 30);
         assert_eq!(hold(&ceiling, &mut now, 5, 10), 30);

@@ -24,6 +24,12 @@ const fn shift(class: Class) -> u32 {
     24 + COUNT * class as u32
 }
 
+/// How many of a class were admitted, less what was carried over.
+#[inline]
+const fn count(word: u64, class: Class) -> u64 {
+    word >> shift(class) & (2 * CARRY - 1)
+}
+
 impl Gate {
     pub(crate) fn new() -> Self {
         Self { word: AtomicU64::new(0), admitted: std::array::from_fn(|_| AtomicU64::new(0)) }
@@ -67,9 +73,16 @@ impl Gate {
     /// Moves the count of a class on before it overflows; `seen` is the word before the one who came.
     #[inline]
     fn carry(&self, seen: u64, class: Class) {
-        let count = seen >> shift(class) & (2 * CARRY - 1);
-        if count == CARRY - 1 {
-            self.word.fetch_sub(CARRY << shift(class), Ordering::Relaxed);
+        if count(seen, class) >= CARRY - 1 {
+            self.carry_over(class);
+        }
+    }
+
+    /// One who was interrupted here is not waited for: whoever comes next does it.
+    #[cold]
+    fn carry_over(&self, class: Class) {
+        let less = |word| (count(word, class) >= CARRY).then(|| word - (CARRY << shift(class)));
+        if self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, less).is_ok() {
             self.admitted[class].fetch_add(CARRY, Ordering::Relaxed);
         }
     }
@@ -101,9 +114,7 @@ impl Gate {
     /// How many of each class were admitted so far.
     pub(crate) fn admitted(&self) -> [u64; 3] {
         let word = self.word.load(Ordering::Relaxed);
-        std::array::from_fn(|class| {
-            self.admitted[class].load(Ordering::Relaxed) + (word >> shift(class) & (2 * CARRY - 1))
-        })
+        std::array::from_fn(|class| self.admitted[class].load(Ordering::Relaxed) + count(word, class))
     }
 }
 
@@ -131,6 +142,15 @@ mod tests {
             gate.leave();
         }
         assert_eq!((gate.in_flight(), gate.admitted()), (0, [10_000; 3]));
+    }
+
+    #[test]
+    fn a_carry_that_is_late_touches_nothing_else() {
+        let gate = Gate::new();
+        // Somebody was interrupted between its entry and its carry.
+        gate.word.store(CARRY << shift(2), Ordering::Relaxed);
+        (0..2 * CARRY).for_each(|_| gate.enter_anyway(2));
+        assert_eq!((gate.admitted(), gate.is_waiting()), ([0, 0, 3 * CARRY], false));
     }
 
     #[test]

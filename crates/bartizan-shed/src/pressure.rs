@@ -131,8 +131,8 @@ impl Pressure {
         self.passed_over.iter().for_each(|count| count.store(0, Relaxed));
     }
 
-    /// Treats all ranks alike.
-    fn level(&self) {
+    /// Treats all ranks alike, until a window says otherwise.
+    pub(crate) fn level(&self) {
         self.kept.iter().for_each(|kept| kept.store(0, Relaxed));
         self.bar.store(RANKS as u32, Relaxed);
     }

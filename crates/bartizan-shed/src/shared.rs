@@ -132,7 +132,7 @@ impl Shared {
         }
         self.cpu.set(value.cpu.unwrap_or(1.0));
         if let Some((factor, hold)) = value.ceiling {
-            self.ceiling.set(factor, hold);
+            self.ceiling.set(factor, hold, value.min_in_flight);
         }
         self.retry_after.store(nanos(value.retry_after), Ordering::Relaxed);
         let settings = |old| Some(Settings::of(value, Settings(old)).0);
@@ -142,9 +142,14 @@ impl Shared {
     /// Takes over new settings. Who is in flight stays, and what was learnt.
     pub(crate) fn update(self: &Arc<Self>, value: &Shed) {
         let mut known = self.value.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_another = known.fixed != value.fixed;
         *known = *value;
         self.predictor.update(predicting(value));
         self.take_over(value);
+        if is_another {
+            // Places that were kept free of another limit may be all of this one.
+            self.pressure.level();
+        }
         drop(known);
         self.dispatch();
     }
