@@ -27,7 +27,8 @@ impl<P, C, M> LimitLayer<Limiting<Single, P>, C, M> {
     ///
     /// Processes share a bucket if their limits have the same [name](Self::named) and their requests the same key. What they share is
     /// made of the key by a hash that is the same everywhere (SipHash-2-4, 128 bits, no secret), so that the store does not hold the key
-    /// itself. It stays the same for as long as the type of the key feeds the same bytes to its `Hash`.
+    /// itself. It stays the same for as long as the type of the key feeds the same bytes to its `Hash`. So give each limit a name before:
+    /// those without one are the same limit to the store.
     ///
     /// - Who is known to be over the limit is refused at once, until the wait that the store told is over; others wait for one round trip.
     /// - Where the store gives no answer [in time](Store::time_out), the buckets of this process decide, each as wide as the whole limit.
