@@ -45,7 +45,7 @@ where
         let settings = self.shared.settings();
         match self.asks.wish(req, settings.is_trusted()) {
             Some(wish) => self.shared.admit(wish, settings).map_err(Refusing::from),
-            None => Ok(Ticket::exempt()),
+            None => Ok(Ticket::exempt(self.shared.clone())),
         }
     }
 
@@ -65,7 +65,7 @@ where
         let settings = self.shared.settings();
         match self.asks.wish(req, settings.is_trusted()) {
             Some(wish) => self.shared.queue(wish, settings),
-            None => Turn::Admitted(Ticket::exempt()),
+            None => Turn::Admitted(Ticket::exempt(self.shared.clone())),
         }
     }
 }

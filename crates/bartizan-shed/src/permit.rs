@@ -1,36 +1,69 @@
 use crate::fairness::Bucket;
 use crate::predict::Leave;
 use crate::shared::Shared;
-use bartizan_core::{Permit, Priority, Verdict};
+use bartizan_core::{Permit, Verdict};
 use std::fmt;
 use std::sync::Arc;
 
-/// What a request has taken, and how it ended, in one word.
+/// What a request has taken, when it entered, and how it ended, in one word. With it a ticket is two words, which stay in registers on
+/// their way to the future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pass(u64);
 
 impl Pass {
-    const NONE: u64 = 0xffff;
-    const CLASS: u32 = 8;
-    const BUCKET: u32 = 24;
-    const TO_HEAD: u64 = 1 << 40;
+    const TO_HEAD: u64 = 1;
     /// The prediction counts it.
-    const PREDICTED: u64 = 1 << 41;
-    const GOOD: u64 = 1 << 42;
-    const FAILED: u64 = 1 << 43;
+    const PREDICTED: u64 = 1 << 1;
+    const GOOD: u64 = 1 << 2;
+    const FAILED: u64 = 1 << 3;
+    /// It is known when it entered.
+    const TIMED: u64 = 1 << 4;
+    /// Its place has come back, or it never had one.
+    const GONE: u64 = 1 << 5;
+    /// One more than the class, or zero: five bits.
+    const CLASS: u32 = 6;
+    const CLASSES: u64 = (1 << 5) - 1;
+    /// One more than the bucket, or zero: eleven bits.
+    const BUCKET: u32 = 11;
+    const BUCKETS: u64 = (1 << 11) - 1;
+    /// When it entered, in ticks whose upper bits are cut off: what is in flight for longer than a day and a half seems shorter.
+    const TIME: u32 = 22;
+    /// Of 2^6 ns.
+    const TICK: u32 = 6;
 
     #[inline]
-    pub(crate) fn new(priority: Priority, to_head: bool) -> Self {
-        let to_head = if to_head { Self::TO_HEAD } else { 0 };
-        Self(u64::from(priority.level()) | Self::NONE << Self::CLASS | Self::NONE << Self::BUCKET | to_head)
+    pub(crate) fn new(to_head: bool) -> Self {
+        Self(if to_head { Self::TO_HEAD } else { 0 })
+    }
+
+    #[inline]
+    pub(crate) fn entered_at(self, now: u64) -> Self {
+        Self(self.0 & ((1 << Self::TIME) - 1) | Self::TIMED | now >> Self::TICK << Self::TIME)
+    }
+
+    #[inline]
+    pub(crate) fn is_timed(self) -> bool {
+        self.0 & Self::TIMED != 0
+    }
+
+    /// The nanoseconds since it entered.
+    #[inline]
+    pub(crate) fn took(self, now: u64) -> u64 {
+        // With a sign, as another thread may have read the clock a little later.
+        let ticks = ((now >> Self::TICK << Self::TIME) as i64)
+            .wrapping_sub((self.0 >> Self::TIME << Self::TIME) as i64);
+        ((ticks >> Self::TIME).max(0) as u64) << Self::TICK
     }
 
     pub(crate) fn of_class(self, class: usize) -> Self {
-        Self(self.0 & !(Self::NONE << Self::CLASS) | (class as u64).min(Self::NONE) << Self::CLASS)
+        // What lies beyond has no share.
+        let class = if class < Self::CLASSES as usize { class as u64 + 1 } else { 0 };
+        Self(self.0 & !(Self::CLASSES << Self::CLASS) | class << Self::CLASS)
     }
 
     pub(crate) fn in_bucket(self, bucket: Bucket) -> Self {
-        Self(self.0 & !(Self::NONE << Self::BUCKET) | u64::from(bucket.0) << Self::BUCKET)
+        let bucket = (u64::from(bucket.0) + 1) & Self::BUCKETS;
+        Self(self.0 & !(Self::BUCKETS << Self::BUCKET) | bucket << Self::BUCKET)
     }
 
     #[inline]
@@ -44,20 +77,18 @@ impl Pass {
     }
 
     pub(crate) fn class(self) -> Option<usize> {
-        let class = self.0 >> Self::CLASS & Self::NONE;
-        (class != Self::NONE).then_some(class as usize)
+        (self.0 >> Self::CLASS & Self::CLASSES).checked_sub(1).map(|class| class as usize)
     }
 
     pub(crate) fn bucket(self) -> Option<Bucket> {
-        let bucket = self.0 >> Self::BUCKET & Self::NONE;
-        (bucket != Self::NONE).then_some(Bucket(bucket as u16))
+        (self.0 >> Self::BUCKET & Self::BUCKETS).checked_sub(1).map(|bucket| Bucket(bucket as u16))
     }
 
     /// Neither in a class nor in a bucket.
     #[inline]
     pub(crate) fn is_single(self) -> bool {
-        const BOTH: u64 = Pass::NONE << Pass::CLASS | Pass::NONE << Pass::BUCKET;
-        self.0 & BOTH == BOTH
+        const BOTH: u64 = Pass::CLASSES << Pass::CLASS | Pass::BUCKETS << Pass::BUCKET;
+        self.0 & BOTH == 0
     }
 
     #[inline]
@@ -77,40 +108,29 @@ impl Pass {
     }
 }
 
-/// What an admitted request has taken, and when, in words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) pass: Pass,
-    /// When it entered, in nanoseconds since the layer was born, or [`NEVER`] where that does not matter.
-    pub(crate) entered: u64,
-}
-
-/// No time at all.
-pub(crate) const NEVER: u64 = u64::MAX;
-
 /// Permit of an admitted request: its place, which comes back when this is dropped, or at the head of the answer where bodies
 /// [do not count](crate::Shed::count_bodies).
 pub struct Ticket {
-    /// None of one that is exempt, or whose place has come back.
-    shared: Option<Arc<Shared>>,
-    entry: Entry,
+    shared: Arc<Shared>,
+    pass: Pass,
 }
 
 impl Ticket {
     #[inline]
-    pub(crate) fn new(shared: Arc<Shared>, entry: Entry) -> Self {
-        Self { shared: Some(shared), entry }
+    pub(crate) fn new(shared: Arc<Shared>, pass: Pass) -> Self {
+        Self { shared, pass }
     }
 
     #[inline]
-    pub(crate) fn exempt() -> Self {
-        Self { shared: None, entry: Entry { pass: Pass(0), entered: NEVER } }
+    pub(crate) fn exempt(shared: Arc<Shared>) -> Self {
+        Self { shared, pass: Pass(Pass::GONE) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn give_back(&mut self) {
-        if let Some(shared) = self.shared.take() {
-            shared.leave(self.entry);
+        if self.pass.0 & Pass::GONE == 0 {
+            self.pass.0 |= Pass::GONE;
+            self.shared.leave(self.pass);
         }
     }
 }
@@ -118,27 +138,27 @@ impl Ticket {
 impl Permit for Ticket {
     #[inline]
     fn record(&mut self, verdict: Verdict) {
-        self.entry.pass.0 |= match verdict {
+        self.pass.0 |= match verdict {
             Verdict::Success => Pass::GOOD,
             Verdict::Ignored => 0,
             _ => Pass::FAILED,
         };
-        if self.entry.pass.is_to_head() {
+        if self.pass.is_to_head() {
             self.give_back();
         }
     }
 
     #[inline]
     fn streaming(&mut self) {
-        if self.entry.pass.is_to_head() {
-            self.entry.pass.0 |= Pass::GOOD;
+        if self.pass.is_to_head() {
+            self.pass.0 |= Pass::GOOD;
             self.give_back();
         }
     }
 }
 
 impl Drop for Ticket {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         self.give_back();
     }
@@ -146,7 +166,7 @@ impl Drop for Ticket {
 
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticket").field("pass", &self.entry.pass).finish_non_exhaustive()
+        f.debug_struct("Ticket").field("pass", &self.pass).finish_non_exhaustive()
     }
 }
 
@@ -156,12 +176,34 @@ mod tests {
 
     #[test]
     fn a_pass_keeps_what_was_taken() {
-        let pass = Pass::new(Priority::SHEDDABLE, true);
-        assert!(pass.is_single() && pass.is_to_head() && !pass.is_predicted());
-        let pass = pass.of_class(15).in_bucket(Bucket(1023)).predicted();
+        let pass = Pass::new(true);
+        assert!(pass.is_single() && pass.is_to_head() && !pass.is_predicted() && !pass.is_timed());
+        let pass = pass.of_class(15).in_bucket(Bucket(1023)).predicted().entered_at(640);
         assert_eq!((pass.class(), pass.bucket(), pass.is_predicted()), (Some(15), Some(Bucket(1023)), true));
-        assert!(!pass.is_single() && pass.is_to_head());
-        assert_eq!(Pass::new(Priority::NORMAL, false).of_class(usize::MAX).class(), None);
+        assert!(!pass.is_single() && pass.is_to_head() && pass.is_timed());
+        let pass = pass.of_class(0).in_bucket(Bucket(0));
+        assert_eq!((pass.class(), pass.bucket(), pass.took(640)), (Some(0), Some(Bucket(0)), 0));
+        assert_eq!(pass.of_class(usize::MAX).class(), None);
         assert_eq!(pass.end(), Leave::Left);
+    }
+
+    #[test]
+    fn a_pass_knows_how_long_it_took_to_a_tick() {
+        const WRAPS: u64 = 1 << 48;
+        let pass = Pass::new(false).of_class(3);
+        for (entered, now) in
+            [(0, 0), (640, 6_400), (63, 64), (WRAPS - 64, WRAPS + 64), (9 * WRAPS, 9 * WRAPS + 999)]
+        {
+            let took = pass.entered_at(entered).took(now);
+            assert!(took.abs_diff(now - entered) <= 64, "{entered} {now} {took}");
+        }
+        assert_eq!(pass.entered_at(640).took(64), 0, "read earlier");
+        assert_eq!(pass.entered_at(640).class(), Some(3));
+    }
+
+    #[test]
+    fn a_ticket_is_two_words_and_so_is_what_stands_for_a_refusal() {
+        assert_eq!(size_of::<Ticket>(), 16);
+        assert_eq!(size_of::<Result<Ticket, bartizan_core::Refusing>>(), 16);
     }
 }

@@ -8,7 +8,7 @@ use crate::asks::Wish;
 use crate::backlog::Backlog;
 use crate::denial::{Denial, Why};
 use crate::line::{Joined, Key, Line};
-use crate::permit::{Entry, Ticket};
+use crate::permit::{Pass, Ticket};
 use crate::settings::Settings;
 use crate::shared::{Asked, Shared, Way};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
@@ -213,7 +213,7 @@ impl Shared {
         service: Duration,
         settings: Settings,
         now: Instant,
-    ) -> Option<(Key, Result<Entry, Why>)> {
+    ) -> Option<(Key, Result<Pass, Why>)> {
         let (key, waits) = line.next(now)?;
         let out = self.turn_of(waits, service, settings, now);
         match out {
@@ -242,7 +242,7 @@ impl Shared {
         service: Duration,
         settings: Settings,
         now: Instant,
-    ) -> Result<Entry, Option<Why>> {
+    ) -> Result<Pass, Option<Why>> {
         if waits.is_late(service, now) {
             return Err(Some(Why::Late));
         }

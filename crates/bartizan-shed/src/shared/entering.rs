@@ -4,7 +4,7 @@ use super::{Asked, Shared, Way, class_of};
 use crate::asks::Wish;
 use crate::denial::{Denial, Why};
 use crate::gate::Class;
-use crate::permit::{Entry, NEVER, Pass, Ticket};
+use crate::permit::{Pass, Ticket};
 use crate::predict::Patience;
 use crate::pressure::{Outlook, Rank, Standing};
 use crate::settings::Settings;
@@ -28,7 +28,7 @@ impl Shared {
         let plain_limit = settings.plain_limit().filter(|_| is_plain);
         let entry = match plain_limit {
             Some(limit) if self.gate.enter(limit, class_of(wish.priority)) => {
-                Entry { pass: Pass::new(wish.priority, settings.is_to_head()), entered: NEVER }
+                Pass::new(settings.is_to_head())
             }
             None if is_plain && settings.is_plainly_adaptive() => self.predict(wish.priority, settings)?,
             _ => self.decide(wish, settings)?,
@@ -38,25 +38,25 @@ impl Shared {
 
     /// Lets a request in by the prediction alone.
     #[inline(never)]
-    fn predict(&self, priority: Priority, settings: Settings) -> Result<Entry, Denial> {
+    fn predict(&self, priority: Priority, settings: Settings) -> Result<Pass, Denial> {
         let now = Instant::now();
         let class = class_of(priority);
         let left = Context::current().and_then(|context| context.remaining(now));
         let patience = Patience { tolerance: self.tolerance(priority), left, floor: floor_of(class) };
         if self.predictor.enter(patience, now) {
             self.gate.enter_anyway(class);
-            let pass = Pass::new(priority, settings.is_to_head()).predicted();
-            return Ok(Entry { pass, entered: self.since_born(now) });
+            let pass = Pass::new(settings.is_to_head()).predicted();
+            return Ok(pass.entered_at(self.since_born(now)));
         }
         let wish = Wish { priority, key: None, class: None };
         self.turn_away(self.ask(wish, now), Why::Wait, settings, now)
     }
 
     #[inline(never)]
-    fn decide(&self, wish: Wish, settings: Settings) -> Result<Entry, Denial> {
+    fn decide(&self, wish: Wish, settings: Settings) -> Result<Pass, Denial> {
         if settings.is_disabled() {
             self.gate.enter_anyway(class_of(wish.priority));
-            return Ok(Entry { pass: Pass::new(wish.priority, settings.is_to_head()), entered: NEVER });
+            return Ok(Pass::new(settings.is_to_head()));
         }
         let now = Instant::now();
         let asked = self.ask(wish, now);
@@ -101,7 +101,7 @@ impl Shared {
         settings: Settings,
         way: Way,
         now: Instant,
-    ) -> Result<Entry, Why> {
+    ) -> Result<Pass, Why> {
         if settings.has_cpu() && self.cpu.refuses(asked.class(), self.since_born(now)) {
             return Err(Why::Cpu);
         }
@@ -160,8 +160,8 @@ impl Shared {
     }
 
     /// What one has taken who has a place, its bucket too.
-    fn entry(&self, asked: &Asked, settings: Settings, now: Instant) -> Entry {
-        let mut pass = Pass::new(asked.wish.priority, settings.is_to_head());
+    fn entry(&self, asked: &Asked, settings: Settings, now: Instant) -> Pass {
+        let mut pass = Pass::new(settings.is_to_head());
         if settings.limit().is_none() {
             pass = pass.predicted();
         }
@@ -172,7 +172,7 @@ impl Shared {
             fairness.enter(bucket);
             pass = pass.in_bucket(bucket);
         }
-        Entry { pass, entered: self.since_born(now) }
+        pass.entered_at(self.since_born(now))
     }
 
     /// How long a request may be predicted to wait. The threshold of priorities moves it: what stands above may wait longer than is
@@ -211,7 +211,7 @@ impl Shared {
         why: Why,
         settings: Settings,
         now: Instant,
-    ) -> Result<Entry, Denial> {
+    ) -> Result<Pass, Denial> {
         if settings.is_pressed() && why != Why::Cpu && self.is_lifted(&asked) {
             asked.lifted = true;
             if let Ok(entry) = self.enter(&asked, settings, Way::Coming, now) {
@@ -227,13 +227,13 @@ impl Shared {
     }
 
     /// Admits one that would be refused, and counts it as such.
-    pub(crate) fn admit_anyway(&self, asked: &Asked, settings: Settings, now: Instant) -> Entry {
+    pub(crate) fn admit_anyway(&self, asked: &Asked, settings: Settings, now: Instant) -> Pass {
         self.refused[asked.class()].fetch_add(1, Ordering::Relaxed);
         self.force(asked, settings, now)
     }
 
     /// Admits a request whether there is a place or not.
-    pub(crate) fn force(&self, asked: &Asked, settings: Settings, now: Instant) -> Entry {
+    pub(crate) fn force(&self, asked: &Asked, settings: Settings, now: Instant) -> Pass {
         self.take_place(asked, settings, now);
         if let Some((classes, class)) = self.classes.get().zip(asked.wish.class) {
             classes.enter(class);

@@ -1,17 +1,19 @@
 //! How a request gives back what it has taken, and what is learnt from it.
 
 use super::Shared;
-use crate::permit::{Entry, NEVER, Pass};
+use crate::permit::Pass;
 use crate::predict::Leave;
 use bartizan_core::Instant;
 use std::sync::Arc;
 
 impl Shared {
     /// Gives back what a request has taken.
-    #[inline]
-    pub(crate) fn leave(self: &Arc<Self>, Entry { pass, entered }: Entry) {
-        if entered != NEVER {
-            self.learn(pass, entered);
+    ///
+    /// Out of line, so that a ticket need not be written to memory to be dropped.
+    #[inline(never)]
+    pub(crate) fn leave(self: &Arc<Self>, pass: Pass) {
+        if pass.is_timed() {
+            self.learn(pass);
         }
         if !pass.is_single() {
             self.leave_groups(pass);
@@ -22,13 +24,13 @@ impl Shared {
     }
 
     #[inline(never)]
-    fn learn(&self, pass: Pass, entered: u64) {
+    fn learn(&self, pass: Pass) {
         let waiting = self.waiting();
         if !pass.is_predicted() && waiting.is_none() {
             return;
         }
         let now = self.since_born(Instant::now());
-        let took = now.saturating_sub(entered);
+        let took = pass.took(now);
         if pass.is_predicted() {
             self.predictor.leave_after(took, now, pass.end());
         }
