@@ -70,8 +70,12 @@ impl Balance {
     ///
     /// If it is outside of 0.0 to 1.0, or no number.
     #[must_use]
+    #[track_caller]
     pub fn panic_threshold(self, share: f64) -> Self {
-        self.try_panic_threshold(share).expect("panic_threshold must be within 0.0 and 1.0")
+        match self.try_panic_threshold(share) {
+            Ok(balance) => balance,
+            Err(invalid) => panic!("{}", invalid.message()),
+        }
     }
 
     /// As [`panic_threshold`](Self::panic_threshold).
@@ -128,8 +132,12 @@ impl Balance {
     ///
     /// If it is below 1 or no number.
     #[must_use]
+    #[track_caller]
     pub fn gentle_failover(self, headroom: f64) -> Self {
-        self.try_gentle_failover(headroom).expect("gentle_failover must be at least 1")
+        match self.try_gentle_failover(headroom) {
+            Ok(balance) => balance,
+            Err(invalid) => panic!("{}", invalid.message()),
+        }
     }
 
     /// As [`gentle_failover`](Self::gentle_failover).

@@ -122,6 +122,7 @@ impl RingHash {
     ///
     /// If it is below 1 or no number.
     #[must_use]
+    #[track_caller]
     pub const fn bound(self, bound: f64) -> Self {
         match self.try_bound(bound) {
             Ok(value) => value,

@@ -197,6 +197,7 @@ impl Ejection {
     ///
     /// If it is zero.
     #[must_use]
+    #[track_caller]
     pub const fn interval(self, interval: Duration) -> Self {
         expect(self.try_interval(interval))
     }
@@ -221,6 +222,7 @@ impl Ejection {
     ///
     /// If it is zero, or longer than a [`max_pause`](Self::max_pause) that was set.
     #[must_use]
+    #[track_caller]
     pub const fn pause(self, pause: Duration) -> Self {
         expect(self.try_pause(pause))
     }
@@ -249,6 +251,7 @@ impl Ejection {
     ///
     /// If it is shorter than [`pause`](Self::pause), which is 30 s where it was not set yet.
     #[must_use]
+    #[track_caller]
     pub const fn max_pause(self, max_pause: Duration) -> Self {
         expect(self.try_max_pause(max_pause))
     }
@@ -273,6 +276,7 @@ impl Ejection {
     ///
     /// If it is not within `0.0..=1.0`.
     #[must_use]
+    #[track_caller]
     pub const fn jitter(self, jitter: f64) -> Self {
         expect(self.try_jitter(jitter))
     }
@@ -297,6 +301,7 @@ impl Ejection {
     ///
     /// If it is not within `0.0..=1.0`.
     #[must_use]
+    #[track_caller]
     pub const fn max_ejected(self, share: f64) -> Self {
         expect(self.try_max_ejected(share))
     }
@@ -321,6 +326,7 @@ impl Ejection {
     ///
     /// If it is not within `0.0..=1.0`.
     #[must_use]
+    #[track_caller]
     pub const fn max_failing(self, share: f64) -> Self {
         expect(self.try_max_failing(share))
     }
@@ -345,6 +351,7 @@ impl Ejection {
     ///
     /// If it is not within `0.0..=1.0`.
     #[must_use]
+    #[track_caller]
     pub const fn enforcing(self, share: f64) -> Self {
         expect(self.try_enforcing(share))
     }

@@ -54,6 +54,7 @@ impl BalanceLayer {
     ///
     /// If the layer has a name, members, a discovery, a handle or a clone already. They would be another set's, so it comes before them.
     #[must_use]
+    #[track_caller]
     pub fn each<L>(self, make: impl Fn(&Uri) -> L + Send + Sync + 'static) -> BalanceLayer<L>
     where
         L: Send + Sync + 'static,
@@ -122,6 +123,7 @@ impl<L: Send + Sync + 'static, C> BalanceLayer<L, C> {
     ///
     /// Outside of a tokio runtime.
     #[must_use]
+    #[track_caller]
     pub fn discover<D, E>(self, discovery: D) -> Self
     where
         D: Stream<Item = Result<Change<Uri>, E>> + Send + 'static,

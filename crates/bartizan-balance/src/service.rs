@@ -126,6 +126,7 @@ impl<K: Key, M: Send + Sync + 'static, R, W> BalanceService<K, M, R, W> {
     ///
     /// Outside of a tokio runtime.
     #[must_use]
+    #[track_caller]
     pub fn discover<D, E>(self, discovery: D) -> Self
     where
         D: Stream<Item = Result<Change<K>, E>> + Send + 'static,

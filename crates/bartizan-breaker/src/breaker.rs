@@ -149,6 +149,7 @@ impl Breaker {
     ///
     /// If it is shorter than [`open_for`](Self::open_for), which is 5 s where it was not set yet.
     #[must_use]
+    #[track_caller]
     pub const fn max_open_for(self, max_open_for: Duration) -> Self {
         expect(self.try_max_open_for(max_open_for))
     }
@@ -175,6 +176,7 @@ impl Breaker {
     ///
     /// If it is zero or above [`MAX_PROBES`](Self::MAX_PROBES).
     #[must_use]
+    #[track_caller]
     pub const fn probes(self, probes: u32) -> Self {
         expect(self.try_probes(probes))
     }
@@ -206,6 +208,7 @@ impl Breaker {
     ///
     /// If it is zero.
     #[must_use]
+    #[track_caller]
     pub const fn probe_lease(self, probe_lease: Duration) -> Self {
         expect(self.try_probe_lease(probe_lease))
     }

@@ -54,6 +54,7 @@ impl Pause {
     ///
     /// If it is shorter than the first pause.
     #[must_use]
+    #[track_caller]
     pub const fn max(self, max: Duration) -> Self {
         expect(self.try_max(max))
     }
@@ -81,6 +82,7 @@ impl Pause {
     ///
     /// If the list is empty or has more than [`MAX_LIST`](Self::MAX_LIST) entries.
     #[must_use]
+    #[track_caller]
     pub const fn list(self, pauses: &[Duration]) -> Self {
         expect(self.try_list(pauses))
     }
@@ -112,6 +114,7 @@ impl Pause {
     ///
     /// If it is not within `0.0..=1.0`.
     #[must_use]
+    #[track_caller]
     pub const fn jitter(self, jitter: f64) -> Self {
         expect(self.try_jitter(jitter))
     }
@@ -155,6 +158,7 @@ impl Default for Pause {
 }
 
 /// Unwraps a setting in a constant, with the field's message.
+#[track_caller]
 pub(crate) const fn expect<T: Copy>(setting: Result<T, Invalid>) -> T {
     match setting {
         Ok(setting) => setting,

@@ -77,6 +77,7 @@ impl Evidence {
     ///
     /// Unless `0 < normal < outage < 1`.
     #[must_use]
+    #[track_caller]
     pub const fn shares(self, normal: f64, outage: f64) -> Self {
         expect(self.try_shares(normal, outage))
     }
@@ -100,6 +101,7 @@ impl Evidence {
     ///
     /// Unless it is above zero and at most 1000.
     #[must_use]
+    #[track_caller]
     pub const fn threshold(self, threshold: f64) -> Self {
         expect(self.try_threshold(threshold))
     }
@@ -150,6 +152,7 @@ impl Ratio {
     ///
     /// If the ratio is out of its range.
     #[must_use]
+    #[track_caller]
     pub const fn new(ratio: f64) -> Self {
         expect(Self::try_new(ratio))
     }
@@ -184,6 +187,7 @@ impl Ratio {
     ///
     /// If it is zero, or greater than a window of calls.
     #[must_use]
+    #[track_caller]
     pub const fn min_requests(self, min_requests: u32) -> Self {
         expect(self.try_min_requests(min_requests))
     }
@@ -236,6 +240,7 @@ impl Window {
     ///
     /// If it is zero or above [`MAX_CALLS`](Self::MAX_CALLS).
     #[must_use]
+    #[track_caller]
     pub const fn calls(calls: u32) -> Self {
         expect(Self::try_calls(calls))
     }
@@ -258,6 +263,7 @@ impl Window {
     ///
     /// If it is shorter than 10 ns.
     #[must_use]
+    #[track_caller]
     pub const fn time(time: Duration) -> Self {
         expect(Self::try_time(time))
     }
@@ -292,6 +298,7 @@ impl Consecutive {
     ///
     /// If `failures` is zero.
     #[must_use]
+    #[track_caller]
     pub const fn new(failures: u32) -> Self {
         expect(Self::try_new(failures))
     }

@@ -58,6 +58,7 @@ impl Budget {
     ///
     /// When `ratio` lies outside; [`try_ratio`](Self::try_ratio) returns an error instead.
     #[must_use]
+    #[track_caller]
     pub const fn ratio(self, ratio: f64) -> Self {
         match self.try_ratio(ratio) {
             Ok(budget) => budget,
@@ -85,6 +86,7 @@ impl Budget {
     ///
     /// When `tokens` lies outside; [`try_min_tokens`](Self::try_min_tokens) returns an error instead.
     #[must_use]
+    #[track_caller]
     pub const fn min_tokens(self, tokens: u32) -> Self {
         match self.try_min_tokens(tokens) {
             Ok(budget) => budget,
@@ -125,6 +127,7 @@ impl Budget {
     ///
     /// When `persistence` lies outside; [`try_persistence`](Self::try_persistence) returns an error instead.
     #[must_use]
+    #[track_caller]
     pub const fn persistence(self, persistence: f64) -> Self {
         match self.try_persistence(persistence) {
             Ok(budget) => budget,

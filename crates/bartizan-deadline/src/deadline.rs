@@ -88,6 +88,7 @@ impl Deadline {
     ///
     /// If it is zero.
     #[must_use]
+    #[track_caller]
     pub const fn head_timeout(self, timeout: Duration) -> Self {
         valid(self.try_head_timeout(timeout))
     }
@@ -113,6 +114,7 @@ impl Deadline {
     ///
     /// If it is zero.
     #[must_use]
+    #[track_caller]
     pub const fn idle_timeout(self, timeout: Duration) -> Self {
         valid(self.try_idle_timeout(timeout))
     }
@@ -137,6 +139,7 @@ impl Deadline {
     ///
     /// If it is longer than the total: every call would be refused.
     #[must_use]
+    #[track_caller]
     pub const fn min_remaining(self, least: Duration) -> Self {
         valid(self.try_min_remaining(least))
     }
@@ -162,6 +165,7 @@ impl Deadline {
     ///
     /// If it is not shorter than the total, and not zero: every call would be refused.
     #[must_use]
+    #[track_caller]
     pub const fn margin(self, margin: Duration) -> Self {
         valid(self.try_margin(margin))
     }
@@ -187,6 +191,7 @@ impl Deadline {
     ///
     /// If it is not from 0 to 1.
     #[must_use]
+    #[track_caller]
     pub const fn max_refused_share(self, share: f64) -> Self {
         valid(self.try_max_refused_share(share))
     }
@@ -253,6 +258,7 @@ impl From<Duration> for Deadline {
 }
 
 /// Fails to compile in a `const`, and panics elsewhere.
+#[track_caller]
 const fn valid(deadline: Result<Deadline, Invalid>) -> Deadline {
     match deadline {
         Ok(deadline) => deadline,

@@ -73,6 +73,7 @@ impl Consul {
     ///
     /// If `base` is no `Uri` with a scheme and a host.
     #[must_use]
+    #[track_caller]
     pub fn new<U: TryInto<Uri>>(base: U, service: impl Into<String>) -> Self {
         match Self::try_new(base, service) {
             Ok(consul) => consul,

@@ -60,6 +60,7 @@ impl Dns {
     ///
     /// If it is no `Uri` with a scheme and a host.
     #[must_use]
+    #[track_caller]
     pub fn new<U: TryInto<Uri>>(uri: U) -> Self {
         match Self::try_new(uri) {
             Ok(dns) => dns,

@@ -53,6 +53,7 @@ impl Registration {
     ///
     /// If `base` or `address` is no `Uri` with a scheme and a host.
     #[must_use]
+    #[track_caller]
     pub fn new<U: TryInto<Uri>, A: TryInto<Uri>>(base: U, name: impl Into<String>, address: A) -> Self {
         match Self::try_new(base, name, address) {
             Ok(registration) => registration,
@@ -182,6 +183,7 @@ impl Registration {
     ///
     /// Outside of a tokio runtime.
     #[must_use]
+    #[track_caller]
     pub fn start(self) -> Registered {
         Registered::start(self)
     }

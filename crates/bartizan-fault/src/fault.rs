@@ -58,6 +58,7 @@ impl Fault {
     ///
     /// When `status` is informational (1xx), which is no answer; [`try_status`](Self::try_status) returns an error instead.
     #[must_use]
+    #[track_caller]
     pub fn status(status: StatusCode) -> Self {
         match Self::try_status(status) {
             Ok(fault) => fault,
@@ -84,6 +85,7 @@ impl Fault {
     ///
     /// When `code` is above 16; [`try_grpc`](Self::try_grpc) returns an error instead.
     #[must_use]
+    #[track_caller]
     pub fn grpc(code: u16) -> Self {
         match Self::try_grpc(code) {
             Ok(fault) => fault,
@@ -154,6 +156,7 @@ impl Fault {
     ///
     /// When `share` lies outside; [`try_share`](Self::try_share) returns an error instead.
     #[must_use]
+    #[track_caller]
     pub fn share(self, share: f64) -> Self {
         match self.try_share(share) {
             Ok(fault) => fault,

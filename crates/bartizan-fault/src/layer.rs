@@ -23,6 +23,7 @@ impl FaultLayer {
     /// When there are faults in a value that is not [enabled](Faults::enabled): that is a service about to start with faults that
     /// nobody has switched on.
     #[must_use]
+    #[track_caller]
     pub fn new(faults: Faults) -> Self {
         assert!(
             faults.enabled || faults.faults.is_empty(),

@@ -75,6 +75,7 @@ impl Hedge {
     ///
     /// When `extra` lies outside; [`try_extra`](Self::try_extra) returns an error instead.
     #[must_use]
+    #[track_caller]
     pub const fn extra(self, extra: f64) -> Self {
         match self.try_extra(extra) {
             Ok(hedge) => hedge,
@@ -102,6 +103,7 @@ impl Hedge {
     ///
     /// When `percentile` lies outside; [`try_percentile`](Self::try_percentile) returns an error instead.
     #[must_use]
+    #[track_caller]
     pub const fn percentile(self, percentile: f64) -> Self {
         match self.try_percentile(percentile) {
             Ok(hedge) => hedge,
@@ -129,6 +131,7 @@ impl Hedge {
     ///
     /// When these are more than 4; [`try_max_hedges`](Self::try_max_hedges) returns an error instead.
     #[must_use]
+    #[track_caller]
     pub const fn max_hedges(self, hedges: u32) -> Self {
         match self.try_max_hedges(hedges) {
             Ok(hedge) => hedge,

@@ -22,8 +22,12 @@ impl Allowance {
     ///
     /// When `most` or `steepness` is not above zero, or infinite; [`try_new`](Self::try_new) returns an error instead.
     #[must_use]
+    #[track_caller]
     pub fn new(most: f64, half: Duration, steepness: f64) -> Self {
-        Self::try_new(most, half, steepness).unwrap_or_else(|why| panic!("{why}"))
+        match Self::try_new(most, half, steepness) {
+            Ok(allowance) => allowance,
+            Err(why) => panic!("{why}"),
+        }
     }
 
     /// Creates an allowance, as [`new`](Self::new) does.

@@ -53,6 +53,7 @@ impl Backoff {
     ///
     /// When `max` is less than `min`; [`try_exponential`](Self::try_exponential) returns an error instead.
     #[must_use]
+    #[track_caller]
     pub const fn exponential(min: Duration, max: Duration) -> Self {
         assert!(min.as_nanos() <= max.as_nanos(), "{}", NO_RANGE);
         Self::new(Curve::Exponential { min, max }, Jitter::Full)
@@ -89,6 +90,7 @@ impl Backoff {
     ///
     /// When `max` is less than `min`; [`try_decorrelated`](Self::try_decorrelated) returns an error instead.
     #[must_use]
+    #[track_caller]
     pub const fn decorrelated(min: Duration, max: Duration) -> Self {
         assert!(min.as_nanos() <= max.as_nanos(), "{}", NO_RANGE);
         Self::new(Curve::Decorrelated { min, max }, Jitter::None)
@@ -123,8 +125,12 @@ impl Backoff {
     ///
     /// When `factor` is less, infinite or no number; [`try_factor`](Self::try_factor) returns an error instead.
     #[must_use]
+    #[track_caller]
     pub fn factor(self, factor: f64) -> Self {
-        self.try_factor(factor).unwrap_or_else(|_| panic!("{NO_FACTOR}"))
+        match self.try_factor(factor) {
+            Ok(backoff) => backoff,
+            Err(_) => panic!("{NO_FACTOR}"),
+        }
     }
 
     /// Sets by what an exponential wait grows, as [`factor`](Self::factor) does.
@@ -146,8 +152,12 @@ impl Backoff {
     ///
     /// When the share of [`Jitter::Within`] lies outside of `0.0..=1.0`; [`try_jitter`](Self::try_jitter) returns an error instead.
     #[must_use]
+    #[track_caller]
     pub fn jitter(self, jitter: Jitter) -> Self {
-        self.try_jitter(jitter).unwrap_or_else(|_| panic!("{NO_JITTER}"))
+        match self.try_jitter(jitter) {
+            Ok(backoff) => backoff,
+            Err(_) => panic!("{NO_JITTER}"),
+        }
     }
 
     /// Sets how waits are spread, as [`jitter`](Self::jitter) does.

@@ -35,6 +35,7 @@ impl RetryOn {
     ///
     /// When the code is zero; [`and`](Self::and) of more than eight codes panics too.
     #[must_use]
+    #[track_caller]
     pub const fn code(code: u16) -> Self {
         match Self::try_code(code) {
             Ok(on) => on,
@@ -60,6 +61,7 @@ impl RetryOn {
     ///
     /// When these are more than eight codes.
     #[must_use]
+    #[track_caller]
     pub const fn and(mut self, other: Self) -> Self {
         self.groups |= other.groups;
         let mut from = 0;

@@ -41,6 +41,7 @@ impl Excess {
     ///
     /// If it is below 1 or not finite.
     #[must_use]
+    #[track_caller]
     pub const fn times(self, times: f64) -> Self {
         expect(self.try_times(times))
     }
@@ -64,6 +65,7 @@ impl Excess {
     ///
     /// If it is not within `0.0..1.0`.
     #[must_use]
+    #[track_caller]
     pub const fn margin(self, margin: f64) -> Self {
         expect(self.try_margin(margin))
     }
@@ -87,6 +89,7 @@ impl Excess {
     ///
     /// If it is not between 0 and 1.
     #[must_use]
+    #[track_caller]
     pub const fn chance(self, chance: f64) -> Self {
         expect(self.try_chance(chance))
     }
@@ -143,6 +146,7 @@ impl SuccessRate {
     ///
     /// If it is negative or not finite.
     #[must_use]
+    #[track_caller]
     pub const fn factor(self, factor: f64) -> Self {
         expect(self.try_factor(factor))
     }
@@ -190,6 +194,7 @@ impl FailureRatio {
     ///
     /// If it is out of its range.
     #[must_use]
+    #[track_caller]
     pub const fn ratio(self, ratio: f64) -> Self {
         expect(self.try_ratio(ratio))
     }
@@ -242,6 +247,7 @@ impl Slowness {
     ///
     /// If it is not above 1 or not finite.
     #[must_use]
+    #[track_caller]
     pub const fn times(self, times: f64) -> Self {
         expect(self.try_times(times))
     }
@@ -284,6 +290,7 @@ macro_rules! enough {
             ///
             /// If it is zero.
             #[must_use]
+            #[track_caller]
             pub const fn min_hosts(self, hosts: usize) -> Self {
                 expect(self.try_min_hosts(hosts))
             }
@@ -308,6 +315,7 @@ macro_rules! enough {
             ///
             /// If it is zero.
             #[must_use]
+            #[track_caller]
             pub const fn min_requests(self, requests: u32) -> Self {
                 expect(self.try_min_requests(requests))
             }
@@ -337,6 +345,7 @@ macro_rules! enough {
 enough!(SuccessRate, FailureRatio, Slowness);
 
 /// Unwraps a setting in a constant, with the field's message.
+#[track_caller]
 pub(crate) const fn expect<T: Copy>(setting: Result<T, Invalid>) -> T {
     match setting {
         Ok(setting) => setting,

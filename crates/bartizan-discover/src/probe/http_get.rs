@@ -35,6 +35,7 @@ impl Http {
     ///
     /// If it is no path of a `Uri`, or does not begin with a slash.
     #[must_use]
+    #[track_caller]
     pub fn path(path: &str) -> Self {
         match Self::try_path(path) {
             Ok(http) => http,
