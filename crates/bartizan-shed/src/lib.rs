@@ -56,7 +56,7 @@
 //! - Critical requests are refused last, and no level starves.
 //! - A request from outside can only lower its own priority, unless the edge is [trusted](Shed::trusted_edge).
 //! - Memory depends on the configuration alone: keys are counted in buckets, and the queue is bounded.
-//! - While the service behind it is not ready, the layer is ready and refuses; with a queue, who has its turn waits.
+//! - While the service behind it is not ready, the layer is ready and refuses, whoever it is; with a queue, who has its turn waits.
 //! - In the HTTP flavour, who asks how the server is always passes: `/healthz`, `/readyz`, `/livez`, `/metrics`, `/grpc.health.v1.Health/…`.
 //!
 //! # What it refuses

@@ -13,6 +13,8 @@ const SECOND: u64 = 1_000_000_000;
 const FEW: u64 = 50;
 /// Shedding is over when nobody was refused for so long.
 const OVER: u64 = 5 * SECOND;
+/// A limit of which no more than one part of so many is in use is open to all.
+const IDLE: usize = 8;
 /// How much a window weighs against what was known before.
 const SHARE: f64 = 0.5;
 /// Of a level that was refused so often, the next request is judged as the most important.
@@ -208,6 +210,8 @@ impl Pressure {
 
     fn keep_places(&self, recent: &Recent, limit: usize) {
         let trunk = Trunk::new(limit, recent.offered);
+        // Those who need all of a limit leave no part of it idle: who finds it so comes when they are gone.
+        let most = limit - limit / IDLE;
         let (mut above, mut kept) = (0.0, Kept::default());
         for (at, share) in recent.shares().enumerate() {
             kept = if Rank(at as u16).is_beyond_share() {
@@ -215,7 +219,7 @@ impl Pressure {
             } else {
                 trunk.keep_free(above, kept)
             };
-            self.kept[at].store(kept.places as u32, Relaxed);
+            self.kept[at].store(kept.places.min(most) as u32, Relaxed);
             above += share * recent.offered;
         }
     }

@@ -27,7 +27,7 @@ use std::time::Duration;
 /// - *fixed*: of the limit, as many places are kept free of a level as all more important levels need to find one in 999 cases of 1000. It is
 ///   trunk reservation (F. P. Kelly, "Loss networks", Annals of Applied Probability 1, 1991), and how many that are follows from
 ///   Erlang's recursion. No more than half of what the more important levels leave is kept free, so that a small limit does not stand
-///   idle for their sake.
+///   idle for their sake; and where they need all of it, an eighth of the limit, from 8 on, serves all while no more is in use.
 ///
 /// No level starves: of one that was refused 128 times, the next request is judged as the most important.
 #[derive(Clone, Copy, Debug, PartialEq)]

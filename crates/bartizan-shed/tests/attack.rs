@@ -9,6 +9,7 @@ use bartizan_core::{Refused, registry};
 use bartizan_shed::{Backlog, Handle, Mode, Shares, Shed, ShedLayer, Throttle, ThrottleLayer};
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::{pending, ready};
 use std::pin::Pin;
@@ -212,6 +213,29 @@ async fn a_limit_that_shrinks_under_pressure_is_open_to_all_once_it_is_idle() {
     assert!(layer.handle().snapshot().refused.sheddable > 100, "it was under pressure");
     layer.handle().update(Shed::fixed(2));
     assert!(begin(&layer, 255).is_some(), "nobody is in flight");
+}
+
+/// Who matters less is not refused by a server that does nothing, as those are gone for whom it was kept.
+#[tokio::test(start_paused = true)]
+async fn when_the_important_are_gone_the_others_are_served_at_once() {
+    for limit in [8, 10, 100] {
+        let layer = ShedLayer::new(Shed::fixed(limit)).typed().priority(|level: &u8| Priority::new(*level));
+        let mut held = VecDeque::new();
+        // Twice as many as there is room for, nine in ten of them critical.
+        for n in 0..4000 {
+            held.push_back(begin(&layer, if n % 10 == 9 { 255 } else { 0 }));
+            if held.len() > 2 * limit {
+                held.pop_front();
+            }
+            advance(SECOND / 1000).await;
+        }
+        assert!(begin(&layer, 255).is_none(), "all is kept for the critical");
+        drop(held);
+        for _ in 0..50 {
+            advance(SECOND / 5).await;
+            assert!(begin(&layer, 255).is_some(), "{limit}");
+        }
+    }
 }
 
 /// However quiet it was, no fewer are admitted than were asked for.
