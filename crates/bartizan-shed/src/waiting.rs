@@ -155,6 +155,10 @@ impl Shared {
         // Who leaves from here on hears that somebody waits; who left before has left a place, which is looked for now.
         self.gate.set_waiting(true);
         drop(line);
+        if asked.lifted {
+            // One is; those who come before it has its turn are not.
+            self.lifted(&asked);
+        }
         if let Some(gone) = gone {
             self.dismiss(gone, Why::QueueFull, now).into_iter().for_each(Waker::wake);
         }
@@ -187,12 +191,7 @@ impl Shared {
         while let Some((key, why)) = self.next_turn(&line, service, settings, now) {
             let Some(waits) = line.leave(key) else { break };
             match why {
-                Ok(entry) => {
-                    if waits.asked.lifted {
-                        self.lifted(&waits.asked);
-                    }
-                    woken.extend(waits.give(Ok(Ticket::new(self.clone(), entry))));
-                }
+                Ok(entry) => woken.extend(waits.give(Ok(Ticket::new(self.clone(), entry)))),
                 Err(why) => dismissed.push((waits, why)),
             }
         }

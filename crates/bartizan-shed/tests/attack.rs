@@ -238,6 +238,17 @@ async fn when_the_important_are_gone_the_others_are_served_at_once() {
     }
 }
 
+/// The next one of a level that was refused so often is judged as the most important: one, and not all who come until it has its turn.
+#[tokio::test(start_paused = true)]
+async fn one_of_a_level_that_was_passed_over_goes_before_the_others_in_line() {
+    let backlog = Backlog::new(4).max_wait(Duration::MAX).target(Duration::MAX).interval(Duration::MAX);
+    let layer = ShedLayer::new(Shed::fixed(1)).typed().priority(|level: &u8| Priority::new(*level));
+    let layer = layer.backlog(backlog);
+    let waiting: Vec<Call> = (0..5).filter_map(|_| begin(&layer, 128)).collect();
+    let lifted: Vec<Call> = (0..200).filter_map(|_| begin(&layer, 255)).collect();
+    assert_eq!((waiting.len(), lifted.len()), (5, 1));
+}
+
 /// However quiet it was, no fewer are admitted than were asked for.
 #[tokio::test(start_paused = true)]
 async fn a_ceiling_is_never_below_the_least_in_flight() {
