@@ -95,7 +95,7 @@ impl Contest {
         .board(self.title);
         board.notes.append(&mut self.notes);
         board.note(format!(
-            "Medians of {rounds} alternating batches in thread CPU time, seed {}; judged: ours{} ≤ {LEEWAY} × floor, {}, ahead of every peer.",
+            "Medians of {rounds} alternating batches in thread CPU time, seed {}; judged: ours{} ≤ {LEEWAY} × floor, {}, ahead of every peer that is not below the floor.",
             timing.common.seed,
             if self.cases.iter().any(|case| case.reaches) { " less bare" } else { "" },
             "no allocation",
@@ -194,7 +194,10 @@ impl Results<'_> {
 
     fn judge_nanos(&self, case: usize) -> Option<Judgement> {
         let Figure { nanos: ours, rounds, .. } = *self.figure(Place::Ours(case))?;
-        let limit = LEEWAY * self.cases[case].floor.at(&self.prices);
+        let floor = self.cases[case].floor.at(&self.prices);
+        let reaches = |_: &&Figure| self.cases[case].reaches;
+        let bare = self.figure(Place::Bare(case)).filter(reaches).map_or(0.0, |bare| bare.nanos);
+        let limit = LEEWAY * floor;
         let beyond_bare = self.beyond_bare(case, |figure| figure.nanos)?;
         let mut judgement = Judgement::at_most(limit, beyond_bare, Unit::Nanoseconds);
         if rounds < self.least_rounds {
@@ -202,7 +205,10 @@ impl Results<'_> {
             return Some(judgement);
         }
         let ahead = self.figures.iter().filter_map(|figure| match figure.place {
-            Place::Peer(of, name) if of == case && figure.nanos <= ours => Some(name),
+            // A peer below the floor pays for something else, and is no yardstick: the row shows it all the same.
+            Place::Peer(of, name) if of == case && figure.nanos <= ours => {
+                (figure.nanos - bare >= floor).then_some(name)
+            }
             _ => None,
         });
         let ahead: Vec<&str> = ahead.collect();
@@ -265,6 +271,12 @@ mod tests {
         let behind = judged(30.0, 30.0, 0.0);
         assert!(behind.missed());
         assert!(behind.print().contains("missed: behind recloser"));
+    }
+
+    #[test]
+    fn a_peer_below_the_floor_is_no_yardstick() {
+        assert!(!judged(22.9, 30.0, 0.0).missed());
+        assert!(judged(23.0, 30.0, 0.0).missed());
     }
 
     #[test]
