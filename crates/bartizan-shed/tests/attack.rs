@@ -6,17 +6,20 @@ use bartizan_core::{
     Attempt, Classify, Context as Ambient, Dice, ErrorsFail, Instant, Priority, Step, Verdict,
 };
 use bartizan_core::{Refused, registry};
-use bartizan_shed::{Backlog, Handle, Mode, Shares, Shed, ShedLayer, Throttle, ThrottleLayer};
+use bartizan_shed::{Backlog, Handle, Mode, Shares, Shed, ShedLayer, Throttle, ThrottleLayer, throttle};
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::{pending, ready};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::advance;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+use tracing::{Event, Metadata, Subscriber, span};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -441,6 +444,67 @@ fn a_throttle_that_is_steered_under_way_keeps_its_sense() {
         let mut call: Call = Box::pin(good.oneshot(()));
         assert!(matches!(poll(&mut call), Poll::Ready(Ok(()))));
     }
+}
+
+/// Steers whoever it hears of.
+struct Meddler {
+    shed: Handle,
+    throttle: throttle::Handle,
+    heard: Arc<AtomicUsize>,
+}
+
+impl Subscriber for Meddler {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn event(&self, _: &Event<'_>) {
+        self.heard.fetch_add(1, SeqCst);
+        self.shed.update(Shed::fixed(1));
+        self.shed.reset();
+        self.throttle.update(Throttle::new().failures(true).min_requests(0).max_rejection(1.0));
+        let _ = (self.shed.snapshot(), self.throttle.snapshot());
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// No lock is held while an event is told.
+#[test]
+fn who_hears_of_a_layer_may_steer_it() {
+    let (done, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let shed = ShedLayer::new(Shed::fixed(1)).typed();
+        let queued = shed.clone().backlog(Backlog::new(1));
+        let value = Throttle::new().failures(true).min_requests(0).max_rejection(1.0).seed(1);
+        let throttle = ThrottleLayer::new(value).typed();
+        let heard = Arc::default();
+        let meddler = Meddler { shed: shed.handle(), throttle: throttle.handle(), heard: Arc::clone(&heard) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _runtime = runtime.enter();
+        tracing::subscriber::with_default(meddler, || {
+            let held: Vec<Call> = (0..4).filter_map(|_| begin(&queued, ())).collect();
+            assert_eq!(held.len(), 2);
+            for _ in 0..50 {
+                let broken = throttle.layer(service_fn(|()| ready(Err::<(), BoxError>("broken".into()))));
+                let mut call: Call = Box::pin(broken.oneshot(()));
+                assert!(poll(&mut call).is_ready());
+                if throttle.handle().snapshot().rejected > 0 {
+                    throttle.handle().reset();
+                }
+            }
+        });
+        done.send(heard.load(SeqCst)).unwrap();
+    });
+    let heard = wait.recv_timeout(60 * SECOND).expect("it hangs");
+    assert!(heard > 3, "{heard}");
 }
 
 /// As with any other end, though the future is kept.

@@ -242,9 +242,11 @@ impl Shared {
 
     /// Forgets everything that was seen. What was admitted before counts nowhere.
     pub(super) fn reset(&self) {
-        let _steering = self.steer();
+        let steering = self.steer();
         self.word.store(self.word().next_generation().0, Ordering::Relaxed);
         self.forget();
+        drop(steering);
+        // Who hears of it may steer.
         self.turn(State::Passing, None);
     }
 
