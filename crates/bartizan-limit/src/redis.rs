@@ -52,7 +52,8 @@ impl RedisStore {
     ///
     /// The URL is none of Redis', or asks for TLS (`rediss:`), which is not spoken here.
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        let client = Client::open(url).map_err(StoreError::new)?;
+        let refused = |why| StoreError::new(format!("no URL of a Redis server: {why}"));
+        let client = Client::open(url).map_err(refused)?;
         let shared = Shared { link: Link::new(client), script: Script::new(include_str!("redis/take.lua")) };
         Ok(Self { shared: Arc::new(shared), prefix: DEFAULT_PREFIX.into(), time_out: DEFAULT_TIME_OUT })
     }

@@ -81,7 +81,7 @@ pub struct Told {
     pub debt: Duration,
 }
 
-/// Why a [`Store`] gave no answer.
+/// Why a [`Store`] gave no answer: it reads as its cause does.
 #[derive(Debug)]
 pub struct StoreError(Box<dyn Error + Send + Sync>);
 
@@ -95,12 +95,12 @@ impl StoreError {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the store gave no answer")
+        self.0.fmt(f)
     }
 }
 
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.0)
+        self.0.source()
     }
 }

@@ -2,7 +2,6 @@ use super::health::Health;
 use super::{Ask, Store, StoreError, Told, Verb};
 use crate::event;
 use crate::limit::Limit;
-use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -69,7 +68,7 @@ impl Source {
             Err(error) => {
                 self.unanswered.fetch_add(1, Relaxed);
                 if self.health.failed(clock()) {
-                    event::tell_store_gone(name, error.source().unwrap_or(&error));
+                    event::tell_store_gone(name, &error);
                 }
                 None
             }

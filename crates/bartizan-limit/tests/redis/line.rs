@@ -2,7 +2,6 @@
 
 use crate::server::{Mood, Proxy};
 use bartizan_limit::{Ask, RedisStore, Store, StoreError, Told, Verb};
-use std::error::Error;
 use std::time::Duration;
 
 const ONE: Ask<'_> = Ask {
@@ -33,8 +32,7 @@ async fn where_nobody_listens_there_is_an_error() {
     let store = RedisStore::open(&url).unwrap();
     for _ in 0..3 {
         let error = tokio::time::timeout(Duration::from_secs(20), store.ask(ONE)).await.unwrap().unwrap_err();
-        assert_eq!(error.to_string(), "the store gave no answer");
-        assert!(error.source().unwrap().to_string().contains("refused"), "{error:?}");
+        assert!(error.to_string().to_lowercase().contains("refused"), "{error}");
     }
     assert!(!format!("{store:?}").contains("secret") && !format!("{store:?}").contains("user"), "{store:?}");
 }
@@ -52,7 +50,7 @@ async fn one_who_is_silent_is_given_up_and_holds_nobody() {
 fn what_is_no_url_is_said_at_once() {
     for url in ["", "127.0.0.1", "http://127.0.0.1", "rediss://127.0.0.1", "redis://127.0.0.1/x"] {
         let error = RedisStore::open(url).unwrap_err();
-        assert!(error.source().is_some(), "{url}");
+        assert!(error.to_string().starts_with("no URL of a Redis server: "), "{url}: {error}");
     }
 }
 
