@@ -11,7 +11,8 @@ use bartizan_http::{Head, Http};
 use hops::{Hops, is_near};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Whose request it is, by its address: what a limit for each client goes by.
 ///
@@ -44,8 +45,8 @@ pub struct Address<F> {
     hops: Hops,
     ipv6_prefix: u8,
     proxies_at: Option<Arc<dyn Fn(IpAddr) -> bool + Send + Sync>>,
-    /// Done when a request of unknown address was reported.
-    unknown: Arc<Once>,
+    /// Whether a request of unknown address was reported.
+    unknown: Arc<AtomicBool>,
 }
 
 /// The part of an IPv6 address that counts as one client, if not said otherwise: 64 bits.
@@ -63,7 +64,7 @@ impl<F> Address<F> {
             hops: Hops::NONE,
             ipv6_prefix: DEFAULT_IPV6_PREFIX,
             proxies_at: None,
-            unknown: Arc::new(Once::new()),
+            unknown: Arc::new(AtomicBool::new(false)),
         }
     }
 
@@ -124,7 +125,9 @@ impl<F> Address<F> {
         F: Fn(&Head<'_>) -> Option<SocketAddr>,
     {
         let Some(peer) = (self.peer)(head) else {
-            self.unknown.call_once(event::tell_unknown);
+            if !self.unknown.load(Relaxed) && !self.unknown.swap(true, Relaxed) {
+                event::tell_unknown();
+            }
             return Subnet::UNKNOWN;
         };
         let peer = peer.ip().to_canonical();

@@ -12,10 +12,12 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 use tokio::time::{advance, timeout};
 use tower::{BoxError, Layer, Service, ServiceExt};
+use tracing::{Event, Metadata, Subscriber, span};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -250,6 +252,48 @@ fn what_a_stranger_sends_moves_nobody() {
         // Beyond, it may be anything, but is found without a panic.
         let _ = (of(2), of(usize::MAX));
     }
+}
+
+/// Sends what it hears somewhere, under the limit that tells it.
+struct Exporter(Arc<AtomicUsize>);
+
+type Nobody = fn(&Head<'_>) -> Option<SocketAddr>;
+
+thread_local! {
+    static ADDRESS: Address<Nobody> = Address::new(|_: &Head<'_>| None);
+}
+
+impl Subscriber for Exporter {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn event(&self, _: &Event<'_>) {
+        ADDRESS.with(|address| address.of(&Head::of(&Request::new(()))));
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[test]
+fn who_hears_of_a_request_without_an_address_may_send_one() {
+    let (done, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let heard = Arc::new(AtomicUsize::new(0));
+        tracing::subscriber::with_default(Exporter(heard.clone()), || {
+            ADDRESS.with(|address| address.of(&Head::of(&Request::new(()))));
+        });
+        done.send(heard.load(Relaxed)).unwrap();
+    });
+    assert_eq!(wait.recv_timeout(30 * SECOND).expect("it hangs"), 1);
 }
 
 #[test]
