@@ -38,13 +38,16 @@
 //! # How an adaptive limit decides
 //!
 //! By Little's law, a request that comes waits for what is in flight to be done: in flight / throughput, less the time that it takes itself. It is
-//! refused when that is more than a share of the time to its deadline. What is in flight and how fast answers leave is counted, and no
-//! response time is compared with one remembered from better days; so a dependency that slows down does not make the limit
-//! collapse. As many as were in flight while all was well are never refused. The deadline is that of the ambient
-//! [`Context`](bartizan_core::Context), which a deadline layer outside sets.
+//! refused when that is more than a share of the time to its deadline, which is that of the ambient
+//! [`Context`](bartizan_core::Context), set by a deadline layer outside.
+//!
+//! As many as the service works on at a time, its *knee*, are never refused: throughput times the shortest mean time of an answer in a
+//! minute of the last ten. No limit follows a response time from better days: while requests are refused, the knee is found again by *dips*, in
+//! which a few less are admitted for a moment, critical ones apart. So a dependency that slows down does not make the limit collapse.
 //!
 //! Successes teach it how fast answers leave. A failure teaches it only if it took as long as work does, for what fails at
-//! once says nothing; a caller that left teaches nothing.
+//! once says nothing; a caller that left teaches nothing. Before the first answers nothing is known, and all are admitted: in front of a service
+//! that may never answer, set [`max_in_flight`](Shed::max_in_flight).
 //!
 //! # What it promises
 //!
