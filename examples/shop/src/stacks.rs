@@ -4,6 +4,7 @@
 
 use crate::contracts::payment::payments_client::PaymentsClient;
 use crate::parts::auth::{self, Customer, Gatekeeper, Guesses, same};
+use crate::parts::buckets::Buckets;
 use crate::parts::bus::{Gate, Work};
 use crate::parts::config::{Config, Name};
 use crate::parts::failure::Failure;
@@ -74,7 +75,7 @@ pub const PAYMENT_TO_BANK: Call = call(Name::Payment, Name::Bank, "", ms(250), m
 /// Who wait when too many come at once: as long as they can still be served in time.
 const WAITING: Backlog = Backlog::new(64).target(Duration::MAX);
 
-// How much one may ask for. Whose load it is that shows the ops token is known; it is limited by customer alone.
+// How much one may ask for; with `REDIS_URL`, of all gateways together. A load that shows the ops token is limited by customer alone.
 const BY_USER: Limit = Limit::per_second(50).burst(200);
 const BY_ADDRESS: Limit = Limit::per_second(2000).burst(4000);
 const LOG_INS: Limit = Limit::per_second(20).burst(100);
@@ -137,7 +138,7 @@ impl Routes {
 
     /// panics answered → priority of the route → deadline → limit by address, and of its log-ins → shed with priorities →
     /// who asks → limit by user → fault → handler
-    pub fn guard_front(self, routes: Router, gatekeeper: Gatekeeper, config: &Config) -> Router {
+    pub fn guard_front(self, routes: Router, who: Gatekeeper, buckets: &Buckets, config: &Config) -> Router {
         let here = config.here.as_str();
         let own = own_load(config);
         let by_address = LimitLayer::new(BY_ADDRESS).exempt(own.clone()).address(Address::new(caller));
@@ -148,11 +149,11 @@ impl Routes {
             .layer(CatchPanicLayer::custom(problem::of_panic))
             .map_request(rank)
             .layer(DeadlineLayer::new(self.total).named(here))
-            .layer(by_address.named("gateway by address"))
-            .layer(log_ins.named("gateway log-ins by address"))
+            .layer(buckets.keep(by_address.named("gateway by address")))
+            .layer(buckets.keep(log_ins.named("gateway log-ins by address")))
             .layer(ShedLayer::new(FRONT).named(here))
-            .layer(from_fn_with_state(gatekeeper, auth::identify))
-            .layer(by_user.named("gateway by user"))
+            .layer(from_fn_with_state(who, auth::identify))
+            .layer(buckets.keep(by_user.named("gateway by user")))
             .layer(config.faults.layer(here));
         routes.layer(stack)
     }
@@ -275,8 +276,8 @@ pub fn bus(config: &Config) -> Gate {
 }
 
 /// What limits the guesses of passwords.
-pub fn guesses() -> Guesses {
-    let limit = |limit, name: &'static str| KeyedHandle::new(limit).named(name);
+pub fn guesses(buckets: &Buckets) -> Guesses {
+    let limit = |limit, name: &'static str| buckets.keep_asked(KeyedHandle::new(limit).named(name));
     Guesses::new(limit(SUSPICION, "gateway suspects"), limit(GUESSES, "gateway guesses"))
 }
 

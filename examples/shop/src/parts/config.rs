@@ -9,20 +9,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Set means real. These are not built yet, so a shop that is told to use them must not open with something else.
-const NOT_YET: [&str; 9] = [
+const NOT_YET: [&str; 8] = [
     "DATABASE_URL",
     "USER_DATABASE_URL",
     "PRODUCT_DATABASE_URL",
     "ORDER_DATABASE_URL",
     "PAYMENT_DATABASE_URL",
     "AMQP_URL",
-    "REDIS_URL",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "SHOP_TLS",
 ];
 
 /// Names a real agent.
 pub const CONSUL: &str = "CONSUL_HTTP_ADDR";
+
+/// Names a Redis.
+pub const REDIS: &str = "REDIS_URL";
 
 /// A service of the shop, or what stands beside it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -144,6 +146,8 @@ pub struct Config {
     pub bank_url: Option<String>,
     /// The registry: the agent of `CONSUL_HTTP_ADDR`, or the embedded one, where there is one.
     pub registry: Option<String>,
+    /// `REDIS_URL`: where gateways share the buckets of their limits.
+    pub redis: Option<String>,
     /// `SHOP_TOKEN`, or a new one each time.
     pub ops_token: String,
     /// Whether `SHOP_TOKEN` is set.
@@ -177,6 +181,7 @@ impl Config {
             port_base,
             bank_url: set("BANK_URL")?.map(|url| checked_url("BANK_URL", &url)).transpose()?,
             registry: set(CONSUL)?.map(|address| consul_url(&address)).transpose()?,
+            redis: set(REDIS)?,
             ops_token: token()?,
             token_is_given: set("SHOP_TOKEN")?.is_some(),
             session: session()?,

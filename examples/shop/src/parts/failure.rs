@@ -1,5 +1,6 @@
 //! Why the shop, or one of its services, could not start.
 
+use std::error::Error;
 use std::fmt;
 
 /// One sentence for the person who started the shop.
@@ -18,4 +19,9 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl Error for Failure {}
+
+/// What an error comes down to.
+pub fn root(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), root)
+}

@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod body;
+pub mod buckets;
 pub mod bus;
 pub mod clock;
 pub mod config;

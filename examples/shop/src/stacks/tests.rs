@@ -20,12 +20,12 @@ async fn told() -> String {
 }
 
 fn front() -> Router {
-    let config = Config::new(std::env::temp_dir(), 1).unwrap();
+    let config = Config { redis: None, ..Config::new(std::env::temp_dir(), 1).unwrap() };
     let gatekeeper = Gatekeeper::new(GATEWAY_TO_USER_GET.http(&config).unwrap());
     let routes = ["/api/v1/products", "/api/v1/orders", "/api/v1/orders/{id}", "/api/v1/orders/{id}/cancel"];
     let routes =
         routes.into_iter().fold(Router::new(), |routes, path| routes.route(path, get(told).post(told)));
-    GATEWAY.guard_front(routes, gatekeeper, &config)
+    GATEWAY.guard_front(routes, gatekeeper, &Buckets::open(&config).unwrap(), &config)
 }
 
 fn from(address: [u8; 4], method: &str, path: &str) -> http::request::Builder {

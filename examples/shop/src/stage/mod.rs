@@ -14,6 +14,7 @@ mod token;
 
 use crate::claim::Claim;
 use crate::host::{Build, service};
+use crate::parts::buckets;
 use crate::parts::config::{Config, Instance, Name};
 use crate::parts::failure::Failure;
 use crate::parts::faults::Faults;
@@ -37,6 +38,7 @@ async fn work(config: &Config) -> Result<(), Failure> {
     // Whoever reads the lines may send a signal at once, so the signals are heard first.
     let stop = asked_to_stop()?;
     asked::is_there(config).await?;
+    buckets::is_there(config).await?;
     // The first to come and the last to go, so that the others can say when they do.
     let embedded = config.registry.is_none().then_some(Name::Registry.replica(1)?);
     let registry = config.registry.clone().or(embedded.map(|embedded| config.local(embedded)));

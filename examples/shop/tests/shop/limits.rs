@@ -10,7 +10,7 @@ const MOST: usize = 4000;
 const AT_ONCE: usize = 16;
 
 /// Sends the same again and again, some at once, until one is refused for being too much; the others are answered with `usual`.
-async fn flood(usual: u16, request: impl Fn(usize) -> RequestBuilder) -> Said {
+pub async fn flood(usual: u16, request: impl Fn(usize) -> RequestBuilder) -> Said {
     for round in 0..MOST / AT_ONCE {
         let asked: Vec<_> =
             (0..AT_ONCE).map(|nth| tokio::spawn(say(request(round * AT_ONCE + nth)))).collect();
@@ -26,7 +26,7 @@ async fn flood(usual: u16, request: impl Fn(usize) -> RequestBuilder) -> Said {
 }
 
 /// Checks that it says when another try is worth it.
-fn is_too_much(said: &Said) {
+pub fn is_too_much(said: &Said) {
     said.is_refusal(429);
     let seconds = said.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap();
     assert!((1..=60).contains(&seconds), "{said:?}");

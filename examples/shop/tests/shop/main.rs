@@ -28,6 +28,7 @@ mod ops;
 mod page;
 mod process;
 mod races;
+mod redis;
 #[cfg(feature = "stage")]
 mod registry;
 #[cfg(feature = "stage")]

@@ -39,7 +39,6 @@ async fn what_is_not_built_yet_is_not_silently_replaced() {
         ("DATABASE_URL", "postgres://localhost/shop"),
         ("ORDER_DATABASE_URL", "mysql://localhost/shop"),
         ("AMQP_URL", "amqp://localhost"),
-        ("REDIS_URL", "redis://localhost"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4317"),
         ("SHOP_TLS", "1"),
     ] {
@@ -56,6 +55,22 @@ async fn an_agent_that_is_named_must_be_there() {
         let sentence =
             format!("CONSUL_HTTP_ADDR is set, but no Consul agent can be used at http://{nobody}: ");
         assert!(said.contains(&sentence) && said.contains("refused"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_is_named_must_be_there() {
+    let nobody = format!("127.0.0.1:{}", free_base());
+    // Somebody who says nothing, and is no Redis.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap().to_string();
+    for args in [&["up"][..], &["run", "gateway"]] {
+        for (address, why) in [(&nobody, "refused"), (&silent, "timed out")] {
+            let url = format!("redis://ada:secret@{address}/");
+            let said = refusal(args, free_base(), &[("REDIS_URL", &url)]).await;
+            assert!(said.starts_with("shop: REDIS_URL is set, but") && said.contains(why), "{said}");
+            assert!(!said.contains("secret"), "{said}");
+        }
     }
 }
 
@@ -83,6 +98,10 @@ async fn a_bad_setting_is_a_sentence() {
         ("CONSUL_HTTP_ADDR", "localhost:port"),
         ("CONSUL_HTTP_ADDR", "localhost:1/v1"),
         ("BANK_URL", "https://127.0.0.1:1"),
+        ("REDIS_URL", "127.0.0.1:6379"),
+        ("REDIS_URL", "http://127.0.0.1:6379"),
+        ("REDIS_URL", "rediss://127.0.0.1:6379"),
+        ("REDIS_URL", "redis://127.0.0.1/first"),
     ] {
         let said = refusal(&[], free_base(), &[(name, value)]).await;
         assert!(said.contains(name) && !said.contains("panicked"), "{said}");

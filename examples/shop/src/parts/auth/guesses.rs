@@ -1,8 +1,8 @@
 //! Passwords that are tried.
 
+use super::super::buckets::Asked;
 use super::super::problem::Problem;
 use bartizan::Refused;
-use bartizan::limit::KeyedHandle;
 use http::StatusCode;
 
 /// Limits how often somebody may try to log in to an account for which a wrong password was given a moment ago. Others may come as
@@ -10,13 +10,13 @@ use http::StatusCode;
 #[derive(Clone)]
 pub struct Guesses {
     /// An account has something left here unless it is suspected.
-    suspicion: KeyedHandle<str>,
-    tries: KeyedHandle<str>,
+    suspicion: Asked,
+    tries: Asked,
 }
 
 impl Guesses {
     /// An account is suspected from a wrong password on until `suspicion` lets it through, and has the `tries` meanwhile.
-    pub fn new(suspicion: KeyedHandle<str>, tries: KeyedHandle<str>) -> Self {
+    pub fn new(suspicion: Asked, tries: Asked) -> Self {
         Self { suspicion, tries }
     }
 
@@ -25,17 +25,17 @@ impl Guesses {
     /// # Errors
     ///
     /// 429 when there is none left.
-    pub fn begin(&self, account: &str) -> Result<(), Problem> {
-        match self.suspicion.peek(account, 1) {
-            Ok(()) => Ok(()),
-            Err(_) => self.tries.check(account, 1).map_err(|refused| too_many(&refused)),
+    pub async fn begin(&self, account: &str) -> Result<(), Problem> {
+        if self.suspicion.has(account).await {
+            return Ok(());
         }
+        self.tries.check(account).await.map_err(|refused| too_many(&refused))
     }
 
     /// Hears that the password was wrong.
-    pub fn failed(&self, account: &str) {
-        if self.suspicion.check(account, 1).is_ok() {
-            self.tries.charge(account, 1);
+    pub async fn failed(&self, account: &str) {
+        if self.suspicion.check(account).await.is_ok() {
+            self.tries.charge(account).await;
         }
     }
 }

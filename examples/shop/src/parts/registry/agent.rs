@@ -1,8 +1,7 @@
 //! A registry that somebody has named must be there.
 
 use super::super::config::{CONSUL, Config};
-use super::super::failure::Failure;
-use std::error::Error;
+use super::super::failure::{Failure, root};
 use std::time::Duration;
 
 /// How long an agent has to answer when the shop is started.
@@ -30,9 +29,4 @@ pub async fn is_there(config: &Config) -> Result<(), Failure> {
         Ok(_) => Err(no(&"it has no leader")),
         Err(_) => Err(no(&"it speaks another language")),
     }
-}
-
-/// What an error comes down to.
-fn root(error: &dyn Error) -> String {
-    error.source().map_or_else(|| error.to_string(), root)
 }

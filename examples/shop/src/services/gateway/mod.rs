@@ -8,6 +8,7 @@ mod relay;
 mod users;
 
 use crate::parts::auth::{Gatekeeper, Guesses};
+use crate::parts::buckets::Buckets;
 use crate::parts::config::Config;
 use crate::parts::failure::Failure;
 use crate::parts::peer::Peer;
@@ -47,15 +48,16 @@ impl FromRef<Service> for Gatekeeper {
 ///
 /// # Errors
 ///
-/// When the address of one is no URL.
+/// When the address of one is no URL, nor that of Redis.
 pub fn start(config: &Config) -> Result<Router, Failure> {
+    let buckets = Buckets::open(config)?;
     let users = stacks::GATEWAY_TO_USER_GET.http(config)?;
     let gatekeeper = Gatekeeper::new(users.clone());
     let service = Service {
         gatekeeper: gatekeeper.clone(),
         register: stacks::GATEWAY_TO_USER_REGISTER.http(config)?,
         log_in: stacks::GATEWAY_TO_USER_LOGIN.http(config)?,
-        guesses: stacks::guesses(),
+        guesses: stacks::guesses(&buckets),
         users,
         products: stacks::GATEWAY_TO_PRODUCT.http(config)?,
         ordering: stacks::GATEWAY_TO_ORDER_POST.http(config)?,
@@ -74,7 +76,7 @@ pub fn start(config: &Config) -> Result<Router, Failure> {
         .route("/api/v1/payments/{id}", get(payments::read));
     let openapi = get(async || ([(CONTENT_TYPE, "application/json")], OPENAPI));
     let routes = stacks::GATEWAY
-        .guard_front(routes.layer(from_fn(edge::check)).with_state(service), gatekeeper, config)
+        .guard_front(routes.layer(from_fn(edge::check)).with_state(service), gatekeeper, &buckets, config)
         .route("/openapi.json", openapi);
     Ok(problem::fallbacks(routes.merge(health::routes(None))))
 }

@@ -26,11 +26,11 @@ pub(super) async fn log_in(State(service): State<Service>, request: Request) -> 
     let body = body::read(body).await?;
     let account = serde_json::from_slice(&body).ok().map(|LogIn { email, .. }| account(&email));
     if let Some(account) = &account {
-        service.guesses.begin(account)?;
+        service.guesses.begin(account).await?;
     }
     let answer = relay(&service.log_in, Request::from_parts(parts, body.into())).await?;
     if let Some(account) = account.filter(|_| answer.status() == StatusCode::UNAUTHORIZED) {
-        service.guesses.failed(&account);
+        service.guesses.failed(&account).await;
     }
     Ok(answer)
 }
