@@ -23,7 +23,7 @@ pub struct Gatekeeper {
     known: Arc<Mutex<Known>>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Known {
     keys: Arc<Keys>,
     asked_ms: Option<i64>,
@@ -49,9 +49,10 @@ impl Gatekeeper {
     }
 
     async fn check(&self, token: &str) -> Result<Claims, Problem> {
-        let keys = self.keys();
-        let mut checked = keys.check(token, now_ms() / 1000);
-        if checked == Err(Bad::UnknownKey) && self.may_ask() {
+        // Taken together: else keys that somebody else asked for meanwhile would be taken for those that were looked at.
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut checked = known.keys.check(token, now_ms() / 1000);
+        if checked == Err(Bad::UnknownKey) && known.may_ask() {
             let jwks: Jwks = self.users.get("/.well-known/jwks.json").await?.json()?;
             let keys = Arc::new(Keys::new(jwks));
             checked = keys.check(token, now_ms() / 1000);
@@ -63,15 +64,12 @@ impl Gatekeeper {
             Bad::Invalid | Bad::UnknownKey => Problem::unauthorized("the token is not one of this shop"),
         })
     }
+}
 
-    fn keys(&self) -> Arc<Keys> {
-        Arc::clone(&self.known.lock().unwrap_or_else(PoisonError::into_inner).keys)
-    }
-
+impl Known {
     /// Whether the last good answer is old enough to ask again. A failure does not count, and is asked again at once.
     fn may_ask(&self) -> bool {
-        let asked = self.known.lock().unwrap_or_else(PoisonError::into_inner).asked_ms;
-        asked.is_none_or(|asked| now_ms() - asked > ASK_EVERY_MS)
+        self.asked_ms.is_none_or(|asked| now_ms() - asked > ASK_EVERY_MS)
     }
 }
 
