@@ -81,16 +81,16 @@ const BY_ADDRESS: Limit = Limit::per_second(2000).burst(4000);
 const LOG_INS: Limit = Limit::per_second(20).burst(100);
 
 /// For a while after a wrong password, log-ins to its account are limited.
-const SUSPICION: Limit = Limit::per(1, MINUTE);
-const GUESSES: Limit = Limit::per(10, MINUTE);
-const MINUTE: Duration = Duration::from_secs(60);
+const SUSPICION: Limit = Limit::per(1, ms(60_000));
+const GUESSES: Limit = Limit::per(10, ms(60_000));
 
 /// Before the gateway. It grants three seconds, of which little is to be spent on waiting: half by an order, a fiftieth by a report.
 const FRONT: Shed =
-    Shed::new().critical(0.5).normal(0.1).sheddable(0.02).assumed_deadline(ms(3000)).min_in_flight(32);
+    Shed::new().critical(0.5).normal(0.1).sheddable(0.02).assumed_deadline(ms(3000)).min_in_flight(BURST);
 
 /// Before the services, whose calls have little time.
-const INSIDE: Shed = Shed::new().min_in_flight(32);
+const INSIDE: Shed = Shed::new().min_in_flight(BURST);
+const BURST: usize = 128; // at once are always served: who idled knows too little of itself to refuse them
 
 /// Who is served when there is not enough for all: checkout before browsing before reports.
 fn priority(method: &Method, path: &str) -> Priority {
