@@ -59,25 +59,11 @@ impl<A, C, M> GuardLayer<A, C, M> {
 #[derive(Clone, Debug)]
 pub struct QueueLayer<A, C = HttpClassifier, M = Http>(GuardLayer<A, C, M>);
 
-impl<A, C> QueueLayer<A, C, Http> {
-    /// Turns the layer into the typed flavour, as [`GuardLayer::typed`] does.
-    #[must_use]
-    pub fn typed(self) -> QueueLayer<A, ErrorsFail, Typed> {
-        QueueLayer(self.0.typed())
-    }
-}
-
 impl<A, C, M> QueueLayer<A, C, M> {
     /// Replaces the classifier.
     #[must_use]
     pub fn classify<D>(self, classify: D) -> QueueLayer<A, D, M> {
         QueueLayer(self.0.classify(classify))
-    }
-
-    /// Replaces the policy.
-    #[must_use]
-    pub fn map_admit<B>(self, map: impl FnOnce(A) -> B) -> QueueLayer<B, C, M> {
-        QueueLayer(self.0.map_admit(map))
     }
 
     /// The policy.

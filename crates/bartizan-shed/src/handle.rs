@@ -2,8 +2,8 @@ use crate::Mode;
 use crate::shared::Shared;
 use crate::shed::Shed;
 use crate::waiting::Waiting;
+use bartizan_core::Name;
 use bartizan_core::registry::Observed;
-use bartizan_core::{Instant, Name};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,7 +114,7 @@ impl Handle {
 
 impl Shared {
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let look = self.predictor.look(Instant::now());
+        let look = self.predictor.look();
         let is_adaptive = self.settings().limit().is_none();
         Snapshot {
             mode: self.settings().mode(),

@@ -110,7 +110,7 @@ impl Predictor {
 
     /// Counts a request in flight that must not be refused.
     #[inline]
-    pub(crate) fn enter_anyway(&self, _now: Instant) {
+    pub(crate) fn enter_anyway(&self) {
         self.counts.enter();
     }
 
@@ -148,7 +148,12 @@ impl Predictor {
         learnt.tell(&self.said);
     }
 
-    pub(crate) fn look(&self, _now: Instant) -> Look {
+    /// How many are in flight.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.counts.in_flight()
+    }
+
+    pub(crate) fn look(&self) -> Look {
         let learnt = self.lock();
         let limits = learnt.rule.limits();
         let in_flight = self.counts.in_flight();

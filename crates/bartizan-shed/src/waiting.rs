@@ -155,16 +155,17 @@ impl Shared {
         // Who leaves from here on hears that somebody waits; who left before has left a place, which is looked for now.
         self.gate.set_waiting(true);
         drop(line);
+        let end = now.checked_add(waiting.value.max_wait);
+        let place = Place::new(self.clone(), key, turn, asked).until(end, deadline);
         if asked.lifted {
             // One is; those who come before it has its turn are not.
             self.lifted(&asked);
         }
         if let Some(gone) = gone {
-            self.dismiss(gone, Why::QueueFull, now).into_iter().for_each(Waker::wake);
+            self.dismiss(vec![(gone, Why::QueueFull)], Vec::new(), now);
         }
         self.dispatch();
-        let end = now.checked_add(waiting.value.max_wait);
-        Ok(Place::new(self.clone(), key, turn, asked).until(end, deadline))
+        Ok(place)
     }
 
     /// How long one waits before whom so many are served.
@@ -173,10 +174,16 @@ impl Shared {
         Duration::from_secs_f64(waiting.service().as_secs_f64() * ahead as f64 / at_once)
     }
 
-    fn dismiss(&self, waits: Waits, why: Why, now: Instant) -> Woken {
-        self.press(&waits.asked, why, now);
-        let class = waits.asked.class();
-        waits.give(Err(Denial { why, class }))
+    /// Refuses those who leave the line, wakes them and all others who are to be woken, and then tells of it: a subscriber of events that
+    /// panics leaves nobody asleep.
+    fn dismiss(&self, gone: Vec<(Waits, Why)>, mut woken: Vec<Waker>, now: Instant) {
+        let told: Vec<_> = gone.iter().map(|(waits, why)| (waits.asked, *why)).collect();
+        for (waits, why) in gone {
+            let class = waits.asked.class();
+            woken.extend(waits.give(Err(Denial { why, class })));
+        }
+        woken.into_iter().for_each(Waker::wake);
+        told.iter().for_each(|(asked, why)| self.press(asked, *why, now));
     }
 
     /// Gives turns to those who wait, as long as there are places for them, and refuses those who waited in vain.
@@ -199,10 +206,7 @@ impl Shared {
             self.gate.set_waiting(false);
         }
         drop(line);
-        for (waits, why) in dismissed {
-            woken.extend(self.dismiss(waits, why, now));
-        }
-        woken.into_iter().for_each(Waker::wake);
+        self.dismiss(dismissed, woken, now);
     }
 
     /// Who has its turn now, with its place or with why it is refused; none if nobody who is next finds a place.
@@ -253,12 +257,12 @@ impl Shared {
         match self.enter(&asked, settings, Way::InTurn, now) {
             Ok(entry) => Ok(entry),
             // With nobody in flight, nobody would leave and give the next turn.
-            Err(_) if self.is_idle(now) => Ok(self.force(&asked, settings, now)),
+            Err(_) if self.is_idle() => Ok(self.force(&asked, settings, now)),
             Err(_) => Err(None),
         }
     }
 
-    fn is_idle(&self, now: Instant) -> bool {
-        self.gate.in_flight() == 0 && self.predictor.look(now).in_flight == 0
+    fn is_idle(&self) -> bool {
+        self.gate.in_flight() == 0 && self.predictor.in_flight() == 0
     }
 }

@@ -536,3 +536,42 @@ async fn an_error_of_readiness_gives_the_place_back() {
     assert_empty(&layer.handle());
     drop(call);
 }
+
+/// Panics at all that it hears.
+struct Nervous;
+
+impl Subscriber for Nervous {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn event(&self, _: &Event<'_>) {
+        panic!("heard");
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// It harms who makes it hear, and nobody else: who lost its place in the queue is told so, and the queue is as before.
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_who_hears_leaves_nobody_asleep() {
+    let layer = ShedLayer::new(Shed::fixed(1)).typed().priority(|level: &u8| Priority::new(*level));
+    let layer = layer.backlog(Backlog::new(1));
+    let (at_work, mut waits) = (begin(&layer, 0).unwrap(), begin(&layer, 200).unwrap());
+    tracing::subscriber::with_default(Nervous, || {
+        let comes = || begin(&layer, 100);
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(comes)).is_err());
+    });
+    let Poll::Ready(Err(error)) = poll(&mut waits) else { panic!("it sleeps") };
+    assert_eq!(error.downcast_ref::<Refused>().unwrap().reason(), "queue full");
+    assert_eq!(layer.handle().snapshot().queued, 0);
+    drop(at_work);
+    assert_empty(&layer.handle());
+}

@@ -115,11 +115,11 @@ impl Shared {
             Err(why) => why,
         };
         if let Some((classes, class)) = self.classes.get().zip(asked.wish.class) {
-            let limit = settings.limit().unwrap_or_else(|| self.predictor.look(now).limit as u64);
+            let limit = settings.limit().unwrap_or_else(|| self.predictor.look().limit as u64);
             if !classes.enter_within(class, limit) {
                 return Err(Why::Share);
             }
-            self.take_place(asked, settings, now);
+            self.take_place(asked, settings);
             return Ok(self.entry(asked, settings, now));
         }
         Err(why)
@@ -152,9 +152,9 @@ impl Shared {
     }
 
     /// Takes a place whether there is one or not.
-    fn take_place(&self, asked: &Asked, settings: Settings, now: Instant) {
+    fn take_place(&self, asked: &Asked, settings: Settings) {
         if settings.limit().is_none() {
-            self.predictor.enter_anyway(now);
+            self.predictor.enter_anyway();
         }
         self.gate.enter_anyway(asked.class());
     }
@@ -234,7 +234,7 @@ impl Shared {
 
     /// Admits a request whether there is a place or not.
     pub(crate) fn force(&self, asked: &Asked, settings: Settings, now: Instant) -> Pass {
-        self.take_place(asked, settings, now);
+        self.take_place(asked, settings);
         if let Some((classes, class)) = self.classes.get().zip(asked.wish.class) {
             classes.enter(class);
         }
