@@ -104,6 +104,8 @@ pub use bartizan_core as core;
 pub use bartizan_deadline as deadline;
 #[cfg(feature = "discover")]
 pub use bartizan_discover as discover;
+#[cfg(feature = "fallback")]
+pub use bartizan_fallback as fallback;
 #[cfg(feature = "fault")]
 pub use bartizan_fault as fault;
 #[cfg(feature = "hedge")]
@@ -111,10 +113,14 @@ pub use bartizan_hedge as hedge;
 pub use bartizan_http as http;
 #[cfg(feature = "limit")]
 pub use bartizan_limit as limit;
+#[cfg(feature = "policy")]
+pub use bartizan_policy as policy;
 #[cfg(feature = "retry")]
 pub use bartizan_retry as retry;
 #[cfg(feature = "shed")]
 pub use bartizan_shed as shed;
+#[cfg(feature = "stack")]
+pub use bartizan_stack as stack;
 
 #[cfg(feature = "balance")]
 pub use bartizan_balance::{Balance, BalanceLayer, BalanceService};

@@ -1,0 +1,1 @@
+//! Fallbacks as tower layers, for axum, tonic and reqwest: a value, a function, or the last good answer.

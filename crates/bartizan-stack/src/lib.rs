@@ -1,0 +1,1 @@
+//! The two standard stacks of resilience layers, one before a server and one around a client.
