@@ -1,4 +1,6 @@
 use crate::Invalid;
+use crate::show::{Line, Percent, Time};
+use std::fmt;
 use std::time::Duration;
 
 /// How much extra traffic, retries and hedges together, may be sent. A [`Purse`](crate::Purse) holds the tokens.
@@ -163,11 +165,40 @@ impl Budget {
         self.seed = Some(seed);
         self
     }
+
+    /// The tokens that a success is [worth](Self::ratio), in `0.0..=1.0`.
+    #[must_use]
+    pub const fn share(&self) -> f64 {
+        self.ratio as f64 / TOKEN as f64
+    }
+
+    /// How many tokens a purse [begins with](Self::min_tokens).
+    #[must_use]
+    pub const fn least_tokens(&self) -> u32 {
+        self.min_tokens
+    }
 }
 
 impl Default for Budget {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// One line: `10 %`, `5 %, at least 20`.
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Line::new(f)
+            .add(format_args!("{}", Percent(self.share())))
+            .when(self.min_tokens != Self::DEFAULT_MIN_TOKENS, format_args!("at least {}", self.min_tokens))
+            .when(self.cap != Self::DEFAULT_CAP, format_args!("capped at {} of traffic", Time(self.cap)))
+            .when(
+                self.persistence != Self::DEFAULT_PERSISTENCE,
+                format_args!("persistence {}", Percent(self.persistence)),
+            )
+            .when(self.charge_failures, format_args!("failures charged"))
+            .some("seed", self.seed)
+            .finish()
     }
 }
 
@@ -207,6 +238,22 @@ mod tests {
     #[should_panic(expected = "ratio must be within 0.0..=1.0")]
     fn the_plain_setter_panics_with_the_same_words() {
         let _ = Budget::new().ratio(1.5);
+    }
+
+    #[test]
+    fn it_reads_as_what_was_changed() {
+        for (budget, shown) in [
+            (Budget::new(), "10 %"),
+            (Budget::new().ratio(0.05).min_tokens(20), "5 %, at least 20"),
+            (Budget::new().ratio(0.0).cap(Duration::ZERO).seed(7), "0 %, capped at 0 s of traffic, seed 7"),
+            (
+                Budget::new().persistence(1.0).charge_failures(true),
+                "10 %, persistence 100 %, failures charged",
+            ),
+        ] {
+            assert_eq!(budget.to_string(), shown);
+        }
+        assert_eq!((Budget::new().ratio(0.07).share(), Budget::new().least_tokens()), (0.07, 5));
     }
 
     #[test]

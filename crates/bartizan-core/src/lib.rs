@@ -10,6 +10,8 @@
 //!
 //! What a request carries along, its deadline, priority and attempt number, is the ambient [`Context`].
 //!
+//! How settings read, in one line, is in [`show`].
+//!
 //! ```
 //! use bartizan_core::{Admit, Kind, Reason, Refused, Refusing};
 //! use std::sync::Arc;
@@ -57,6 +59,7 @@ mod rate;
 mod recognise;
 mod refused;
 pub mod registry;
+pub mod show;
 mod sync;
 mod token;
 mod unsent;
