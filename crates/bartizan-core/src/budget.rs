@@ -1,5 +1,5 @@
 use crate::Invalid;
-use crate::show::{Line, Percent, Time};
+use crate::show::{Line, Percent, Time, changed};
 use std::fmt;
 use std::time::Duration;
 
@@ -190,12 +190,9 @@ impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Line::new(f)
             .add(format_args!("{}", Percent(self.share())))
-            .when(self.min_tokens != Self::DEFAULT_MIN_TOKENS, format_args!("at least {}", self.min_tokens))
-            .when(self.cap != Self::DEFAULT_CAP, format_args!("capped at {} of traffic", Time(self.cap)))
-            .when(
-                self.persistence != Self::DEFAULT_PERSISTENCE,
-                format_args!("persistence {}", Percent(self.persistence)),
-            )
+            .some("at least", changed(self.min_tokens, Self::DEFAULT_MIN_TOKENS))
+            .some("cap", changed(self.cap, Self::DEFAULT_CAP).map(Time))
+            .some("persistence", changed(self.persistence, Self::DEFAULT_PERSISTENCE))
             .when(self.charge_failures, format_args!("failures charged"))
             .some("seed", self.seed)
             .finish()
@@ -245,11 +242,8 @@ mod tests {
         for (budget, shown) in [
             (Budget::new(), "10 %"),
             (Budget::new().ratio(0.05).min_tokens(20), "5 %, at least 20"),
-            (Budget::new().ratio(0.0).cap(Duration::ZERO).seed(7), "0 %, capped at 0 s of traffic, seed 7"),
-            (
-                Budget::new().persistence(1.0).charge_failures(true),
-                "10 %, persistence 100 %, failures charged",
-            ),
+            (Budget::new().ratio(0.0).cap(Duration::ZERO).seed(7), "0 %, cap 0 s, seed 7"),
+            (Budget::new().persistence(1.0).charge_failures(true), "10 %, persistence 1, failures charged"),
         ] {
             assert_eq!(budget.to_string(), shown);
         }

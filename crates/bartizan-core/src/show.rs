@@ -87,6 +87,12 @@ impl fmt::Debug for Line<'_, '_> {
     }
 }
 
+/// A setting, if it is not what it is by default.
+#[must_use]
+pub fn changed<T: PartialEq>(setting: T, default: T) -> Option<T> {
+    (setting != default).then_some(setting)
+}
+
 /// A length of time in the largest unit that suits it: `250 ms`, `1.5 s`, `10 min`. It is exact, and [`Duration::MAX`] is `for ever`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time(pub Duration);
@@ -208,6 +214,11 @@ mod tests {
         assert_eq!(shown, ["0 B", "1000 B", "1 KiB", "16 MiB", "3 GiB", "any size"]);
         let shown = [0, 1, 2].map(|count| Count(count, "retry", "retries").to_string());
         assert_eq!(shown, ["0 retries", "1 retry", "2 retries"]);
+    }
+
+    #[test]
+    fn what_is_as_by_default_stays_out() {
+        assert_eq!((changed(1, 1), changed(2, 1)), (None, Some(2)));
     }
 
     #[test]
