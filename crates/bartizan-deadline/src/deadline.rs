@@ -248,6 +248,58 @@ impl Deadline {
         self.enabled = enabled;
         self
     }
+
+    /// The same with another total.
+    ///
+    /// # Errors
+    ///
+    /// If it is shorter than [`min_remaining`](Self::min_remaining), or not longer than a [`margin`](Self::margin).
+    pub const fn try_with_total(mut self, total: Duration) -> Result<Self, Invalid> {
+        self.total = total;
+        if self.try_min_remaining(self.min_remaining).is_err() {
+            return Err(Invalid::new("total", "total must not be shorter than min_remaining"));
+        }
+        if self.try_margin(self.margin).is_err() {
+            return Err(Invalid::new("total", "total must be longer than the margin"));
+        }
+        Ok(self)
+    }
+
+    /// How long a call may take.
+    #[must_use]
+    pub const fn total(&self) -> Duration {
+        self.total
+    }
+
+    /// The longest time to the head of the response: [`head_timeout`](Self::head_timeout).
+    #[must_use]
+    pub const fn longest_head(&self) -> Duration {
+        self.head_timeout
+    }
+
+    /// The longest pause within the body: [`idle_timeout`](Self::idle_timeout).
+    #[must_use]
+    pub const fn longest_idle(&self) -> Duration {
+        self.idle_timeout
+    }
+
+    /// The least time to try: [`min_remaining`](Self::min_remaining).
+    #[must_use]
+    pub const fn least_remaining(&self) -> Duration {
+        self.min_remaining
+    }
+
+    /// The time that is kept back from the server that is called: [`margin`](Self::margin).
+    #[must_use]
+    pub const fn kept_margin(&self) -> Duration {
+        self.margin
+    }
+
+    /// Whether it is on.
+    #[must_use]
+    pub const fn is_enabled(&self) -> bool {
+        self.enabled
+    }
 }
 
 impl From<Duration> for Deadline {
@@ -289,6 +341,10 @@ mod tests {
             assert!(invalid.message().starts_with(field));
         }
         assert!(deadline.try_min_remaining(second).is_ok());
+        for bound in [deadline.min_remaining(second), deadline.margin(second / 2)] {
+            assert_eq!(bound.try_with_total(second / 2 - second / 8).expect_err("total").field(), "total");
+            assert_eq!(bound.try_with_total(2 * second).map(|longer| longer.total()), Ok(2 * second));
+        }
         assert!(Deadline::new(Duration::ZERO).try_margin(Duration::ZERO).is_ok());
     }
 

@@ -79,6 +79,7 @@ mod service;
 mod settings;
 mod share;
 mod shared;
+mod shown;
 mod span;
 mod timer;
 mod upload;
