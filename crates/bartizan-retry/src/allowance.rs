@@ -6,9 +6,9 @@ use std::time::Duration;
 /// After the time t it is N / (1 + e^(k(t − T))): nearly N in the beginning, half of it at T, and soon none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Allowance {
-    most: f64,
-    half: Duration,
-    steepness: f64,
+    pub(crate) most: f64,
+    pub(crate) half: Duration,
+    pub(crate) steepness: f64,
 }
 
 const NO_MOST: &str = "allowance: most must be finite, and above zero";

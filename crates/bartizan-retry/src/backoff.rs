@@ -7,20 +7,31 @@ use std::time::Duration;
 ///
 /// The default, [`exponential`](Self::exponential) from 100 ms to 1 s with full [`Jitter`], is the one that let clients which contend for
 /// one thing finish soonest and with the fewest calls in M. Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
-#[derive(Clone)]
+///
+/// Two that ask a function are equal if it is the same one: the one is a clone of the other.
+#[derive(Clone, PartialEq)]
 pub struct Backoff {
-    curve: Curve,
-    factor: f64,
-    jitter: Jitter,
+    pub(crate) curve: Curve,
+    pub(crate) factor: f64,
+    pub(crate) jitter: Jitter,
 }
 
-#[derive(Clone)]
-enum Curve {
+#[derive(Clone, PartialEq)]
+pub(crate) enum Curve {
     Constant(Duration),
     Linear { step: Duration, max: Duration },
     Exponential { min: Duration, max: Duration },
     Decorrelated { min: Duration, max: Duration },
-    By(Arc<dyn Fn(u32) -> Option<Duration> + Send + Sync>),
+    By(Function),
+}
+
+#[derive(Clone)]
+pub(crate) struct Function(Arc<dyn Fn(u32) -> Option<Duration> + Send + Sync>);
+
+impl PartialEq for Function {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// How waits are spread, so that those who failed together do not come back together.
@@ -112,7 +123,7 @@ impl Backoff {
     /// that it has.
     #[must_use]
     pub fn by(wait: impl Fn(u32) -> Option<Duration> + Send + Sync + 'static) -> Self {
-        Self::new(Curve::By(Arc::new(wait)), Jitter::None)
+        Self::new(Curve::By(Function(Arc::new(wait))), Jitter::None)
     }
 
     const fn new(curve: Curve, jitter: Jitter) -> Self {
@@ -173,6 +184,30 @@ impl Backoff {
         Ok(self)
     }
 
+    /// The wait before the first retry, without its jitter. `None` where a function is asked.
+    #[must_use]
+    pub const fn first_wait(&self) -> Option<Duration> {
+        match self.curve {
+            Curve::Constant(wait) => Some(wait),
+            Curve::Linear { step, max } if step.as_nanos() > max.as_nanos() => Some(max),
+            Curve::Linear { step, .. } => Some(step),
+            Curve::Exponential { min, .. } | Curve::Decorrelated { min, .. } => Some(min),
+            Curve::By(_) => None,
+        }
+    }
+
+    /// The longest wait before a retry. `None` where a function is asked.
+    #[must_use]
+    pub const fn longest_wait(&self) -> Option<Duration> {
+        match self.curve {
+            Curve::Constant(max)
+            | Curve::Linear { max, .. }
+            | Curve::Exponential { max, .. }
+            | Curve::Decorrelated { max, .. } => Some(max),
+            Curve::By(_) => None,
+        }
+    }
+
     /// The wait before the `n`-th retry, from 1 on, after `previous`. `None`: no retry.
     pub(crate) fn wait(&self, n: u32, previous: Duration, dice: &Dice) -> Option<Duration> {
         let max = match &self.curve {
@@ -193,7 +228,7 @@ impl Backoff {
                 let longest = previous.max(*min).saturating_mul(3).min(*max);
                 min.saturating_add(times(longest.saturating_sub(*min), dice.unit()))
             }
-            Curve::By(wait) => wait(n)?,
+            Curve::By(wait) => (wait.0)(n)?,
         };
         Some(self.jitter.spread(wait.min(max), dice).min(max))
     }
@@ -278,6 +313,24 @@ mod tests {
         ] {
             assert_eq!(waits(&backoff, 1, 100).len(), 100, "{backoff:?}");
         }
+    }
+
+    #[test]
+    fn equal_are_those_with_the_same_function() {
+        let by = || Backoff::by(|_| None);
+        let one = by();
+        assert!(one == one.clone() && one != by());
+        assert!(Backoff::default() == Backoff::exponential(100 * MS, 1000 * MS));
+        assert!(Backoff::default() != Backoff::linear(100 * MS, 1000 * MS));
+        assert!(Backoff::default() != Backoff::default().jitter(Jitter::None));
+    }
+
+    #[test]
+    fn their_ends_can_be_asked_for() {
+        let ends = |backoff: Backoff| (backoff.first_wait(), backoff.longest_wait());
+        assert_eq!(ends(Backoff::default()), (Some(100 * MS), Some(1000 * MS)));
+        assert_eq!(ends(Backoff::linear(5 * MS, 3 * MS)), (Some(3 * MS), Some(3 * MS)));
+        assert_eq!(ends(Backoff::by(|_| None)), (None, None));
     }
 
     #[test]

@@ -72,6 +72,7 @@ mod retry;
 mod retry_on;
 mod service;
 mod shared;
+mod shown;
 
 pub use allowance::Allowance;
 pub use backoff::{Backoff, Jitter};

@@ -13,7 +13,7 @@ use std::time::Duration;
 ///
 /// One tier retries. A request that came to this process as another attempt, by `x-request-attempt` or by its
 /// [`Context`](bartizan_core::Context), goes out once.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Retry {
     pub(crate) max_retries: u32,
     pub(crate) backoff: Backoff,
@@ -151,6 +151,48 @@ impl Retry {
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = enabled;
         self
+    }
+
+    /// How often a request is sent again at most: [`max_retries`](Self::max_retries).
+    #[must_use]
+    pub const fn most_retries(&self) -> u32 {
+        self.max_retries
+    }
+
+    /// How long to wait before each retry: [`backoff`](Self::backoff).
+    #[must_use]
+    pub const fn waits(&self) -> &Backoff {
+        &self.backoff
+    }
+
+    /// How long to wait before each retry of what was throttled: [`throttled_backoff`](Self::throttled_backoff).
+    #[must_use]
+    pub const fn throttled_waits(&self) -> &Backoff {
+        &self.throttled_backoff
+    }
+
+    /// Which answers are retried: [`on`](Self::on).
+    #[must_use]
+    pub const fn retried(&self) -> RetryOn {
+        self.on
+    }
+
+    /// How long a server may have the call wait: [`max_hint`](Self::max_hint).
+    #[must_use]
+    pub const fn longest_hint(&self) -> Duration {
+        self.max_hint
+    }
+
+    /// The [budget](Self::budget) of the layer's own purse.
+    #[must_use]
+    pub const fn own_budget(&self) -> Budget {
+        self.budget
+    }
+
+    /// Whether the layer does anything.
+    #[must_use]
+    pub const fn is_enabled(&self) -> bool {
+        self.enabled
     }
 }
 

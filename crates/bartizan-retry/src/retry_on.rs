@@ -7,14 +7,14 @@ use bartizan_core::{Invalid, Verdict};
 /// answer itself, whatever the classifier says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryOn {
-    groups: u8,
+    pub(crate) groups: u8,
     /// Statuses and gRPC codes, zeros behind the last.
-    codes: [u16; 8],
+    pub(crate) codes: [u16; 8],
 }
 
-const FAILURES: u8 = 1;
-const GATEWAY: u8 = 1 << 1;
-const CONNECT: u8 = 1 << 2;
+pub(crate) const FAILURES: u8 = 1;
+pub(crate) const GATEWAY: u8 = 1 << 1;
+pub(crate) const CONNECT: u8 = 1 << 2;
 const NO_CODE: &str = "retry_on: a code must be above zero, and there is room for eight";
 
 impl RetryOn {
