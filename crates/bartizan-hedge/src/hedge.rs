@@ -196,16 +196,42 @@ impl Hedge {
         self
     }
 
+    /// The [delay](Self::delay), if it is not learnt.
+    #[must_use]
+    pub const fn fixed_delay(&self) -> Option<Duration> {
+        self.delay
+    }
+
+    /// How many copies may be sent beside the first: [`max_hedges`](Self::max_hedges).
+    #[must_use]
+    pub const fn most_copies(&self) -> u32 {
+        self.max_hedges
+    }
+
+    /// The copies beside the calls, as a share of these: [`extra`](Self::extra).
+    #[must_use]
+    pub const fn extra_load(&self) -> f64 {
+        self.extra
+    }
+
+    /// The [budget](Self::budget) of the layer's own purse.
+    #[must_use]
+    pub fn own_budget(&self) -> Budget {
+        self.budget.unwrap_or_else(|| Budget::new().ratio(self.extra))
+    }
+
+    /// Whether the layer does anything.
+    #[must_use]
+    pub const fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
     /// The share of calls that is to end within the delay, where calls that do not have so many copies in the mean.
     pub(crate) fn quantile(&self, copies: f64) -> f64 {
         match self.percentile {
             Some(percentile) => 1.0 - (1.0 - percentile) / copies,
             None => 1.0 - Self::SECOND_COPIES * self.extra,
         }
-    }
-
-    pub(crate) fn own_budget(&self) -> Budget {
-        self.budget.unwrap_or_else(|| Budget::new().ratio(self.extra))
     }
 }
 

@@ -70,6 +70,7 @@ mod layer;
 mod race;
 mod service;
 mod shared;
+mod shown;
 mod sync;
 mod watch;
 mod wins;
