@@ -89,6 +89,7 @@ impl fmt::Debug for Line<'_, '_> {
 
 /// A setting, if it is not what it is by default.
 #[must_use]
+#[allow(clippy::needless_pass_by_value, reason = "a default is a constant")]
 pub fn changed<T: PartialEq>(setting: T, default: T) -> Option<T> {
     (setting != default).then_some(setting)
 }
