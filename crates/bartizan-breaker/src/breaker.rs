@@ -262,6 +262,66 @@ impl Breaker {
         self.seed = Some(seed);
         self
     }
+
+    /// The [evidence rule](Self::evidence), unless it was taken out.
+    #[must_use]
+    pub const fn evidence_rule(&self) -> Option<Evidence> {
+        self.evidence
+    }
+
+    /// The rule of [`failure_ratio`](Self::failure_ratio).
+    #[must_use]
+    pub const fn failure_rule(&self) -> Option<Ratio> {
+        self.failure_ratio
+    }
+
+    /// The rule of [`slow_ratio`](Self::slow_ratio).
+    #[must_use]
+    pub const fn slow_rule(&self) -> Option<Ratio> {
+        self.slow_ratio
+    }
+
+    /// The rule of [failures in a row](Self::consecutive).
+    #[must_use]
+    pub const fn row_rule(&self) -> Option<Consecutive> {
+        self.consecutive
+    }
+
+    /// From when on a call is slow, if it ever is: [`slow_after`](Self::slow_after).
+    #[must_use]
+    pub const fn slow_from(&self) -> Option<Duration> {
+        self.slow_after
+    }
+
+    /// The [pause](Self::pause) after a trip.
+    #[must_use]
+    pub const fn pauses(&self) -> Pause {
+        self.pause
+    }
+
+    /// How many [probes](Self::probes) are let through at a time.
+    #[must_use]
+    pub const fn most_probes(&self) -> u32 {
+        self.probes
+    }
+
+    /// How long a probe keeps its place: [`probe_lease`](Self::probe_lease).
+    #[must_use]
+    pub const fn lease(&self) -> Duration {
+        self.probe_lease
+    }
+
+    /// The [mode](Self::mode).
+    #[must_use]
+    pub const fn in_mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Whether it is on: in any mode but [`Mode::Disabled`].
+    #[must_use]
+    pub const fn is_enabled(&self) -> bool {
+        !matches!(self.mode, Mode::Disabled)
+    }
 }
 
 impl Default for Breaker {

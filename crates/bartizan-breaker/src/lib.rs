@@ -63,6 +63,7 @@ mod permit;
 mod probes;
 mod ramp;
 mod rule;
+mod shown;
 mod state;
 mod sync;
 mod window;

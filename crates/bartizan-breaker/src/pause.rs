@@ -132,6 +132,24 @@ impl Pause {
         Ok(self)
     }
 
+    /// The first pause.
+    #[must_use]
+    pub const fn first(&self) -> Duration {
+        match self.steps {
+            Steps::Doubling { min, .. } => min,
+            Steps::List { pauses, .. } => pauses[0],
+        }
+    }
+
+    /// The longest pause; the last one of a list.
+    #[must_use]
+    pub const fn longest(&self) -> Duration {
+        match self.steps {
+            Steps::Doubling { max, .. } => max,
+            Steps::List { pauses, len } => pauses[len - 1],
+        }
+    }
+
     /// The pause at a level, the first being 0. `dice` is uniform in `0.0..1.0`.
     pub(crate) fn at(&self, level: u32, dice: f64) -> Duration {
         let (pause, max) = match self.steps {

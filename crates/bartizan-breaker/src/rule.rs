@@ -216,6 +216,24 @@ impl Ratio {
         self.pause = Some(pause);
         self
     }
+
+    /// The share that trips.
+    #[must_use]
+    pub const fn share(&self) -> f64 {
+        self.ratio
+    }
+
+    /// How many calls the window must hold: [`min_requests`](Self::min_requests).
+    #[must_use]
+    pub const fn least_requests(&self) -> u32 {
+        self.min_requests
+    }
+
+    /// How far back it looks: its [`window`](Self::window).
+    #[must_use]
+    pub const fn looks_back(&self) -> Window {
+        self.window
+    }
 }
 
 /// How far back a [`Ratio`] looks.
@@ -320,6 +338,12 @@ impl Consecutive {
     pub const fn pause(mut self, pause: Pause) -> Self {
         self.pause = Some(pause);
         self
+    }
+
+    /// How many failures in a row trip.
+    #[must_use]
+    pub const fn in_a_row(&self) -> u32 {
+        self.failures
     }
 }
 
