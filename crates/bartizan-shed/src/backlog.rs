@@ -118,6 +118,12 @@ impl Backlog {
         self.interval = interval;
         Ok(self)
     }
+
+    /// How long a request waits at most: [`max_wait`](Self::max_wait).
+    #[must_use]
+    pub const fn longest_wait(&self) -> Duration {
+        self.max_wait
+    }
 }
 
 #[cfg(test)]

@@ -110,6 +110,7 @@ mod settings;
 mod shared;
 mod shares;
 mod shed;
+mod shown;
 mod sync;
 pub mod throttle;
 mod trunk;

@@ -62,9 +62,13 @@ impl Shares {
         if sum > 1.0 + 1e-9 { Err(WRONG) } else { Ok(all) }
     }
 
+    pub(crate) fn as_slice(&self) -> &[f64] {
+        &self.shares[..self.count]
+    }
+
     /// How many places of a limit are a class's own: at least one of a share.
     fn places(&self, class: usize, limit: u64) -> u64 {
-        match self.shares[..self.count].get(class) {
+        match self.as_slice().get(class) {
             Some(share) => ((share * limit as f64).round() as u64).max(1),
             None => 0,
         }

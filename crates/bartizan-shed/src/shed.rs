@@ -355,6 +355,45 @@ impl Shed {
         self
     }
 
+    /// The fixed limit, if it is one.
+    #[must_use]
+    pub const fn fixed_limit(&self) -> Option<usize> {
+        match self.fixed {
+            Some(limit) => Some(limit as usize),
+            None => None,
+        }
+    }
+
+    /// The time to its deadline that a request has which has none: [`assumed_deadline`](Self::assumed_deadline).
+    #[must_use]
+    pub const fn deadline_assumed(&self) -> Duration {
+        self.assumed_deadline
+    }
+
+    /// How many an adaptive limit admits at least: [`min_in_flight`](Self::min_in_flight).
+    #[must_use]
+    pub const fn least_in_flight(&self) -> usize {
+        self.min_in_flight
+    }
+
+    /// How many an adaptive limit admits at most: [`max_in_flight`](Self::max_in_flight).
+    #[must_use]
+    pub const fn most_in_flight(&self) -> usize {
+        self.max_in_flight
+    }
+
+    /// The [mode](Self::mode).
+    #[must_use]
+    pub const fn in_mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Whether it is on: in any mode but [`Mode::Disabled`].
+    #[must_use]
+    pub const fn is_enabled(&self) -> bool {
+        !matches!(self.mode, Mode::Disabled)
+    }
+
     /// The share of its time that a request of a level may be predicted to wait.
     pub(crate) fn tolerance(&self, priority: Priority) -> f64 {
         let normal = Priority::NORMAL.level();

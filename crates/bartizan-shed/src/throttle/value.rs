@@ -1,5 +1,7 @@
 use crate::Mode;
 use bartizan_core::Invalid;
+use bartizan_core::show::{Line, Percent, Time, changed};
+use std::fmt;
 use std::time::Duration;
 
 /// When a caller stops asking a server that refuses.
@@ -251,11 +253,43 @@ impl Throttle {
         self.seed = Some(seed);
         self
     }
+
+    /// The [mode](Self::mode).
+    #[must_use]
+    pub const fn in_mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Whether it is on: in any mode but [`Mode::Disabled`].
+    #[must_use]
+    pub const fn is_enabled(&self) -> bool {
+        !matches!(self.mode, Mode::Disabled)
+    }
 }
 
 impl Default for Throttle {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// One line: `2 for each that is accepted, refuses at most 90 %, window 60 s`, or `off`.
+impl fmt::Display for Throttle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.is_enabled() {
+            return f.write_str("off");
+        }
+        Line::new(f)
+            .when(self.mode != Mode::Normal, format_args!("{}", self.mode))
+            .add(format_args!("{} for each that is accepted", self.k))
+            .add(format_args!("refuses at most {}", Percent(self.max_rejection)))
+            .add(format_args!("window {}", Time(self.window)))
+            .some("aggression", changed(self.aggression, 1.0))
+            .some("from", changed(self.min_requests, Self::DEFAULT_MIN_REQUESTS))
+            .when(self.failures, format_args!("failures too"))
+            .when(!self.count_rejections, format_args!("own refusals not counted"))
+            .some("seed", self.seed)
+            .finish()
     }
 }
 
@@ -265,5 +299,32 @@ const fn expect(setting: Result<Throttle, Invalid>) -> Throttle {
     match setting {
         Ok(setting) => setting,
         Err(invalid) => panic!("{}", invalid.message()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_reads_as_what_was_set() {
+        let throttle = Throttle::new();
+        let envoy = throttle.accept_rate(0.8).max_rejection(0.8).aggression(2.0).min_requests(0);
+        for (throttle, shown) in [
+            (throttle, "2 for each that is accepted, refuses at most 90 %, window 60 s"),
+            (
+                envoy.failures(true).count_rejections(false).seed(7),
+                "1.25 for each that is accepted, refuses at most 80 %, window 60 s, aggression 2, from 0, failures too, \
+                 own refusals not counted, seed 7",
+            ),
+            (
+                throttle.mode(Mode::Shadow).window(Duration::from_millis(1500)),
+                "shadow, 2 for each that is accepted, refuses at most 90 %, window 1.5 s",
+            ),
+            (throttle.seed(7).enabled(false), "off"),
+        ] {
+            assert_eq!(throttle.to_string(), shown);
+        }
+        assert_eq!((throttle.in_mode(), throttle.enabled(false).is_enabled()), (Mode::Normal, false));
     }
 }
