@@ -109,6 +109,7 @@ mod price;
 mod redis;
 mod shard;
 mod shelf;
+mod shown;
 mod store;
 mod sync;
 mod waiting;

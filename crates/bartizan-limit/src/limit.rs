@@ -162,6 +162,12 @@ impl Limit {
         self.burst
     }
 
+    /// The share of the requests over the limit that is only counted: [`shadow`](Self::shadow).
+    #[must_use]
+    pub const fn shadow_share(&self) -> f64 {
+        self.shadow
+    }
+
     /// Whether it is on.
     #[must_use]
     pub const fn is_enabled(&self) -> bool {
