@@ -4,7 +4,7 @@ use bartizan_core::{Invalid, Name};
 use std::time::Duration;
 
 /// How calls are spread over the members of a set, and which members get none.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Balance {
     pub(crate) choice: Choice,
     pub(crate) ejection: Ejection,
@@ -174,6 +174,42 @@ impl Balance {
     pub const fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = enabled;
         self
+    }
+
+    /// How a member is chosen: [`choice`](Self::choice).
+    #[must_use]
+    pub const fn chosen_by(&self) -> Choice {
+        self.choice
+    }
+
+    /// When a member that fails is left out: [`ejection`](Self::ejection).
+    #[must_use]
+    pub const fn ejects(&self) -> Ejection {
+        self.ejection
+    }
+
+    /// The share of members that must be usable: [`panic_threshold`](Self::panic_threshold).
+    #[must_use]
+    pub const fn panics_below(&self) -> f64 {
+        self.panic_threshold
+    }
+
+    /// How many calls may be in flight, if that is bounded: [`max_in_flight`](Self::max_in_flight).
+    #[must_use]
+    pub const fn most_in_flight(&self) -> Option<usize> {
+        self.max_in_flight
+    }
+
+    /// How long a call waits for a first member: [`wait_for_endpoints`](Self::wait_for_endpoints).
+    #[must_use]
+    pub const fn longest_wait(&self) -> Duration {
+        self.wait
+    }
+
+    /// Whether members are chosen by what is known of them.
+    #[must_use]
+    pub const fn is_enabled(&self) -> bool {
+        self.enabled
     }
 }
 

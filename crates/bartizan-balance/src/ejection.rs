@@ -376,9 +376,28 @@ impl Ejection {
         self
     }
 
-    /// The longest pause that holds.
-    pub(crate) fn longest_pause(&self) -> Duration {
+    /// The first pause: [`pause`](Self::pause).
+    #[must_use]
+    pub const fn first_pause(&self) -> Duration {
+        self.pause
+    }
+
+    /// The longest pause that holds: [`max_pause`](Self::max_pause), or the first one where that was not set and would be shorter.
+    #[must_use]
+    pub fn longest_pause(&self) -> Duration {
         self.max_pause.unwrap_or(Self::DEFAULT_MAX_PAUSE.max(self.pause))
+    }
+
+    /// The share of the endpoints that may be out: [`max_ejected`](Self::max_ejected).
+    #[must_use]
+    pub const fn most_ejected(&self) -> f64 {
+        self.max_ejected
+    }
+
+    /// Whether it is on.
+    #[must_use]
+    pub const fn is_enabled(&self) -> bool {
+        self.enabled
     }
 }
 

@@ -107,6 +107,7 @@ mod search;
 mod seat;
 mod service;
 mod set;
+mod shown;
 mod sight;
 mod tiers;
 mod turns;
