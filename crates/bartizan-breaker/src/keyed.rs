@@ -4,6 +4,7 @@ use crate::circuit::{Circuit, Label};
 use crate::denial::Denial;
 use crate::event;
 use crate::handle::Handle;
+use crate::layer::BreakerLayer;
 use crate::permit::Ticket;
 use crate::state::State;
 use bartizan_core::registry::Observed;
@@ -158,6 +159,13 @@ impl<K> Debug for Circuits<K> {
 pub struct KeyedHandle<K>(pub(crate) Arc<Circuits<K>>);
 
 impl<K: Eq + Hash + Clone + Debug> KeyedHandle<K> {
+    /// A layer over the circuit of one key alone, which is made if there is none. Where it is known beforehand whom calls go to, it
+    /// saves each the search for its circuit.
+    #[must_use]
+    pub fn layer(&self, key: &K) -> BreakerLayer {
+        BreakerLayer::over(self.0.of(key), *self.0.value.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The circuit of a key, if it has one: keys that were not seen, were evicted, or found no room have none.
     #[must_use]
     pub fn get(&self, key: &K) -> Option<Handle> {

@@ -32,8 +32,12 @@ impl BreakerLayer {
     /// Creates a layer with a circuit of its own, in the HTTP flavour.
     #[must_use]
     pub fn new(breaker: Breaker) -> Self {
-        let circuit = Arc::new(Circuit::new(&breaker, None));
-        Self { guard: GuardLayer::new(Single(circuit)), value: breaker }
+        Self::over(Arc::new(Circuit::new(&breaker, None)), breaker)
+    }
+
+    /// Creates a layer over a circuit that there is already.
+    pub(crate) const fn over(circuit: Arc<Circuit>, value: Breaker) -> Self {
+        Self { guard: GuardLayer::new(Single(circuit)), value }
     }
 }
 

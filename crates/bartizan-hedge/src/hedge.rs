@@ -202,6 +202,12 @@ impl Hedge {
         self.delay
     }
 
+    /// The least delay that is learnt: [`min_delay`](Self::min_delay).
+    #[must_use]
+    pub const fn least_delay(&self) -> Duration {
+        self.min_delay
+    }
+
     /// How many copies may be sent beside the first: [`max_hedges`](Self::max_hedges).
     #[must_use]
     pub const fn most_copies(&self) -> u32 {

@@ -196,6 +196,17 @@ impl Backoff {
         }
     }
 
+    /// The shortest that the wait before the first retry can be: with full jitter zero. `None` where a function is asked.
+    #[must_use]
+    pub fn least_wait(&self) -> Option<Duration> {
+        let wait = self.first_wait()?;
+        Some(match self.jitter {
+            Jitter::None => wait,
+            Jitter::Full => Duration::ZERO,
+            Jitter::Within(share) => times(wait, 1.0 - share),
+        })
+    }
+
     /// The longest wait before a retry. `None` where a function is asked.
     #[must_use]
     pub const fn longest_wait(&self) -> Option<Duration> {
@@ -331,6 +342,11 @@ mod tests {
         assert_eq!(ends(Backoff::default()), (Some(100 * MS), Some(1000 * MS)));
         assert_eq!(ends(Backoff::linear(5 * MS, 3 * MS)), (Some(3 * MS), Some(3 * MS)));
         assert_eq!(ends(Backoff::by(|_| None)), (None, None));
+        let least = |jitter| Backoff::default().jitter(jitter).least_wait();
+        assert_eq!(
+            [Jitter::None, Jitter::Full, Jitter::Within(0.2)].map(least),
+            [100, 0, 80].map(|ms| Some(ms * MS))
+        );
     }
 
     #[test]

@@ -141,6 +141,8 @@ pub use bartizan_limit::{Limit, LimitLayer};
 pub use bartizan_retry::{Retry, RetryLayer};
 #[cfg(feature = "shed")]
 pub use bartizan_shed::{Shed, ShedLayer, Throttle, ThrottleLayer};
+#[cfg(feature = "stack")]
+pub use bartizan_stack::{ClientLayer, ClientStack, ServerLayer, ServerStack};
 
 /// Pages that belong to no single item.
 pub mod docs {

@@ -1,0 +1,220 @@
+use crate::difference::{Difference, differences, part};
+use crate::misfit::Misfit;
+use crate::table::Table;
+use bartizan_balance::Balance;
+use bartizan_breaker::Breaker;
+use bartizan_core::Budget;
+use bartizan_deadline::Deadline;
+use bartizan_hedge::Hedge;
+use bartizan_retry::Retry;
+use std::fmt;
+use std::time::Duration;
+
+/// What stands around a client: how long a call may take, when it is made again, where it goes, and when it is not made at all.
+///
+/// Outside in: deadline → retry → hedge → breaker → attempt → client, with a breaker for each host; over
+/// [several endpoints](crate::ClientLayer::members) the balancer comes before the breaker, of which each endpoint has one.
+/// [`Display`](fmt::Display) shows it as a table.
+///
+/// ```
+/// use bartizan_retry::Retry;
+/// use bartizan_stack::ClientStack;
+/// use std::time::Duration;
+///
+/// let stock = ClientStack::new().deadline(Duration::from_secs(2)).retry(Retry::new().max_retries(1));
+/// assert!(stock.check().is_ok());
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientStack {
+    deadline: Deadline,
+    retry: Retry,
+    hedge: Hedge,
+    budget: Option<Budget>,
+    balance: Balance,
+    breaker: Breaker,
+    attempt: Option<Deadline>,
+}
+
+impl ClientStack {
+    /// How long a call may take, all its attempts together: 3 s.
+    pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(3);
+    /// How long one attempt may take: 1 s, or the whole time that the call has, if that is less.
+    pub const DEFAULT_ATTEMPT: Duration = Duration::from_secs(1);
+
+    /// Creates a stack with a deadline of [`DEFAULT_DEADLINE`](Self::DEFAULT_DEADLINE), attempts of
+    /// [`DEFAULT_ATTEMPT`](Self::DEFAULT_ATTEMPT), and each other part as it is by default.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            deadline: Deadline::new(Self::DEFAULT_DEADLINE),
+            retry: Retry::new(),
+            hedge: Hedge::new(),
+            budget: None,
+            balance: Balance::new(),
+            breaker: Breaker::new(),
+            attempt: None,
+        }
+    }
+
+    /// Sets how long a call may take, all its attempts and the waits between them together; a bare [`Duration`] is a total. Default:
+    /// [`DEFAULT_DEADLINE`](Self::DEFAULT_DEADLINE), 3 s.
+    #[must_use]
+    pub fn deadline(mut self, deadline: impl Into<Deadline>) -> Self {
+        self.deadline = deadline.into();
+        self
+    }
+
+    /// Sets what is made again, how often, and when. Default: [`Retry::new`].
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Sets when a copy of a call is sent that takes long. Default: [`Hedge::new`].
+    #[must_use]
+    pub fn hedge(mut self, hedge: Hedge) -> Self {
+        self.hedge = hedge;
+        self
+    }
+
+    /// Sets the budget of the one purse that pays for retries and copies. Default: that of the [retry](Retry::budget).
+    #[must_use]
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Sets how calls are spread over several endpoints. Default: [`Balance::new`].
+    #[must_use]
+    pub fn balance(mut self, balance: Balance) -> Self {
+        self.balance = balance;
+        self
+    }
+
+    /// Sets when a host, or one endpoint of several, is not called for a while. Default: [`Breaker::new`].
+    ///
+    /// What is left as it is by default fits itself to the place. Around one endpoint of several the evidence is that
+    /// [of an endpoint](bartizan_breaker::Evidence::endpoint), and there is no ramp: what an endpoint refuses, the others take. A probe
+    /// keeps its place for as long as an attempt may take, if that is longer.
+    #[must_use]
+    pub fn breaker(mut self, breaker: Breaker) -> Self {
+        self.breaker = breaker;
+        self
+    }
+
+    /// Sets how long one attempt may take; a bare [`Duration`] is a total. It is inside of the breaker, which so sees that it was too
+    /// long. Default: [`DEFAULT_ATTEMPT`](Self::DEFAULT_ATTEMPT), 1 s, or the deadline's total where that is less.
+    #[must_use]
+    pub fn attempt(mut self, attempt: impl Into<Deadline>) -> Self {
+        self.attempt = Some(attempt.into());
+        self
+    }
+
+    /// How long a call may take.
+    #[must_use]
+    pub const fn deadline_value(&self) -> &Deadline {
+        &self.deadline
+    }
+
+    /// What is made again, as it was set.
+    #[must_use]
+    pub const fn retry_value(&self) -> &Retry {
+        &self.retry
+    }
+
+    /// When copies are sent.
+    #[must_use]
+    pub const fn hedge_value(&self) -> &Hedge {
+        &self.hedge
+    }
+
+    /// What retries and copies are paid from.
+    #[must_use]
+    pub fn budget_value(&self) -> Budget {
+        self.budget.unwrap_or_else(|| self.retry.own_budget())
+    }
+
+    /// How calls are spread over several endpoints.
+    #[must_use]
+    pub const fn balance_value(&self) -> &Balance {
+        &self.balance
+    }
+
+    /// When a host or an endpoint is not called, as it was set.
+    #[must_use]
+    pub const fn breaker_value(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    /// How long one attempt may take: as it was set, or as it follows from the deadline.
+    #[must_use]
+    pub fn attempt_value(&self) -> Deadline {
+        let follows = || match self.deadline.is_enabled() {
+            true => Self::DEFAULT_ATTEMPT.min(self.deadline.total()),
+            false => Self::DEFAULT_ATTEMPT,
+        };
+        self.attempt.unwrap_or_else(|| follows().into())
+    }
+
+    /// Says whether the parts fit together.
+    ///
+    /// # Errors
+    ///
+    /// The first two that do not, with their values.
+    pub fn check(&self) -> Result<(), Misfit> {
+        crate::pairs::client(self)
+    }
+
+    /// What is another in `other`, part by part. Empty where nothing is.
+    #[must_use]
+    pub fn diff(&self, other: &Self) -> Vec<Difference> {
+        differences([
+            part("deadline", &self.deadline, &other.deadline),
+            part("retry", &self.paid_retry(), &other.paid_retry()),
+            part("hedge", &self.hedge, &other.hedge),
+            part("balance", &self.balance, &other.balance),
+            part("breaker", &self.fit_breaker(), &other.fit_breaker()),
+            part("attempt", &self.attempt_value(), &other.attempt_value()),
+        ])
+    }
+
+    /// The retry with the budget that pays for it.
+    pub(crate) fn paid_retry(&self) -> Retry {
+        self.retry.clone().budget(self.budget_value())
+    }
+
+    /// The breaker, whose probes keep their places for as long as an attempt may take.
+    pub(crate) fn fit_breaker(&self) -> Breaker {
+        let breaker = self.breaker;
+        let attempt = self.attempt_value();
+        let is_default = breaker == breaker.probe_lease(Breaker::DEFAULT_PROBE_LEASE);
+        if is_default && attempt.is_enabled() && attempt.total() > Breaker::DEFAULT_PROBE_LEASE {
+            return breaker.probe_lease(attempt.total());
+        }
+        breaker
+    }
+
+    pub(crate) fn table(&self, name: Option<&str>) -> Table {
+        Table::new("client stack", name)
+            .row("deadline", self.deadline)
+            .row("retry", self.paid_retry())
+            .row("hedge", &self.hedge)
+            .row("balance", &self.balance)
+            .row("breaker", self.fit_breaker())
+            .row("attempt", self.attempt_value())
+    }
+}
+
+impl Default for ClientStack {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A table, outside in.
+impl fmt::Display for ClientStack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.table(None).fmt(f)
+    }
+}
