@@ -21,6 +21,7 @@ pub struct Hedge {
     pub(crate) budget: Option<Budget>,
     pub(crate) max_body: usize,
     pub(crate) max_bodies: usize,
+    pub(crate) seed: Option<u64>,
     pub(crate) enabled: bool,
 }
 
@@ -55,6 +56,7 @@ impl Hedge {
             budget: None,
             max_body: ReplayLimit::DEFAULT_BODY,
             max_bodies: ReplayLimit::DEFAULT_TOTAL,
+            seed: None,
             enabled: true,
         }
     }
@@ -186,6 +188,14 @@ impl Hedge {
     #[must_use]
     pub const fn max_bodies(mut self, bytes: usize) -> Self {
         self.max_bodies = bytes;
+        self
+    }
+
+    /// Sets the seed of the dice that say which of the copies that hardly ever win are sent, so that a run can be repeated. Default: a
+    /// random one.
+    #[must_use]
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
         self
     }
 

@@ -61,7 +61,7 @@ impl Shared {
             limit: ReplayLimit::new(value.max_body, value.max_bodies),
             counts: Counts::default(),
             latencies: Latencies::new(),
-            wins: Wins::new(),
+            wins: Wins::new(value.seed),
             settings: Mutex::new(Arc::new(value)),
             name: OnceLock::new(),
         }

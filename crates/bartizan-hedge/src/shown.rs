@@ -27,6 +27,7 @@ impl fmt::Display for Hedge {
         .some("budget", self.budget)
         .some("bodies up to", changed(self.max_body, ReplayLimit::DEFAULT_BODY).map(Bytes))
         .some("all bodies", changed(self.max_bodies, ReplayLimit::DEFAULT_TOTAL).map(Bytes))
+        .some("seed", self.seed)
         .finish()
     }
 }
@@ -44,7 +45,7 @@ mod tests {
             (Hedge::new(), "2 copies, 5 % extra, from 1 ms"),
             (one.clone().extra(0.1).percentile(0.98), "1 copy, 10 % extra, from 1 ms, percentile 0.98"),
             (one.clone().delay(ms(10)), "1 copy, 5 % extra, after 10 ms"),
-            (one.clone().delay(Duration::MAX), "1 copy, 5 % extra, after failures"),
+            (one.clone().delay(Duration::MAX).seed(7), "1 copy, 5 % extra, after failures, seed 7"),
             (one.clone().warm_up(5).max_body(0), "1 copy, 5 % extra, from 1 ms, warm-up 5, bodies up to 0 B"),
             (
                 one.clone().budget(Budget::new().min_tokens(9)).max_bodies(1 << 20),

@@ -30,11 +30,11 @@ impl Wins {
     /// The part of useless copies that is sent all the same, to find out whether they still are.
     const PROBES: f64 = 1.0 / 32.0;
 
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(seed: Option<u64>) -> Self {
         Self {
             share: AtomicU64::new(1.0_f64.to_bits()),
             decided: AtomicU64::new(Self::GUESS),
-            dice: Dice::new(None),
+            dice: Dice::new(seed),
         }
     }
 
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn copies_that_win_every_other_time_are_hardly_sent_until_they_win_again() {
-        let wins = Wins::new();
+        let wins = Wins::new(Some(1));
         (0..30_000).for_each(|n| wins.decided(n % 10 < 7));
         assert_eq!(sent_of_1600(&wins), 1600, "most of them win");
         (0..30_000).for_each(|n| wins.decided(n % 2 == 0));
