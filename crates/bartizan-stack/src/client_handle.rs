@@ -66,8 +66,13 @@ impl Parts {
     pub(crate) fn spread(&self) {
         let stack = self.stack();
         if !self.spread.swap(true, Relaxed) {
-            self.each.breakers.update(of_endpoint(stack.fit_breaker()));
+            self.each.breakers.update(self.around(stack.fit_breaker()));
         }
+    }
+
+    /// A breaker as it fits to the place.
+    fn around(&self, breaker: Breaker) -> Breaker {
+        if self.spread.load(Relaxed) { of_endpoint(breaker) } else { breaker }
     }
 
     /// A balancer without members.
@@ -123,7 +128,7 @@ impl Parts {
 
     fn update_breakers(&self, old: Breaker, new: Breaker) {
         let breakers = &self.each.breakers;
-        breakers.update(if self.spread.load(Relaxed) { of_endpoint(new) } else { new });
+        breakers.update(self.around(new));
         // A circuit's mode is its own, so that an update does not undo what somebody has forced: it changes if the stack's does.
         if old.in_mode() != new.in_mode() {
             breakers.overflow().set_mode(new.in_mode());
@@ -165,7 +170,18 @@ impl fmt::Debug for Parts {
 
 impl fmt::Display for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.stack().table(self.name()).fmt(f)
+        let (stack, is_spread) = (self.stack(), !self.balances().is_empty());
+        let breaker = self.around(stack.fit_breaker());
+        let table = if is_spread {
+            stack.table(self.name(), stack.balance_value(), format_args!("for each endpoint: {breaker}"))
+        } else {
+            stack.table(
+                self.name(),
+                "none, calls go where they say",
+                format_args!("for each host: {breaker}"),
+            )
+        };
+        table.fmt(f)
     }
 }
 

@@ -7,14 +7,14 @@ use bartizan_core::Budget;
 use bartizan_deadline::Deadline;
 use bartizan_hedge::Hedge;
 use bartizan_retry::Retry;
-use std::fmt;
+use std::fmt::{self, Display};
 use std::time::Duration;
 
 /// What stands around a client: how long a call may take, when it is made again, where it goes, and when it is not made at all.
 ///
 /// Outside in: deadline → retry → hedge → breaker → attempt → client, with a breaker for each host; over
 /// [several endpoints](crate::ClientLayer::members) the balancer comes before the breaker, of which each endpoint has one.
-/// [`Display`](fmt::Display) shows it as a table.
+/// [`Display`] shows it as a table.
 ///
 /// ```
 /// use bartizan_retry::Retry;
@@ -195,13 +195,13 @@ impl ClientStack {
         breaker
     }
 
-    pub(crate) fn table(&self, name: Option<&str>) -> Table {
+    pub(crate) fn table(&self, name: Option<&str>, balance: impl Display, breaker: impl Display) -> Table {
         Table::new("client stack", name)
             .row("deadline", self.deadline)
             .row("retry", self.paid_retry())
             .row("hedge", &self.hedge)
-            .row("balance", &self.balance)
-            .row("breaker", self.fit_breaker())
+            .row("balance", balance)
+            .row("breaker", breaker)
             .row("attempt", self.attempt_value())
     }
 }
@@ -213,8 +213,8 @@ impl Default for ClientStack {
 }
 
 /// A table, outside in.
-impl fmt::Display for ClientStack {
+impl Display for ClientStack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.table(None).fmt(f)
+        self.table(None, &self.balance, self.fit_breaker()).fmt(f)
     }
 }

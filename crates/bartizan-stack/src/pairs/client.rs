@@ -1,7 +1,7 @@
 use super::{Bound, longer, not_shorter, within};
 use crate::client_stack::ClientStack;
 use crate::misfit::Misfit;
-use bartizan_core::show::Percent;
+use bartizan_core::show::{Percent, Time};
 use bartizan_deadline::Deadline;
 use bartizan_hedge::Hedge;
 use bartizan_retry::Backoff;
@@ -85,14 +85,15 @@ fn copies(stack: &ClientStack) -> Result<(), Misfit> {
     }
     if let Some(total) = total(stack) {
         not_shorter(Bound(name, delay), total, "the time is over before a copy is sent")?;
-        let last = delay.saturating_mul(hedge.most_copies());
-        if last >= total.1 {
-            let name = if name == "hedge.delay" {
-                "hedge.delay × max_hedges"
-            } else {
-                "hedge.min_delay × max_hedges"
-            };
-            not_shorter(Bound(name, last), total, "the time is over before the last copy is sent")?;
+        let copies = hedge.most_copies();
+        if copies > 1 && delay.saturating_mul(copies) >= total.1 {
+            let all = (name, format_args!("{copies} × {}", Time(delay)));
+            return Err(Misfit::new(
+                all,
+                "is not shorter than",
+                total.shown(),
+                "the time is over before the last copy is sent",
+            ));
         }
     }
     Ok(())
