@@ -1,11 +1,11 @@
 use crate::begun::Begun;
+use crate::original::Original;
 use crate::repeat::is_repeatable;
 use crate::signs::Signs;
-use crate::way::{Heard, Way};
+use crate::way::{Heard, Keep, Way};
 use bartizan_core::{Attempt, Avoid, Classify, Context, Endpoint, Step, Verdict};
 use bartizan_http::{AtEnd, End, Head, HttpClassifier, Replay, ReplayLimit, Replays, is_grpc, wire};
 use http::header::CONTENT_TYPE;
-use http::request::Parts;
 use http::{HeaderMap, HeaderName, Request, Response, response};
 use http_body::Body;
 use hyper::body::Bytes;
@@ -53,10 +53,9 @@ impl<C> HttpWay<C> {
         self
     }
 
-    fn may_repeat(&self, parts: &Parts) -> bool {
-        let Parts { method, uri, headers, extensions, .. } = parts;
-        let head = Head { method, uri, headers, extensions };
-        self.rule.as_ref().map_or_else(|| is_repeatable(&head), |rule| rule(&head))
+    #[inline]
+    fn may_repeat(&self, head: &Head<'_>) -> bool {
+        self.rule.as_ref().map_or_else(|| is_repeatable(head), |rule| rule(head))
     }
 }
 
@@ -75,11 +74,12 @@ impl<C: fmt::Debug> fmt::Debug for HttpWay<C> {
 /// What copies of an HTTP request are made of.
 #[derive(Debug)]
 pub struct HttpKept<B> {
-    parts: Parts,
+    head: Original,
     body: Replays<B>,
     context: Option<Context>,
     asked: Vec<u16>,
-    grpc: bool,
+    /// An answer whose first frame is a failure can be followed by another attempt: it is a gRPC call that may be repeated.
+    peeks: bool,
 }
 
 pin_project! {
@@ -130,18 +130,32 @@ where
         service.poll_ready(cx)
     }
 
-    #[inline]
-    fn keep(&self, req: Request<B>, limit: &ReplayLimit, all: bool) -> (Self::Sent, Option<HttpKept<B>>) {
-        let (mut parts, body) = req.into_parts();
-        let found = Found::among(&parts.headers);
-        let asked = if found.asks { take_asked(&mut parts.headers) } else { Vec::new() };
-        let context = context_of(&parts);
-        let attempt = number_attempt(context, found.numbered, &mut parts.headers);
-        let again = attempt == 0 && (all || self.may_repeat(&parts));
-        let grpc = found.content && is_grpc(&parts.headers);
-        let (body, replays) = Replay::split(body, limit);
-        let kept = again.then(|| HttpKept { parts: parts.clone(), body: replays, context, asked, grpc });
-        (Request::from_parts(parts, body), kept)
+    #[inline(always)]
+    fn keep(
+        &self,
+        mut req: Request<B>,
+        limit: &ReplayLimit,
+        keep: Keep,
+    ) -> (Self::Sent, Option<HttpKept<B>>) {
+        let found = Found::among(req.headers());
+        let asked = if found.asks { take_asked(req.headers_mut()) } else { Vec::new() };
+        let context = context_of(&req);
+        let attempt = number_attempt(context, found.numbered, req.headers_mut());
+        let again = attempt == 0
+            && match keep {
+                Keep::Nothing => false,
+                Keep::Repeatable => self.may_repeat(&Head::of(&req)),
+                Keep::All => true,
+            };
+        if !again {
+            return (req.map(|body| Replay::split(body, limit).0), None);
+        }
+        let peeks = found.content && is_grpc(req.headers()) && self.may_repeat(&Head::of(&req));
+        let head = Original::of(&req);
+        let (parts, body) = req.into_parts();
+        let (first, body) = Replay::split(body, limit);
+        let kept = HttpKept { head, body, context, asked, peeks };
+        (Request::from_parts(parts, first), Some(kept))
     }
 
     /// Of a later attempt nothing is kept.
@@ -150,18 +164,18 @@ where
     }
 
     fn repeatable(&self, kept: &HttpKept<B>) -> bool {
-        self.may_repeat(&kept.parts)
+        kept.head.show(|head| self.may_repeat(head))
     }
 
     fn copy(&self, kept: &HttpKept<B>, attempt: u32, avoid: Avoid) -> Option<Self::Sent> {
         let body = kept.body.again()?;
-        let mut parts = kept.parts.clone();
-        wire::write_attempt(&mut parts.headers, attempt);
-        parts.extensions.insert(kept.context.unwrap_or_default().with_attempt(attempt));
+        let mut copy = kept.head.request(body);
+        wire::write_attempt(copy.headers_mut(), attempt);
+        copy.extensions_mut().insert(kept.context.unwrap_or_default().with_attempt(attempt));
         if !avoid.is_empty() {
-            parts.extensions.insert(avoid);
+            copy.extensions_mut().insert(avoid);
         }
-        Some(Request::from_parts(parts, body))
+        Some(copy)
     }
 
     #[inline(always)]
@@ -185,7 +199,7 @@ where
                 Step::AtEnd(at_end) => at_end,
             };
             // Nobody gains by waiting for the first frame of what cannot be sent again.
-            if !kept.is_some_and(|kept| kept.grpc && self.may_repeat(&kept.parts)) {
+            if !kept.is_some_and(|kept| kept.peeks) {
                 return Poll::Ready(whole(answer, Verdict::Success));
             }
             let response = match answer {
@@ -226,7 +240,7 @@ where
     }
 
     fn extension<T: Clone + Send + Sync + 'static>(kept: &HttpKept<B>) -> Option<T> {
-        kept.parts.extensions.get().cloned()
+        kept.head.extensions.get().cloned()
     }
 
     fn asked(kept: &HttpKept<B>) -> &[u16] {
@@ -266,8 +280,9 @@ fn poll_first<B: Body, A: AtEnd, Q, E>(
     Poll::Ready(Heard { answer: Ok(response), verdict })
 }
 
-fn context_of(parts: &Parts) -> Option<Context> {
-    parts.extensions.get().copied().or_else(Context::current)
+#[inline]
+fn context_of<B>(req: &Request<B>) -> Option<Context> {
+    req.extensions().get().copied().or_else(Context::current)
 }
 
 /// Which headers of a request matter here. To look all names over costs less than to hash three of them.

@@ -26,6 +26,7 @@
 mod arrival;
 mod begun;
 mod http_way;
+mod original;
 mod repeat;
 mod signs;
 mod typed_way;
@@ -37,7 +38,7 @@ pub use http_way::{HttpKept, HttpTry, HttpWay, RETRY_ON};
 pub use repeat::{IDEMPOTENCY_KEY, Repeatable, is_repeatable};
 pub use signs::{Hint, Outcome, Signs};
 pub use typed_way::{TypedTry, TypedWay};
-pub use way::{Heard, Way};
+pub use way::{Heard, Keep, Way};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,5 +1,5 @@
 use crate::signs::Signs;
-use crate::way::{Heard, Way};
+use crate::way::{Heard, Keep, Way};
 use bartizan_core::{Attempt, Avoid, Classify, Context, Endpoint, ErrorsFail, Step};
 use bartizan_http::ReplayLimit;
 use pin_project_lite::pin_project;
@@ -71,8 +71,8 @@ where
     }
 
     #[inline(always)]
-    fn keep(&self, req: Req, _: &ReplayLimit, _: bool) -> (Req, Option<Req>) {
-        let kept = (self.copy)(&req);
+    fn keep(&self, req: Req, _: &ReplayLimit, keep: Keep) -> (Req, Option<Req>) {
+        let kept = if keep == Keep::Nothing { None } else { (self.copy)(&req) };
         (req, kept)
     }
 

@@ -24,9 +24,8 @@ pub trait Way<S, Req>: Clone + Send + Sync + 'static {
     /// Polls the inner service for readiness.
     fn poll_ready(service: &mut S, cx: &mut task::Context<'_>) -> Poll<Result<(), Self::Error>>;
 
-    /// Makes a request ready to be sent first. What copies can be made of comes with it, if any can: not, unless `all` is asked for,
-    /// of a request that is not [repeatable](Self::repeatable).
-    fn keep(&self, req: Req, limit: &ReplayLimit, all: bool) -> (Self::Sent, Option<Self::Kept>);
+    /// Makes a request ready to be sent first. What copies can be made of comes with it, if any can and it is wanted.
+    fn keep(&self, req: Req, limit: &ReplayLimit, keep: Keep) -> (Self::Sent, Option<Self::Kept>);
 
     /// Whether the request is no [later attempt](bartizan_core::Context::attempt) of a tier above: one tier alone sends again. Asked while
     /// the request is being served.
@@ -69,6 +68,17 @@ pub trait Way<S, Req>: Clone + Send + Sync + 'static {
 
     /// The answers on which the request itself asks to be sent again: see [`RETRY_ON`](crate::RETRY_ON).
     fn asked(kept: &Self::Kept) -> &[u16];
+}
+
+/// Of which requests to keep what copies are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Of none: the layer is switched off.
+    Nothing,
+    /// Of those that are [repeatable](Way::repeatable).
+    Repeatable,
+    /// Of all.
+    All,
 }
 
 /// The answer to an attempt, and the verdict on it.

@@ -1,7 +1,7 @@
 use crate::counts::Count;
 use crate::future::ResponseFuture;
 use crate::shared::{Flags, Shared};
-use bartizan_again::{HttpWay, Way};
+use bartizan_again::{HttpWay, Keep, Way};
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -73,8 +73,8 @@ where
         if flags.has(Flags::WATCHED) {
             self.shared.counts.count(Count::Calls, 1);
         }
-        let (sent, kept) = self.way.keep(req, &self.shared.limit, false);
-        let kept = kept.filter(|_| flags.has(Flags::ENABLED));
+        let keep = if flags.has(Flags::ENABLED) { Keep::Repeatable } else { Keep::Nothing };
+        let (sent, kept) = self.way.keep(req, &self.shared.limit, keep);
         let (primary, endpoint) = self.way.send(&mut service, sent);
         ResponseFuture::new(primary, endpoint, service, self.way.clone(), self.shared.clone(), kept)
     }

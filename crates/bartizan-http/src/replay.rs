@@ -1,6 +1,9 @@
 mod error;
+mod kept;
 mod limit;
+mod places;
 mod shared;
+mod state;
 mod waiting;
 
 pub use error::ReplayTooLarge;
@@ -8,6 +11,7 @@ pub use limit::ReplayLimit;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use places::Places;
 use shared::{Next, Shared};
 use std::error::Error;
 use std::fmt;
@@ -78,8 +82,8 @@ impl<B: Body<Data = Bytes>> Replay<B> {
         if body.is_end_stream() {
             return (Self(None), Replays(None));
         }
-        let shared = Arc::new(Shared::new(body, limit.clone()));
-        let first = Reader { id: shared.enter(), shared: shared.clone(), read: 0 };
+        let shared = Arc::new(Shared::new(body, limit));
+        let first = Reader { id: Places::FIRST, shared: shared.clone(), read: 0 };
         (Self(Some(first)), Replays(Some(shared)))
     }
 }
@@ -125,10 +129,19 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let Some(reader) = &mut self.0 else { return Poll::Ready(None) };
-        let frame = ready!(reader.poll(cx));
-        match &frame {
-            Some(Ok(frame)) => reader.read += frame.data_ref().map_or(0, |data| data.len() as u64),
-            Some(Err(_)) | None => self.0 = None,
+        let (frame, ended) = match Arc::get_mut(&mut reader.shared) {
+            // There will be no other reader any more.
+            Some(shared) => ready!(shared.poll_alone(reader.id, cx)),
+            None => {
+                let frame = ready!(reader.poll(cx));
+                let ended = !matches!(frame, Some(Ok(_)));
+                (frame, ended)
+            }
+        };
+        if ended {
+            self.0 = None;
+        } else if let Some(Ok(frame)) = &frame {
+            reader.read += frame.data_ref().map_or(0, |data| data.len() as u64);
         }
         Poll::Ready(frame)
     }
@@ -161,7 +174,7 @@ where
         let shared = &*self.shared;
         let mut next = shared.next(self.id);
         if matches!(next, Next::Busy) {
-            shared.waiting.put(self.id, cx.waker());
+            shared.waiting().put(self.id, cx.waker());
             // The other may have finished before the waker was there.
             next = shared.next(self.id);
         }
@@ -176,12 +189,12 @@ where
             let polled = turn.source().poll_frame(cx);
             if polled.is_pending() {
                 // A second reader may come and give the source another waker.
-                shared.waiting.put(self.id, cx.waker());
+                shared.waiting().put(self.id, cx.waker());
             }
             polled
         } else {
-            shared.waiting.put(self.id, cx.waker());
-            let all = Waker::from(shared.waiting.clone());
+            shared.waiting().put(self.id, cx.waker());
+            let all = Waker::from(shared.waiting().clone());
             turn.source().poll_frame(&mut Context::from_waker(&all))
         };
         match polled {
@@ -201,13 +214,16 @@ where
 
 impl<B> Drop for Reader<B> {
     fn drop(&mut self) {
-        self.shared.leave(self.id);
+        // Who is the last takes all along.
+        if Arc::strong_count(&self.shared) > 1 {
+            self.shared.leave(self.id);
+        }
     }
 }
 
 impl<B> Drop for Replays<B> {
     fn drop(&mut self) {
-        if let Some(shared) = &self.0 {
+        if let Some(shared) = self.0.as_ref().filter(|shared| Arc::strong_count(shared) > 1) {
             shared.stop_keeping();
         }
     }

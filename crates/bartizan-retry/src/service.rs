@@ -1,6 +1,6 @@
 use crate::future::{Call, ResponseFuture};
 use crate::shared::{Flags, Shared};
-use bartizan_again::{HttpWay, Way};
+use bartizan_again::{HttpWay, Keep, Way};
 use bartizan_core::Instant;
 use std::fmt;
 use std::sync::Arc;
@@ -74,8 +74,8 @@ where
             self.shared.counts.call();
         }
         let began = flags.has(Flags::TIMED).then(Instant::now);
-        let (sent, kept) = self.way.keep(req, &self.shared.limit, true);
-        let kept = kept.filter(|_| flags.has(Flags::ENABLED));
+        let keep = if flags.has(Flags::ENABLED) { Keep::All } else { Keep::Nothing };
+        let (sent, kept) = self.way.keep(req, &self.shared.limit, keep);
         let (attempt, endpoint) = self.way.send(&mut service, sent);
         let (way, shared) = (self.way.clone(), self.shared.clone());
         ResponseFuture::new(attempt, Call { service, way, shared, kept, endpoint, began })

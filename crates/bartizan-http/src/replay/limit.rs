@@ -57,7 +57,9 @@ impl ReplayLimit {
     }
 
     pub(super) fn give_back(&self, bytes: usize) {
-        self.0.kept.fetch_sub(bytes, Relaxed);
+        if bytes > 0 {
+            self.0.kept.fetch_sub(bytes, Relaxed);
+        }
     }
 }
 
