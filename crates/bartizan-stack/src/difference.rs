@@ -4,8 +4,8 @@ use std::fmt::{self, Display};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     field: &'static str,
-    old: String,
-    new: String,
+    from: String,
+    to: String,
 }
 
 impl Difference {
@@ -17,27 +17,27 @@ impl Difference {
 
     /// What it is here, in one line.
     #[must_use]
-    pub fn old(&self) -> &str {
-        &self.old
+    pub fn from(&self) -> &str {
+        &self.from
     }
 
     /// What it is there, in one line.
     #[must_use]
-    pub fn new(&self) -> &str {
-        &self.new
+    pub fn to(&self) -> &str {
+        &self.to
     }
 }
 
 impl Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { field, old, new } = self;
-        write!(f, "{field}: {old} -> {new}")
+        let Self { field, from, to } = self;
+        write!(f, "{field}: {from} -> {to}")
     }
 }
 
 /// Compares one part.
 pub(crate) fn part<T: PartialEq + Display>(field: &'static str, old: &T, new: &T) -> Option<Difference> {
-    (old != new).then(|| Difference { field, old: old.to_string(), new: new.to_string() })
+    (old != new).then(|| Difference { field, from: old.to_string(), to: new.to_string() })
 }
 
 pub(crate) fn differences<const N: usize>(parts: [Option<Difference>; N]) -> Vec<Difference> {

@@ -8,14 +8,12 @@ pub struct Misfit {
     message: String,
 }
 
+/// A setting and its value.
+pub(crate) type Shown<'a> = (&'static str, &'a dyn Display);
+
 impl Misfit {
     /// Creates the error: the one with its value, how it is to the other, the other with its value, and what comes of it.
-    pub(crate) fn new<A: Display, B: Display>(
-        one: (&'static str, A),
-        is: &str,
-        other: (&'static str, B),
-        so: &str,
-    ) -> Self {
+    pub(crate) fn new(one: Shown<'_>, is: &str, other: Shown<'_>, so: &str) -> Self {
         let message = format!("{} ({}) {is} {} ({}): {so}", one.0, one.1, other.0, other.1);
         Self { fields: [one.0, other.0], message }
     }

@@ -18,10 +18,6 @@ use std::time::Duration;
 struct Bound(&'static str, Duration);
 
 impl Bound {
-    fn shown(self) -> (&'static str, Time) {
-        (self.0, Time(self.1))
-    }
-
     /// The earlier one.
     fn min(self, other: Self) -> Self {
         if other.1 < self.1 { other } else { self }
@@ -39,7 +35,7 @@ fn not_shorter(one: Bound, other: Bound, so: &str) -> Result<(), Misfit> {
 }
 
 fn complain(wrong: bool, one: Bound, is: &str, other: Bound, so: &str) -> Result<(), Misfit> {
-    if wrong { Err(Misfit::new(one.shown(), is, other.shown(), so)) } else { Ok(()) }
+    if wrong { Err(Misfit::new((one.0, &Time(one.1)), is, (other.0, &Time(other.1)), so)) } else { Ok(()) }
 }
 
 /// The times of one deadline: total, and time to the head.

@@ -99,8 +99,8 @@ impl ServerHandle {
         if held.limit_value() != stack.limit_value() {
             self.0.limit().update(stack.limit_or_none());
         }
-        if held.fit_shed() != stack.fit_shed() {
-            self.0.shed.update(stack.fit_shed());
+        if held.shed_value() != stack.shed_value() {
+            self.0.shed.update(*stack.shed_value());
         }
         *held = stack;
         Ok(())

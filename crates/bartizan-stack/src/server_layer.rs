@@ -55,7 +55,7 @@ impl ServerLayer {
         stack.check()?;
         let deadline = DeadlineLayer::new(*stack.deadline_value());
         let limit = LimitLayer::new(stack.limit_or_none());
-        let shed = ShedLayer::new(stack.fit_shed());
+        let shed = ShedLayer::new(*stack.shed_value());
         let parts = Arc::new(Parts::new(stack, deadline.clone(), limit.handle(), shed.handle()));
         Ok(Self { parts, deadline, limit, shed })
     }
@@ -72,7 +72,7 @@ impl<P, A> ServerLayer<Limiting<Single, P>, A> {
     /// Names all layers inside, in refusals, events, metrics and the [registry](bartizan_core::registry). The first name stays.
     #[must_use]
     pub fn named(self, name: impl Into<Name>) -> Self {
-        self.name(name.into(), |limit, name| limit.named(name))
+        self.name(name.into(), LimitLayer::<Limiting<Single, P>>::named)
     }
 
     /// Gives each key a bucket of its own, as [`LimitLayer::key`] does: a tenant, a token, a user. Where the stack has no limit, it is
@@ -110,7 +110,7 @@ impl<K, F, P, A> ServerLayer<Limiting<Keyed<K, F, Http>, P>, A> {
     /// Names all layers inside, as [`named`](ServerLayer::named) does where there are no keys.
     #[must_use]
     pub fn named(self, name: impl Into<Name>) -> Self {
-        self.name(name.into(), |limit, name| limit.named(name))
+        self.name(name.into(), LimitLayer::<Limiting<Keyed<K, F, Http>, P>>::named)
     }
 
     /// The handle of the limits, one for each key.
@@ -136,6 +136,7 @@ impl<B, P, Q, K, G, X> ServerLayer<Limiting<B, P>, Asks<Q, K, G, X>> {
     /// Lets requests through that neither the limit nor the number of those in flight concerns; they are not counted. Their deadline
     /// stays. Default: none, but who asks how the server is passes what sheds.
     #[must_use]
+    #[allow(clippy::type_complexity, reason = "an alias cannot hold a closure's type")]
     pub fn exempt<F>(self, exempt: F) -> ServerLayer<Limiting<B, Exempt<F, P, Http>>, Asks<Q, K, G, By<F>>>
     where
         F: Fn(&Head<'_>) -> bool + Clone,

@@ -102,7 +102,7 @@ impl ServerStack {
         differences([
             part("deadline", &self.deadline, &other.deadline),
             part("limit", &self.limit_or_none(), &other.limit_or_none()),
-            part("shed", &self.fit_shed(), &other.fit_shed()),
+            part("shed", &self.shed, &other.shed),
         ])
     }
 
@@ -111,21 +111,11 @@ impl ServerStack {
         self.limit.unwrap_or(NO_LIMIT)
     }
 
-    /// What sheds. The time that it assumes for requests without a deadline is no longer than the one that all of them are given.
-    pub(crate) fn fit_shed(&self) -> Shed {
-        let (shed, total) = (self.shed, self.deadline.total());
-        let is_default = shed.deadline_assumed() == Shed::DEFAULT_ASSUMED_DEADLINE;
-        if is_default && self.deadline.is_enabled() && total < shed.deadline_assumed() && !total.is_zero() {
-            return shed.assumed_deadline(total);
-        }
-        shed
-    }
-
     pub(crate) fn table(&self, name: Option<&str>) -> Table {
         Table::new("server stack", name)
-            .row("deadline", &self.deadline)
+            .row("deadline", self.deadline)
             .row("limit", self.limit_or_none())
-            .row("shed", self.fit_shed())
+            .row("shed", self.shed)
     }
 }
 

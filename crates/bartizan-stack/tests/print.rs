@@ -120,5 +120,5 @@ fn what_is_another_is_listed() {
     let (old, new) = (ServerStack::new(), ServerStack::new().limit(Limit::per_second(5)));
     let differences = old.diff(&new);
     let [limit] = &*differences else { panic!("{differences:?}") };
-    assert_eq!((limit.field(), limit.old(), limit.new()), ("limit", "off", "5 per second, burst 5"));
+    assert_eq!((limit.field(), limit.from(), limit.to()), ("limit", "off", "5 per second, burst 5"));
 }

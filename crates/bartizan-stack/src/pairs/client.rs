@@ -87,13 +87,9 @@ fn copies(stack: &ClientStack) -> Result<(), Misfit> {
         not_shorter(Bound(name, delay), total, "the time is over before a copy is sent")?;
         let copies = hedge.most_copies();
         if copies > 1 && delay.saturating_mul(copies) >= total.1 {
-            let all = (name, format_args!("{copies} × {}", Time(delay)));
-            return Err(Misfit::new(
-                all,
-                "is not shorter than",
-                total.shown(),
-                "the time is over before the last copy is sent",
-            ));
+            let (all, time) = (format_args!("{copies} × {}", Time(delay)), Time(total.1));
+            let so = "the time is over before the last copy is sent";
+            return Err(Misfit::new((name, &all), "is not shorter than", (total.0, &time), so));
         }
     }
     Ok(())
@@ -103,9 +99,9 @@ fn copies(stack: &ClientStack) -> Result<(), Misfit> {
 fn purse(stack: &ClientStack) -> Result<(), Misfit> {
     let (hedge, budget): (&Hedge, _) = (stack.hedge_value(), stack.budget_value());
     if hedge.is_enabled() && hedge.most_copies() > 0 && hedge.extra_load() > budget.share() {
-        let extra = ("hedge.extra", Percent(hedge.extra_load()));
-        let ratio = ("budget.ratio", Percent(budget.share()));
-        return Err(Misfit::new(extra, "is more than", ratio, "no purse pays for so many copies"));
+        let (extra, ratio) = (Percent(hedge.extra_load()), Percent(budget.share()));
+        let so = "no purse pays for so many copies";
+        return Err(Misfit::new(("hedge.extra", &extra), "is more than", ("budget.ratio", &ratio), so));
     }
     Ok(())
 }
