@@ -48,8 +48,13 @@ impl FallbackOn {
     /// Answers of the service itself that are 429, or gRPC's `RESOURCE_EXHAUSTED`.
     pub const THROTTLED: Self = Self::group(THROTTLED);
 
-    const fn group(groups: u8) -> Self {
+    pub(crate) const fn group(groups: u8) -> Self {
         Self { groups, codes: [0; 8] }
+    }
+
+    /// The kinds, one bit each, and whether there are codes beside them.
+    pub(crate) const fn groups(&self) -> (u8, bool) {
+        (self.groups, self.codes[0] != 0)
     }
 
     /// An HTTP status or, for gRPC calls, a gRPC code, whoever answered with it, and nothing else.

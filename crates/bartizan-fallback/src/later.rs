@@ -1,0 +1,115 @@
+use crate::failure::Failure;
+use crate::future::{Answer, Kept};
+use crate::give::Give;
+use crate::lost::{Offer, Place, Want, settle};
+use crate::way::{Begun, Way};
+use bartizan_core::Context;
+use pin_project_lite::pin_project;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll, ready};
+use std::time::Duration;
+use tokio::time::{Sleep, sleep};
+use tower::Service;
+
+pin_project! {
+    /// What is not on the way of a good call.
+    #[project = LaterProj]
+    pub(crate) enum Later<S: Service<Req>, W: Way<S, Req>, Req> {
+        // For an inner service that is not ready. Without `kept` the request gets no fallback, and waits for as long as it takes.
+        Waiting { service: S, req: Option<Req>, kept: Option<Kept<S, W, Req>>, patience: Patience },
+        // For an asynchronous function.
+        Giving {
+            #[pin]
+            given: <W::Give as Give<W::Key, W::Given, S::Error>>::Later,
+            failure: Arc<Failure>,
+            place: Place<W>,
+            grpc: bool,
+            context: Option<Context>,
+        },
+    }
+}
+
+/// How long a request waits that would get a fallback.
+pub(crate) enum Patience {
+    None,
+    Until(Pin<Box<Sleep>>),
+}
+
+/// How it goes on.
+pub(crate) enum Next<S: Service<Req>, W: Way<S, Req>, Req> {
+    Done(Answer<S, W, Req>),
+    Later(Later<S, W, Req>),
+    Called(S::Future, Option<Kept<S, W, Req>>),
+}
+
+const DONE: &str = "who waits for an inner service has a request for it";
+
+impl<S: Service<Req>, W: Way<S, Req>, Req> Later<S, W, Req> {
+    /// Waits for the inner service.
+    pub(crate) fn wait(service: S, req: Req, kept: Option<Kept<S, W, Req>>, wait: Duration) -> Self {
+        let patience = match &kept {
+            Some(_) if !wait.is_zero() => Patience::Until(Box::pin(sleep(wait))),
+            _ => Patience::None,
+        };
+        Self::Waiting { service, req: Some(req), kept, patience }
+    }
+
+    pub(crate) fn poll_next(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Next<S, W, Req>> {
+        match self.project() {
+            LaterProj::Giving { given, failure, place, grpc, context } => {
+                let given = ready!(match context {
+                    Some(context) => context.enter(|| given.poll(cx)),
+                    None => given.poll(cx),
+                });
+                let shared = Some(&*place.0.shared);
+                Poll::Ready(Next::Done(settle::<S, W, Req>(given, failure.clone(), *grpc, shared)))
+            }
+            LaterProj::Waiting { service, req, kept, patience } => loop {
+                // Who has no patience does not ask.
+                if kept.is_none() || matches!(patience, Patience::Until(_)) {
+                    match service.poll_ready(cx) {
+                        Poll::Ready(Ok(())) => {
+                            let future = service.call(req.take().expect(DONE));
+                            return Poll::Ready(Next::Called(future, kept.take()));
+                        }
+                        Poll::Ready(Err(error)) => return Poll::Ready(failed(kept.take(), error)),
+                        Poll::Pending => {}
+                    }
+                }
+                let Some(kept) = kept.take_if(|_| patience.is_over(cx)) else { return Poll::Pending };
+                let Begun { key, grpc, context, .. } = kept.begun;
+                match (Want { tie: kept.tie, key, grpc, context }).offer(Failure::unready(), None) {
+                    Offer::Now(answer) => return Poll::Ready(Next::Done(answer)),
+                    Offer::Later(later) => return Poll::Ready(Next::Later(later)),
+                    // It waits after all.
+                    Offer::Declined(..) => {}
+                }
+            },
+        }
+    }
+}
+
+impl Patience {
+    fn is_over(&mut self, cx: &mut task::Context<'_>) -> bool {
+        match self {
+            Self::None => true,
+            Self::Until(sleep) => sleep.as_mut().poll(cx).is_ready(),
+        }
+    }
+}
+
+/// The inner service has failed while it was waited for.
+fn failed<S: Service<Req>, W: Way<S, Req>, Req>(
+    kept: Option<Kept<S, W, Req>>,
+    error: S::Error,
+) -> Next<S, W, Req> {
+    let Some(kept) = kept else { return Next::Done(Err(error)) };
+    match kept.judge(Err(error)) {
+        Ok(answer) => Next::Done(answer),
+        Err(lost) => match lost.replace() {
+            Ok(later) => Next::Later(later),
+            Err(answer) => Next::Done(answer),
+        },
+    }
+}
