@@ -187,21 +187,37 @@ where
             HttpProj::Running { running, future } => {
                 let out = ready!(running.step(|| future.poll(cx)));
                 let (permit, at_end) = running.answered(out.as_ref());
-                Poll::Ready(out.map(|response| {
-                    let response = if permit.tells() { tell(&permit, response) } else { response };
-                    response.map(|body| GuardedBody::new(body, permit, at_end))
-                }))
+                Poll::Ready(match out {
+                    Ok(response) if permit.tells() => Ok(told(response, permit, at_end)),
+                    Ok(response) => Ok(guarded(response, permit, at_end)),
+                    Err(error) => Err(error),
+                })
             }
         }
     }
 }
 
-/// Out of line and by value: who says nothing keeps the answer in registers.
+#[inline(always)]
+fn guarded<P, B, E>(response: Response<B>, permit: P, at_end: Option<E>) -> Response<GuardedBody<B, P, E>>
+where
+    P: Permit,
+    B: Body<Data = Bytes>,
+    E: AtEnd,
+{
+    response.map(|body| GuardedBody::new(body, permit, at_end))
+}
+
+/// All that remains to be done is done here, out of line: who says nothing keeps the answer in registers.
 #[cold]
 #[inline(never)]
-fn tell<P: Permit, B>(permit: &P, mut response: Response<B>) -> Response<B> {
+fn told<P, B, E>(mut response: Response<B>, permit: P, at_end: Option<E>) -> Response<GuardedBody<B, P, E>>
+where
+    P: Permit,
+    B: Body<Data = Bytes>,
+    E: AtEnd,
+{
     permit.fields(&mut |name, value| append(response.headers_mut(), name, value));
-    response
+    guarded(response, permit, at_end)
 }
 
 impl<F, P: Permit, T> fmt::Debug for TypedFuture<F, P, T> {

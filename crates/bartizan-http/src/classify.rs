@@ -2,7 +2,7 @@ use crate::grpc::{grpc_status, grpc_verdict, is_grpc};
 use crate::wire;
 use bartizan_core::{Attempt, Classify, ErrorsFail, Refused, Step, Verdict};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Extensions, HeaderMap, Request, Response, StatusCode};
 use std::convert::Infallible;
 
 /// How a response body ended.
@@ -70,39 +70,56 @@ impl<B> Classify<Request<B>> for HttpClassifier {
 impl<B, E: 'static> Attempt<Response<B>, E> for HttpAttempt {
     type AtEnd = HttpAtEnd;
 
-    #[inline]
+    /// What most answers are is found out where they are, without a call.
+    #[inline(always)]
     fn classify(self, out: Result<&Response<B>, &E>) -> Step<HttpAtEnd> {
-        let response = match out {
-            Ok(response) => response,
-            Err(error) => return Step::Done(ErrorsFail::judge(error)),
-        };
-        if response.extensions().get::<Refused>().is_some_and(|refused| !refused.is_verdict()) {
+        match out {
+            Ok(response) if self.is_plain(response) => Step::AtEnd(HttpAtEnd { grpc: false }),
+            Ok(response) => self.look(response.status(), response.headers(), response.extensions()),
+            Err(error) => Step::Done(ErrorsFail::judge(error)),
+        }
+    }
+}
+
+impl HttpAttempt {
+    /// Whether there is nothing in the head that could decide.
+    #[inline(always)]
+    fn is_plain<B>(self, response: &Response<B>) -> bool {
+        let status = response.status();
+        !self.grpc
+            && response.extensions().is_empty()
+            && (status.is_success() || status.is_redirection())
+            && response.headers().is_empty()
+    }
+
+    #[inline(never)]
+    fn look(self, status: StatusCode, headers: &HeaderMap, extensions: &Extensions) -> Step<HttpAtEnd> {
+        if extensions.get::<Refused>().is_some_and(|refused| !refused.is_verdict()) {
             return Step::Done(Verdict::Ignored);
         }
-        let status = response.status();
         if status == StatusCode::TOO_MANY_REQUESTS {
-            return Step::Done(Verdict::Throttled(wire::read_retry_after(response.headers())));
+            return Step::Done(Verdict::Throttled(wire::read_retry_after(headers)));
         }
         if status.is_server_error() {
             return Step::Done(Verdict::Failure);
         }
         if self.grpc {
-            return match grpc_status(response.headers()) {
-                Some(_) => Step::Done(grpc_verdict(response.headers())),
+            return match grpc_status(headers) {
+                Some(_) => Step::Done(grpc_verdict(headers)),
                 None => Step::AtEnd(HttpAtEnd { grpc: true }),
             };
         }
-        if may_never_end(response) {
+        if may_never_end(status, headers) {
             return Step::Done(Verdict::Success);
         }
         Step::AtEnd(HttpAtEnd { grpc: false })
     }
 }
 
-fn may_never_end<B>(response: &Response<B>) -> bool {
+fn may_never_end(status: StatusCode, headers: &HeaderMap) -> bool {
     const EVENTS: &[u8] = b"text/event-stream";
-    response.status() == StatusCode::SWITCHING_PROTOCOLS
-        || response.headers().get(CONTENT_TYPE).is_some_and(|value| {
+    status == StatusCode::SWITCHING_PROTOCOLS
+        || headers.get(CONTENT_TYPE).is_some_and(|value| {
             value.as_bytes().get(..EVENTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENTS))
         })
 }
