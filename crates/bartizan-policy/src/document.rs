@@ -1,0 +1,47 @@
+//! What can stand in a policy: a table for each server and each client, and in it one for each layer.
+//!
+//! Every value is checked by the setter that takes it, so that ranges are written down once, and not here.
+
+mod balance;
+mod breaker;
+mod budget;
+mod deadline;
+mod ejection;
+mod endpoint;
+mod hedge;
+mod limit;
+mod resolved;
+mod retry;
+mod schema;
+mod settings;
+mod shed;
+mod short;
+mod switch;
+mod tables;
+mod time;
+
+pub(crate) use endpoint::Endpoint;
+pub(crate) use resolved::{CLIENTS, Named, SERVERS, check, names};
+pub use schema::schema;
+pub(crate) use schema::{
+    AboveOne, AboveZero, BelowOne, Between, Nats, NumberOr, Percentile, Positive, Share, TimeOr,
+};
+pub(crate) use settings::Judged;
+pub(crate) use short::expand;
+pub(crate) use switch::Switch;
+pub(crate) use tables::{ClientTable, Document, ServerTable};
+pub(crate) use time::{Time, spelled};
+
+/// Lets types be given to setters as they are.
+macro_rules! given {
+    ($($kind:ty),*) => {$(
+        impl $crate::document::settings::Setting for $kind {
+            type Given = Self;
+            fn given(&self) -> Self {
+                self.clone()
+            }
+        }
+    )*};
+}
+
+use given;

@@ -1,0 +1,87 @@
+use crate::tree::Fault;
+use bartizan_core::Member;
+use bartizan_http::http::Uri;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+
+/// A place where a client's calls can go.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint(EndpointTable);
+
+/// A place where a client's calls can go.
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct EndpointTable {
+    /// Where it is: scheme, host and port.
+    uri: String,
+    /// Its share of the calls, beside the others' weights. Zero gets none.
+    #[schemars(extend("default" = Member::<()>::DEFAULT_WEIGHT))]
+    weight: Option<u32>,
+    /// Calls go to the lowest tier that can serve them.
+    #[schemars(extend("default" = 0))]
+    tier: Option<u32>,
+    /// Where it runs. Without it: nowhere in particular.
+    zone: Option<String>,
+}
+
+impl Endpoint {
+    pub(crate) fn member(&self) -> Result<Member<Uri>, Fault> {
+        let EndpointTable { uri, weight, tier, zone } = &self.0;
+        let key = uri
+            .parse::<Uri>()
+            .ok()
+            .filter(|uri| uri.authority().is_some() && matches!(uri.scheme_str(), Some("http" | "https")));
+        let Some(key) = key else {
+            return Err(Fault::new(format!("must be a URI such as \"http://10.0.0.1:8080\", not {uri:?}")));
+        };
+        let mut member = Member::new(key);
+        if let Some(weight) = *weight {
+            member = member.weight(weight);
+        }
+        if let Some(tier) = *tier {
+            member = member.tier(tier);
+        }
+        Ok(match zone {
+            Some(zone) => member.zone(zone.clone()),
+            None => member,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Endpoint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Any)
+    }
+}
+
+struct Any;
+
+impl<'de> Visitor<'de> for Any {
+    type Value = Endpoint;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a URI as text, or a table with `uri`")
+    }
+
+    fn visit_str<E: Error>(self, uri: &str) -> Result<Endpoint, E> {
+        Ok(Endpoint(EndpointTable { uri: uri.to_owned(), weight: None, tier: None, zone: None }))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Endpoint, A::Error> {
+        Deserialize::deserialize(MapAccessDeserializer::new(map)).map(Endpoint)
+    }
+}
+
+impl JsonSchema for Endpoint {
+    fn schema_name() -> Cow<'static, str> {
+        "EndpointOrUri".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let table = generator.subschema_for::<EndpointTable>();
+        json_schema!({ "anyOf": [{ "type": "string", "format": "uri" }, table] })
+    }
+}

@@ -1,0 +1,138 @@
+//! A policy's file, which is read again and again.
+
+use crate::policy;
+use crate::shared::{Origin, Shared, Told};
+use crate::source::{Askers, Source};
+use crate::{Format, PolicyError};
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// More is no policy.
+const LONGEST: u64 = 4 << 20;
+
+/// The time between two readings that must be the same.
+const SETTLED: Duration = Duration::from_millis(20);
+
+/// Zero would be a loop without a rest, and more than this nobody waits.
+const EVERY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(365 * 24 * 60 * 60));
+
+/// What a file held, or why it cannot be told.
+type Reading = Result<String, String>;
+
+/// Reads a file.
+pub(crate) fn read(path: &Path) -> Result<String, PolicyError> {
+    content(path).map_err(|text| PolicyError::new(&text).origin(&path.display().to_string()))
+}
+
+/// Reads what it is a file of. Anything else, such as a pipe, might keep the thread for good.
+fn content(path: &Path) -> Reading {
+    let read = || {
+        let mut content = Vec::new();
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(io::Error::other("it is no file"));
+        }
+        std::fs::File::open(path)?.take(LONGEST + 1).read_to_end(&mut content)?;
+        if content.len() as u64 > LONGEST {
+            return Err(io::Error::other("it is longer than 4 MiB"));
+        }
+        String::from_utf8(content).map_err(|_| io::Error::other("it is not UTF-8"))
+    };
+    read().map_err(|error| format!("cannot be read: {error}"))
+}
+
+/// Reads the file of a policy from now on, in a task.
+#[track_caller]
+pub(crate) fn watch(shared: &Arc<Shared>, every: Duration) -> Result<(), PolicyError> {
+    let state = shared.state();
+    let Some((path, content)) = &state.file else {
+        return Err(PolicyError::new("there is no file to be watched: the policy was not opened from one"));
+    };
+    let watch = Watch {
+        path: Arc::from(path.as_path()),
+        every: every.clamp(EVERY.0, EVERY.1),
+        seen: Some(Ok(content.clone())),
+    };
+    drop(state);
+    let (source, askers) = Source::new();
+    shared.add(source);
+    tokio::spawn(watch.follow(Arc::downgrade(shared), askers));
+    Ok(())
+}
+
+struct Watch {
+    path: Arc<Path>,
+    every: Duration,
+    /// What was read last, and judged.
+    seen: Option<Reading>,
+}
+
+impl Watch {
+    /// Reads until the policy is gone.
+    async fn follow(mut self, shared: Weak<Shared>, mut askers: Askers) {
+        loop {
+            let asker = match timeout(self.every, askers.recv()).await {
+                Err(_) => None,
+                Ok(Some(asker)) => Some(asker),
+                // The policy holds the other end.
+                Ok(None) => return,
+            };
+            let reading = settled(self.seen.as_ref(), || load(self.path.clone())).await;
+            let Some(shared) = shared.upgrade() else { return };
+            let told = self.judge(reading, asker.is_some(), &shared);
+            if let Some(asker) = asker {
+                // Who has asked may have left.
+                drop(asker.send(told));
+            }
+        }
+    }
+
+    /// Takes over what was read, if it is new, or somebody wants to hear of it.
+    fn judge(&mut self, reading: Reading, asked: bool, shared: &Shared) -> Result<(), PolicyError> {
+        if self.seen.as_ref() == Some(&reading) && !asked {
+            return Ok(());
+        }
+        let path = self.path.display().to_string();
+        let told = match &reading {
+            Ok(text) => {
+                let origin = Origin::File(self.path.to_path_buf());
+                let read = policy::read(Format::of(&self.path), text);
+                shared.take(read, Some(Told { origin, label: None })).map(drop)
+            }
+            Err(text) => {
+                let error = PolicyError::new(text).origin(&path);
+                shared.unreachable(&error);
+                Err(error)
+            }
+        };
+        self.seen = Some(reading);
+        told
+    }
+}
+
+/// Reads until two readings are the same, or the file is as it was seen last, or cannot be read.
+async fn settled<R: Future<Output = Reading>>(
+    seen: Option<&Reading>,
+    mut read: impl FnMut() -> R,
+) -> Reading {
+    let mut before = read().await;
+    while before.is_ok() && seen != Some(&before) {
+        sleep(SETTLED).await;
+        let now = read().await;
+        if now == before {
+            break;
+        }
+        before = now;
+    }
+    before
+}
+
+/// Reads on a thread for blocking work.
+async fn load(path: Arc<Path>) -> Reading {
+    match tokio::task::spawn_blocking(move || content(&path)).await {
+        Ok(reading) => reading,
+        Err(error) => Err(format!("cannot be read: {error}")),
+    }
+}

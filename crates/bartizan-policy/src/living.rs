@@ -1,0 +1,132 @@
+//! The stacks that a policy has made and that follow it.
+
+use crate::PolicyError;
+use crate::client::Shape;
+use crate::document::{CLIENTS, Judged, Named, SERVERS};
+use crate::tree::Node;
+use bartizan_balance::{Change, Handle};
+use bartizan_core::Member;
+use bartizan_http::http::Uri;
+use bartizan_stack::{ClientHandle, ClientLayer, ClientStack, ServerHandle, ServerStack};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+/// The stack of a server, and what code gave for it.
+#[derive(Debug)]
+pub(crate) struct LivingServer {
+    name: String,
+    /// `None`: all there is to know stands in the policy.
+    base: Option<ServerStack>,
+    handle: ServerHandle,
+}
+
+/// The stack of a client, and what code gave for it.
+#[derive(Debug)]
+pub(crate) struct LivingClient {
+    name: String,
+    base: Option<ClientStack>,
+    handle: ClientHandle,
+    endpoints: Option<Endpoints>,
+}
+
+/// The endpoints that the policy has named last.
+#[derive(Debug)]
+struct Endpoints {
+    layer: ClientLayer,
+    balance: Handle<Uri>,
+    members: Mutex<Vec<Member<Uri>>>,
+}
+
+/// What is to be done to one of them, once it is known that all can be done.
+pub(crate) enum Due<'a> {
+    Server(&'a LivingServer, ServerStack),
+    Client(&'a LivingClient, Box<ClientStack>, Option<Vec<Member<Uri>>>),
+}
+
+impl LivingServer {
+    pub(crate) fn new(name: &str, base: Option<ServerStack>, handle: ServerHandle) -> Self {
+        Self { name: name.to_owned(), base, handle }
+    }
+
+    /// What a policy says of it.
+    pub(crate) fn due(&self, root: &Node) -> Result<Due<'_>, PolicyError> {
+        let table = Named::of(root, SERVERS, &self.name, self.base.is_some())?;
+        let stack = table.server(self.base.clone().unwrap_or_default(), Judged::Whole)?;
+        Ok(Due::Server(self, stack))
+    }
+}
+
+impl LivingClient {
+    pub(crate) fn new(
+        name: &str,
+        base: Option<ClientStack>,
+        layer: ClientLayer,
+        members: Option<Vec<Member<Uri>>>,
+    ) -> (Self, Shape) {
+        let (name, handle) = (name.to_owned(), layer.handle());
+        match members {
+            None => (Self { name, base, handle, endpoints: None }, Shape::Hosts(layer)),
+            Some(members) => {
+                let balanced = layer.clone().members(members.clone());
+                let endpoints = handle.balance().map(|balance| Endpoints {
+                    layer,
+                    balance,
+                    members: Mutex::new(members),
+                });
+                (Self { name, base, handle, endpoints }, Shape::Endpoints(balanced))
+            }
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What a policy says of it.
+    pub(crate) fn due(&self, root: &Node) -> Result<Due<'_>, PolicyError> {
+        let table = Named::of(root, CLIENTS, &self.name, self.base.is_some())?;
+        let (stack, members) = table.client(self.base.clone().unwrap_or_default(), Judged::Whole)?;
+        match (&self.endpoints, &members) {
+            (None, Some(_)) => Err(table.refuse(
+                "endpoints",
+                "cannot be added while the client runs: it was made without a balancer",
+            )),
+            (Some(_), None) => Err(table.refuse(
+                "endpoints",
+                "cannot be taken away while the client runs: it was made with a balancer",
+            )),
+            _ => Ok(Due::Client(self, Box::new(stack), members)),
+        }
+    }
+}
+
+impl Due<'_> {
+    /// Does it. All parts that are as they were go on untouched.
+    pub(crate) fn done(self) {
+        match self {
+            // That its parts fit together was seen when it was made.
+            Self::Server(server, stack) => drop(server.handle.update(stack)),
+            Self::Client(client, stack, members) => {
+                drop(client.handle.update(*stack));
+                if let (Some(endpoints), Some(members)) = (&client.endpoints, members) {
+                    endpoints.follow(members);
+                }
+            }
+        }
+    }
+}
+
+impl Endpoints {
+    fn follow(&self, members: Vec<Member<Uri>>) {
+        let mut known = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known == members {
+            return;
+        }
+        if let [first, _, ..] = &*members {
+            // A breaker is one before an endpoint of several from now on, if it was not yet.
+            let _layer = self.layer.each(&first.key);
+        }
+        self.balance.change(Change::set(members.clone()));
+        *known = members;
+    }
+}

@@ -1,0 +1,227 @@
+use crate::changes::Changes;
+use crate::document::{CLIENTS, SERVERS, names};
+use crate::living::{LivingClient, LivingServer};
+use crate::source::Source;
+use crate::tree::Node;
+use crate::{PolicyError, Snapshot};
+use bartizan_core::registry::{self, Observed};
+use bartizan_core::{Instant, Name};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+/// What the clones of a policy share. Who holds it keeps the stacks of its servers.
+pub(crate) struct Shared {
+    name: OnceLock<Name>,
+    state: Mutex<State>,
+}
+
+/// What is true now. It is changed under its lock alone, so that of two updates one comes after the other.
+pub(crate) struct State {
+    pub(crate) root: Node,
+    pub(crate) origin: Option<Origin>,
+    /// The file that it was opened from, and what that held.
+    pub(crate) file: Option<(PathBuf, String)>,
+    pub(crate) servers: Vec<LivingServer>,
+    pub(crate) clients: Vec<Weak<LivingClient>>,
+    asked: BTreeSet<(&'static str, String)>,
+    sources: Vec<Source>,
+    version: u64,
+    label: Option<String>,
+    applied: Instant,
+    refused: u64,
+    error: Option<String>,
+}
+
+/// Where the text came from that holds.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    File(PathBuf),
+    #[cfg(feature = "http")]
+    Server(Arc<str>),
+    /// `Policy::update`.
+    Code,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            #[cfg(feature = "http")]
+            Self::Server(server) => server.fmt(f),
+            Self::Code => f.write_str("code"),
+        }
+    }
+}
+
+/// What is known of a text beside what it says.
+pub(crate) struct Told {
+    pub(crate) origin: Origin,
+    /// What the source calls this version of it.
+    pub(crate) label: Option<String>,
+}
+
+impl Shared {
+    pub(crate) fn new(root: Node, file: Option<(PathBuf, String)>) -> Self {
+        let state = State {
+            root,
+            origin: file.as_ref().map(|(path, _)| Origin::File(path.clone())),
+            file,
+            servers: Vec::new(),
+            clients: Vec::new(),
+            asked: BTreeSet::new(),
+            sources: Vec::new(),
+            version: 0,
+            label: None,
+            applied: Instant::now(),
+            refused: 0,
+            error: None,
+        };
+        Self { name: OnceLock::new(), state: Mutex::new(state) }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.get().map(Name::as_str)
+    }
+
+    pub(crate) fn set_name(self: &Arc<Self>, name: Name) {
+        if self.name.set(name).is_ok() {
+            let handle: Arc<dyn Observed> = self.clone();
+            if !registry::register(&handle) {
+                tracing::warn!(policy = self.name(), "two policies have this name");
+            }
+        }
+    }
+
+    pub(crate) fn sources(&self) -> Vec<Source> {
+        self.state().sources.clone()
+    }
+
+    pub(crate) fn add(&self, source: Source) {
+        self.state().sources.push(source);
+    }
+
+    /// Takes over what was read, or nothing. It is told here, once, what came of it.
+    pub(crate) fn take(
+        &self,
+        read: Result<Node, PolicyError>,
+        told: Option<Told>,
+    ) -> Result<Changes, PolicyError> {
+        let from = told.as_ref().map(|told| told.origin.to_string());
+        let mut state = self.state();
+        let taken = read.and_then(|root| state.take(root, told));
+        let taken = taken.map_err(|error| match &from {
+            Some(origin) => error.origin(origin),
+            None => error,
+        });
+        let told_before = match &taken {
+            Ok(_) => {
+                state.error = None;
+                false
+            }
+            Err(error) => {
+                state.refused += 1;
+                // A source that is asked again and again is told of once.
+                let error = Some(error.to_string());
+                from.is_some() && std::mem::replace(&mut state.error, error.clone()) == error
+            }
+        };
+        if let (Err(error), None) = (&taken, &from) {
+            state.error = Some(error.to_string());
+        }
+        drop(state);
+        match &taken {
+            Ok(changes) if changes.is_empty() => {}
+            Ok(changes) => tracing::info!(policy = self.name(), from, %changes, "policy changed"),
+            Err(_) if told_before => {}
+            Err(error) => tracing::warn!(policy = self.name(), from, %error, "policy refused"),
+        }
+        taken
+    }
+
+    /// Notes why a source could not be asked. What held holds on.
+    pub(crate) fn unreachable(&self, error: &PolicyError) {
+        let text = Some(error.to_string());
+        let mut state = self.state();
+        let told_before = std::mem::replace(&mut state.error, text.clone()) == text;
+        drop(state);
+        if !told_before {
+            tracing::warn!(policy = self.name(), %error, "policy cannot be asked for, the old one holds");
+        }
+    }
+
+    /// Notes that a source was asked and has nothing new.
+    pub(crate) fn as_it_was(&self) {
+        self.state().error = None;
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let state = self.state();
+        let all = [SERVERS, CLIENTS]
+            .into_iter()
+            .flat_map(|kind| names(&state.root, kind).map(move |name| (kind, name)));
+        let unused = all
+            .filter(|(kind, name)| !state.asked.contains(&(*kind, (*name).to_owned())))
+            .map(|(kind, name)| format!("{kind}.{name}"))
+            .collect();
+        Snapshot {
+            source: state.origin.as_ref().map(ToString::to_string),
+            version: state.version,
+            label: state.label.clone(),
+            applied: state.applied,
+            refused: state.refused,
+            error: state.error.clone(),
+            unused,
+            servers: state.servers.len(),
+            clients: state.clients.iter().filter(|client| client.strong_count() > 0).count(),
+        }
+    }
+}
+
+impl State {
+    /// Notes that somebody has asked for a table.
+    pub(crate) fn ask(&mut self, kind: &'static str, name: &str) {
+        self.asked.insert((kind, name.to_owned()));
+    }
+
+    /// Says where a text comes from, if it is wrong with what code gives.
+    pub(crate) fn placed(&self, error: PolicyError) -> PolicyError {
+        match &self.origin {
+            Some(origin) if error.at_field().is_some() => error.origin(&origin.to_string()),
+            _ => error,
+        }
+    }
+
+    /// Sees first what is to be done to all that live, and then does it.
+    fn take(&mut self, root: Node, told: Option<Told>) -> Result<Changes, PolicyError> {
+        self.clients.retain(|client| client.strong_count() > 0);
+        let clients: Vec<Arc<LivingClient>> = self.clients.iter().filter_map(Weak::upgrade).collect();
+        let mut due = Vec::new();
+        for server in &self.servers {
+            due.push(server.due(&root)?);
+        }
+        for client in &clients {
+            due.push(client.due(&root)?);
+        }
+        due.into_iter().for_each(crate::living::Due::done);
+        let changes = Changes::between(&self.root, &root);
+        let (origin, label) = told.map_or((Origin::Code, None), |told| (told.origin, told.label));
+        (self.root, self.origin, self.label) = (root, Some(origin), label);
+        if !changes.is_empty() {
+            self.version += 1;
+            self.applied = Instant::now();
+        }
+        Ok(changes)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("name", &self.name()).finish_non_exhaustive()
+    }
+}

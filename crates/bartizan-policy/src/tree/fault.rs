@@ -1,0 +1,115 @@
+use crate::words;
+use serde::de::{Error, Expected, Unexpected};
+use std::fmt;
+
+/// What is wrong with a setting, and the path to it. Where it stands is looked up in the tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// From the inside out, as it is found.
+    path: Vec<String>,
+    message: String,
+}
+
+impl Fault {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { path: Vec::new(), message: message.into() }
+    }
+
+    /// The same, seen from one level further out.
+    pub(crate) fn within(mut self, name: &str) -> Self {
+        self.path.push(name.to_owned());
+        self
+    }
+
+    /// The same, seen from the list in which it is.
+    pub(crate) fn at(self, index: usize) -> Self {
+        self.within(&format!("[{index}]"))
+    }
+
+    /// The names from the outside in; a place in a list is a number in brackets.
+    pub(crate) fn path(&self) -> impl Iterator<Item = &str> {
+        self.path.iter().rev().map(String::as_str)
+    }
+
+    /// The path in one word, such as `clients.stock.endpoints[1]`.
+    pub(crate) fn field(&self) -> String {
+        let mut field = String::new();
+        for name in self.path() {
+            if !field.is_empty() && !name.starts_with('[') {
+                field.push('.');
+            }
+            field.push_str(name);
+        }
+        field
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl Error for Fault {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::new(message.to_string())
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::new(format!("must be {}, not {}", plain(expected), shown(found)))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid_type(found, expected)
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        // Which one it is says the path.
+        Self::new(format!("unknown setting, {}", words::hint(field, expected)))
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        Self::new(format!("unknown word `{variant}`, {}", words::hint(variant, expected)))
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::new(format!("`{field}` is missing"))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field(), self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// What serde's own types expect, in plain words.
+fn plain(expected: &dyn Expected) -> String {
+    let whole = |least: i64, most: u64| format!("a whole number within {least}..={most}");
+    match expected.to_string().as_str() {
+        "u16" => whole(0, u16::MAX.into()),
+        "u32" => whole(0, u32::MAX.into()),
+        "u64" | "usize" => String::from("a whole number from 0 on"),
+        "f64" => String::from("a number"),
+        "a boolean" => String::from("true or false"),
+        "a string" => String::from("text"),
+        "a sequence" => String::from("a list"),
+        "a map" => String::from("a table"),
+        other if other.starts_with("struct ") => String::from("a table"),
+        other => other.to_owned(),
+    }
+}
+
+fn shown(found: Unexpected<'_>) -> String {
+    match found {
+        Unexpected::Bool(value) => value.to_string(),
+        Unexpected::Signed(value) => value.to_string(),
+        Unexpected::Unsigned(value) => value.to_string(),
+        Unexpected::Float(value) => value.to_string(),
+        Unexpected::Str(value) => format!("the text {value:?}"),
+        Unexpected::Seq => String::from("a list"),
+        Unexpected::Map => String::from("a table"),
+        Unexpected::Unit => String::from("null"),
+        other => other.to_string(),
+    }
+}
