@@ -78,6 +78,8 @@ mod on;
 mod reply;
 mod service;
 mod shared;
+#[cfg(feature = "stale")]
+pub mod stale;
 mod typed_way;
 mod way;
 
@@ -94,6 +96,8 @@ pub use layer::FallbackLayer;
 pub use on::{FallbackOn, Outcome};
 pub use reply::{IntoOffer, IntoReply, Reply};
 pub use service::FallbackService;
+#[cfg(feature = "stale")]
+pub use stale::{Stale, StaleLayer, StaleService};
 pub use typed_way::TypedWay;
 pub use way::{Begun, Way};
 

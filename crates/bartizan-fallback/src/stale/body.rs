@@ -1,0 +1,116 @@
+use super::record::Record;
+use bartizan_http::bytes::Bytes;
+use bartizan_http::http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+pin_project! {
+    /// Response body that is copied while it goes through, or one that was kept.
+    ///
+    /// It never reads ahead of its caller. A copy is put to the others before the last frame is yielded, so that who has read the body to its
+    /// end finds it there.
+    pub struct StaleBody<B> {
+        #[pin]
+        content: Content<B>,
+    }
+}
+
+pin_project! {
+    #[project = ContentProj]
+    enum Content<B> {
+        Inner { #[pin] body: B, record: Option<Box<Record>> },
+        Kept { data: Bytes },
+    }
+}
+
+impl<B: Body<Data = Bytes>> StaleBody<B> {
+    pub(crate) const fn passing(body: B) -> Self {
+        Self { content: Content::Inner { body, record: None } }
+    }
+
+    pub(crate) fn recording(body: B, record: Record) -> Self {
+        if body.is_end_stream() {
+            record.whole();
+            return Self::passing(body);
+        }
+        Self { content: Content::Inner { body, record: Some(Box::new(record)) } }
+    }
+}
+
+impl<B> StaleBody<B> {
+    pub(crate) const fn kept(data: Bytes) -> Self {
+        Self { content: Content::Kept { data } }
+    }
+}
+
+impl<B> Default for StaleBody<B> {
+    fn default() -> Self {
+        Self::kept(Bytes::new())
+    }
+}
+
+impl<B> fmt::Debug for StaleBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.content {
+            Content::Inner { record: Some(_), .. } => "copied",
+            Content::Inner { record: None, .. } => "passing",
+            Content::Kept { .. } => "kept",
+        };
+        f.debug_tuple("StaleBody").field(&state).finish()
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for StaleBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let (mut body, record) = match self.project().content.project() {
+            ContentProj::Inner { body, record } => (body, record),
+            ContentProj::Kept { data } => {
+                let data = std::mem::take(data);
+                return Poll::Ready((!data.is_empty()).then(|| Ok(Frame::data(data))));
+            }
+        };
+        let frame = ready!(body.as_mut().poll_frame(cx));
+        if record.is_some() {
+            see(&frame, body.is_end_stream(), record);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Inner { body, .. } => body.is_end_stream(),
+            Content::Kept { data } => data.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Inner { body, .. } => body.size_hint(),
+            Content::Kept { data } => SizeHint::with_exact(data.len() as u64),
+        }
+    }
+}
+
+/// Has a record see what comes next, and end with it.
+fn see<E>(frame: &Option<Result<Frame<Bytes>, E>>, is_end: bool, slot: &mut Option<Box<Record>>) {
+    let Some(mut record) = slot.take() else { return };
+    match frame {
+        None => record.whole(),
+        Some(Err(_)) => record.broken(),
+        Some(Ok(frame)) => match frame.data_ref() {
+            // Trailers are not kept, and an answer without them is another one.
+            None => record.unkept(),
+            Some(data) if !record.data(data) => record.unkept(),
+            Some(_) if is_end => record.whole(),
+            Some(_) => *slot = Some(record),
+        },
+    }
+}

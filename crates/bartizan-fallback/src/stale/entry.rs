@@ -1,0 +1,177 @@
+use super::age::{Age, Times, lifetime};
+use super::cache_status::{Left, Status, add, left_at};
+use super::condition;
+use super::directives::Said;
+use super::fields;
+use super::trouble::Trouble;
+use super::vary::Vary;
+use bartizan_core::Instant;
+use bartizan_http::bytes::Bytes;
+use bartizan_http::http::header::{AGE, CONTENT_LENGTH};
+use bartizan_http::http::{HeaderMap, Response, StatusCode, Version, response};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A good answer that is kept, whole.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    status: StatusCode,
+    version: Version,
+    headers: HeaderMap,
+    body: Bytes,
+    vary: Vary,
+    pub(crate) said: Said,
+    pub(crate) age: Age,
+    /// Zero where the answer says nothing.
+    pub(crate) lifetime: Duration,
+    trouble: Mutex<Trouble>,
+    weight: usize,
+}
+
+/// The head of an answer, as it will be kept.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    status: StatusCode,
+    version: Version,
+    headers: HeaderMap,
+    vary: Vary,
+    age: Age,
+    wall: Duration,
+}
+
+/// What it takes to keep an entry, without what it refers to.
+const OWN: usize = size_of::<Entry>() + 256;
+
+impl Kept {
+    /// `None` if it cannot be told which requests it is the answer to.
+    pub(crate) fn new(head: &response::Parts, request: &HeaderMap, times: &Times) -> Option<Self> {
+        Some(Self {
+            vary: Vary::of(&head.headers, request)?,
+            age: Age::of(&head.headers, times),
+            wall: times.wall,
+            status: head.status,
+            version: head.version,
+            headers: fields::kept(&head.headers),
+        })
+    }
+
+    /// How long its body has to be, if it says so.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    }
+
+    /// Joins it with the whole of its body, which shares its buffer with nothing.
+    pub(crate) fn with(self, body: Bytes) -> Entry {
+        let said = Said::of(&self.headers);
+        let weight = OWN + fields::weight(&self.headers) + self.vary.weight() + body.len();
+        Entry {
+            lifetime: lifetime(&said, &self.headers, self.wall).unwrap_or_default(),
+            age: self.age,
+            status: self.status,
+            version: self.version,
+            headers: self.headers,
+            body,
+            vary: self.vary,
+            said,
+            trouble: Mutex::default(),
+            weight,
+        }
+    }
+}
+
+impl Entry {
+    /// How many bytes it takes, about.
+    pub(crate) const fn weight(&self) -> usize {
+        self.weight
+    }
+
+    pub(crate) const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(crate) const fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Whether it is the answer to such a request.
+    pub(crate) fn is_for(&self, request: &HeaderMap) -> bool {
+        self.vary.matches(request)
+    }
+
+    /// Whether both are answers to the same requests.
+    pub(crate) fn replaces(&self, other: &Self) -> bool {
+        self.vary.is_same(&other.vary)
+    }
+
+    pub(crate) fn trouble(&self) -> MutexGuard<'_, Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it is stale.
+    pub(crate) fn is_stale(&self, now: Instant) -> bool {
+        self.age.at(now) >= self.lifetime
+    }
+
+    pub(crate) fn left(&self, now: Instant) -> Left {
+        left_at(self.lifetime, &self.age, now)
+    }
+
+    /// The fields with those of a 304 in place of the old ones, with what is for its caller alone.
+    pub(crate) fn freshened(&self, not_modified: &HeaderMap) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        fields::freshen(&mut headers, not_modified);
+        headers
+    }
+
+    /// The entry that a 304 makes of it (§4.3.4). `None` if it cannot be told which requests it is the answer to.
+    pub(crate) fn renew(
+        &self,
+        headers: HeaderMap,
+        by: &HeaderMap,
+        request: &HeaderMap,
+        times: &Times,
+    ) -> Option<Self> {
+        let kept = Kept {
+            vary: Vary::of(&headers, request)?,
+            age: Age::of(by, times),
+            wall: times.wall,
+            status: self.status,
+            version: self.version,
+            headers,
+        };
+        Some(kept.with(self.body.clone()))
+    }
+
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Answers a request with it, which may have the answer already.
+    pub(crate) fn answer(&self, request: &HeaderMap, now: Instant, status: &Status) -> Response<Bytes> {
+        self.answer_with(self.headers.clone(), request, now, status)
+    }
+
+    /// As [`answer`](Self::answer), with other fields.
+    pub(crate) fn answer_with(
+        &self,
+        headers: HeaderMap,
+        request: &HeaderMap,
+        now: Instant,
+        status: &Status,
+    ) -> Response<Bytes> {
+        let has_it = self.status == StatusCode::OK && condition::is_met(request, &self.headers);
+        let mut answer = Response::new(if has_it { Bytes::new() } else { self.body.clone() });
+        *answer.status_mut() = if has_it { StatusCode::NOT_MODIFIED } else { self.status };
+        *answer.version_mut() = self.version;
+        *answer.headers_mut() = headers;
+        let headers = answer.headers_mut();
+        if has_it {
+            headers.remove(CONTENT_LENGTH);
+        }
+        headers.insert(AGE, self.age.at(now).as_secs().into());
+        if let Some(value) = status.value() {
+            add(headers, value);
+        }
+        answer
+    }
+}

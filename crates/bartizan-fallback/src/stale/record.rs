@@ -1,0 +1,127 @@
+use super::entry::{Entry, Kept};
+use super::read::Read;
+use super::shared::Shared;
+use bartizan_http::bytes::Bytes;
+use std::fmt;
+use std::sync::Arc;
+
+/// A body that is copied while it goes through to its caller, to be kept once it is whole.
+///
+/// Dropped before, nothing is kept, and the lease goes to the next who waits.
+pub(crate) struct Record {
+    read: Box<Read>,
+    kept: Kept,
+    copy: Copy,
+    /// It is the answer to a `HEAD`: its length is that of another body.
+    is_head: bool,
+}
+
+/// What was seen of a body. As long as it is the same as the body that is kept already, nothing is copied.
+struct Copy {
+    shared: Arc<Shared>,
+    known: Bytes,
+    /// Bytes that were the same.
+    same: usize,
+    /// From the first difference on, all of it.
+    own: Option<Vec<u8>>,
+    /// Bytes of room that are taken.
+    room: usize,
+}
+
+impl Record {
+    pub(crate) fn new(read: Box<Read>, kept: Kept, is_head: bool) -> Self {
+        let known = read.found.as_ref().map(|found| found.body().clone()).unwrap_or_default();
+        let shared = read.shared().clone();
+        let copy = Copy { shared, known, same: 0, own: None, room: 0 };
+        Self { read, kept, copy, is_head }
+    }
+
+    /// Sees a part of the body. False if it became too large.
+    pub(crate) fn data(&mut self, data: &[u8]) -> bool {
+        self.copy.push(data, self.read.value.max_body, self.read.value.max_bytes)
+    }
+
+    /// Keeps the answer, whose body is whole.
+    pub(crate) fn whole(mut self) {
+        let body = self.copy.take();
+        let is_cut_short = self.kept.length().is_some_and(|length| length != body.len() as u64);
+        if is_cut_short && !self.is_head {
+            return;
+        }
+        self.read.keep(&Arc::new(self.kept.with(body)));
+    }
+
+    /// Lets go of an answer that cannot be kept after all.
+    pub(crate) fn unkept(mut self) {
+        self.read.release_all();
+    }
+
+    /// Lets go of an answer that broke off.
+    pub(crate) fn broken(mut self) {
+        self.read.release();
+    }
+}
+
+impl Copy {
+    fn push(&mut self, data: &[u8], most: usize, room: usize) -> bool {
+        if self.own.is_none() {
+            if self.known[self.same..].starts_with(data) {
+                self.same += data.len();
+                return self.same <= most;
+            }
+            if !self.take_room(self.same, most, room) {
+                return false;
+            }
+            self.own = Some(self.known[..self.same].to_vec());
+        }
+        if !self.take_room(data.len(), most, room) {
+            return false;
+        }
+        if let Some(own) = &mut self.own {
+            own.extend_from_slice(data);
+        }
+        true
+    }
+
+    fn take_room(&mut self, more: usize, most: usize, room: usize) -> bool {
+        let fits = self.room.saturating_add(more) <= most && self.shared.recording.take(more, room);
+        self.room += if fits { more } else { 0 };
+        fits
+    }
+
+    fn take(&mut self) -> Bytes {
+        match self.own.take() {
+            // No more room than it takes.
+            Some(own) => own.into_boxed_slice().into(),
+            None if self.same == self.known.len() => self.known.clone(),
+            None => Bytes::copy_from_slice(&self.known[..self.same]),
+        }
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        self.shared.recording.give_back(self.room);
+    }
+}
+
+impl Read {
+    /// Keeps an answer, unless it was outdated while it was under way, and shares it with those who wait.
+    pub(crate) fn keep(&mut self, entry: &Arc<Entry>) {
+        let shared = self.shared().clone();
+        if !shared.store.put(self.key, self.epoch, entry.clone()) {
+            return self.release();
+        }
+        shared.counts.count(super::counts::Count::Stored);
+        shared.flights.is_shareable(&self.key);
+        if let Some(lease) = self.lease.take() {
+            lease.share(entry);
+        }
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record").field("room", &self.copy.room).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,58 @@
+use super::read::Read;
+use super::shared::Refreshing;
+use bartizan_core::{Context, Instant};
+use bartizan_http::Head;
+use bartizan_http::bytes::Bytes;
+use bartizan_http::http::{Request, Response};
+use bartizan_http::http_body::Body;
+use std::future::poll_fn;
+use std::pin::pin;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+use tower::Service;
+
+/// Sends a read out in the background, so that its answer is kept.
+///
+/// It has a context of its own: the priority and the attempt of the caller, but not its deadline.
+pub(crate) fn refresh<S, B, RB>(
+    mut service: S,
+    mut req: Request<B>,
+    mut read: Box<Read>,
+    refreshing: Refreshing,
+) where
+    S: Service<Request<B>, Response = Response<RB>> + Send + 'static,
+    S::Error: Send + Sync + 'static,
+    S::Future: Send,
+    B: Send + 'static,
+    RB: Body<Data = Bytes> + Send + 'static,
+{
+    // Without a runtime there is no background.
+    let Ok(runtime) = Handle::try_current() else { return };
+    let (now, lasts) = (Instant::now(), read.value.lease);
+    let of = Head::of(&req).context().unwrap_or_default();
+    let mut context = Context::new().with_priority(of.priority()).with_attempt(of.attempt());
+    if let Some(deadline) = now.checked_add(lasts) {
+        context = context.with_deadline(deadline);
+    }
+    if let Some(carried) = req.extensions_mut().get_mut::<Context>() {
+        *carried = context;
+    }
+    read.ask(&mut req, now);
+    let work = async move {
+        let _refreshing = refreshing;
+        let ready = poll_fn(|cx| service.poll_ready(cx)).await;
+        let is_ready = ready.is_ok();
+        let out = match ready {
+            Ok(()) => service.call(req).await,
+            Err(error) => Err(error),
+        };
+        let now = Instant::now();
+        if read.has_failed(&out, is_ready) {
+            return read.refresh_failed(out, now);
+        }
+        let Ok(response) = out else { return };
+        let mut body = pin!(read.succeeded(response, now).into_body());
+        while let Some(Ok(_)) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {}
+    };
+    runtime.spawn(context.scope(timeout(lasts, work)));
+}

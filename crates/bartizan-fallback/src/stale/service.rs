@@ -1,0 +1,95 @@
+use super::body::StaleBody;
+use super::future::ResponseFuture;
+use super::key::Keys;
+use super::read::Read;
+use super::shared::Shared;
+use super::storable::{is_read, is_write};
+use super::write::Write;
+use bartizan_http::bytes::Bytes;
+use bartizan_http::http::{Request, Response};
+use bartizan_http::http_body::Body;
+use bartizan_http::is_grpc;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tower::Service;
+
+/// Service that keeps good answers, and serves them in place of calls that fail.
+///
+/// It is always ready, as it cannot know before the request comes whether the inner service is needed for it. A request that goes out makes a
+/// clone of the inner service ready, and calls it; an error of that readiness is a failure of the request.
+pub struct StaleService<S> {
+    inner: S,
+    shared: Arc<Shared>,
+    keys: Keys,
+}
+
+impl<S> StaleService<S> {
+    pub(crate) const fn new(inner: S, shared: Arc<Shared>, keys: Keys) -> Self {
+        Self { inner, shared, keys }
+    }
+
+    /// The inner service.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to be changed.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Takes the inner service out.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S: Clone> Clone for StaleService<S> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.shared.clone(), self.keys.clone())
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for StaleService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StaleService")
+            .field("inner", &self.inner)
+            .field("name", &self.shared.name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, B, RB> Service<Request<B>> for StaleService<S>
+where
+    S: Service<Request<B>, Response = Response<RB>> + Clone + Send + 'static,
+    S::Error: Send + Sync + 'static,
+    S::Future: Send,
+    B: Body + Send + 'static,
+    RB: Body<Data = Bytes> + Send + 'static,
+{
+    type Response = Response<StaleBody<RB>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, B>;
+
+    #[inline]
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, req: Request<B>) -> Self::Future {
+        let service = self.inner.clone();
+        if !self.shared.is_enabled() {
+            return ResponseFuture::passing(service, req, None);
+        }
+        if is_read(req.method(), req.headers()) && req.body().is_end_stream() {
+            return match Read::begin(&self.shared, &self.keys, &req) {
+                Some(read) => ResponseFuture::reading(service, req, read),
+                None => ResponseFuture::passing(service, req, None),
+            };
+        }
+        let outdates = self.shared.was_used() && is_write(req.method()) && !is_grpc(req.headers());
+        let write = outdates.then(|| Write::new(&self.shared, &self.keys, &req));
+        ResponseFuture::passing(service, req, write)
+    }
+}

@@ -1,0 +1,315 @@
+use super::entry::Entry;
+use super::key::{AsItIs, Key, Target};
+use super::value::Stale;
+use bartizan_http::http::HeaderMap;
+use quick_cache::unsync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, Weighter};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The answers that are kept, within bounds of their number and of their bytes that hold at all times.
+///
+/// Both are one bound: an answer weighs what it takes, and at least the share of one entry. The lock is held for a look-up, never
+/// while anything is awaited, and nothing of others runs under it.
+pub(crate) struct Store(Mutex<Inner>);
+
+struct Inner {
+    bounds: Bounds,
+    /// Made when it is first needed.
+    cache: Option<Answers>,
+    /// How often something was taken out, by buckets of keys: what was asked for before is not put in after.
+    taken: [u32; BUCKETS],
+}
+
+type Answers = Cache<Key, Arc<Variants>, ByWeight, AsItIs>;
+
+const BUCKETS: usize = 64;
+/// So few entries that the share of one is more than what is left to those that were never asked for again.
+const FEW: usize = 50;
+/// Answers to one target that differ by what they vary on. Further ones take the place of the oldest.
+const VARIANTS: usize = 8;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bounds {
+    entries: usize,
+    bytes: usize,
+}
+
+/// The answers to one target, the newest last.
+struct Variants {
+    entries: Vec<Arc<Entry>>,
+    weight: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct ByWeight;
+
+impl Weighter<Key, Arc<Variants>> for ByWeight {
+    fn weight(&self, _: &Key, variants: &Arc<Variants>) -> u64 {
+        variants.weight
+    }
+}
+
+/// What was there when a call went out, so that its answer is not kept if it was outdated meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Epoch(u32);
+
+impl Bounds {
+    const fn of(value: &Stale) -> Self {
+        Self { entries: value.max_entries, bytes: value.max_bytes }
+    }
+
+    fn weight(self, entry: &Entry) -> u64 {
+        entry.weight().max(self.bytes.div_ceil(self.entries.max(1))) as u64
+    }
+
+    fn cache(self) -> Answers {
+        let capacity = if self.entries == 0 { 0 } else { self.bytes as u64 };
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(self.entries)
+            .weight_capacity(capacity)
+            // An answer that is alone may take all the room.
+            .hot_allocation(if self.entries < FEW { 1.0 } else { 0.97 })
+            .shards(1)
+            .build()
+            .expect("both capacities are set");
+        Cache::with_options(options, ByWeight, AsItIs::default(), DefaultLifecycle::default())
+    }
+}
+
+impl Inner {
+    fn cache(&mut self) -> &mut Answers {
+        let bounds = self.bounds;
+        self.cache.get_or_insert_with(|| bounds.cache())
+    }
+
+    fn put(&mut self, key: Key, mut entries: Vec<Arc<Entry>>) {
+        let bounds = self.bounds;
+        let mut weight: u64 = entries.iter().map(|entry| bounds.weight(entry)).sum();
+        while entries.len() > 1 && weight > bounds.bytes as u64 {
+            weight -= bounds.weight(&entries.remove(0));
+        }
+        self.cache().insert(key, Arc::new(Variants { entries, weight }));
+    }
+}
+
+impl Store {
+    pub(crate) fn new(value: &Stale) -> Self {
+        Self(Mutex::new(Inner { bounds: Bounds::of(value), cache: None, taken: [0; BUCKETS] }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answers to a target, and what is remembered of now.
+    fn look(&self, key: &Key) -> (Option<Arc<Variants>>, Epoch) {
+        let inner = &mut *self.lock();
+        let variants = inner.cache.as_ref().and_then(|cache| cache.get(key).cloned());
+        (variants, Epoch(inner.taken[key.bucket(BUCKETS)]))
+    }
+
+    /// The newest answer to such a request.
+    pub(crate) fn get(&self, key: &Key, request: &HeaderMap) -> (Option<Arc<Entry>>, Epoch) {
+        let (variants, epoch) = self.look(key);
+        let entry = variants
+            .and_then(|variants| variants.entries.iter().rev().find(|entry| entry.is_for(request)).cloned());
+        (entry, epoch)
+    }
+
+    /// Keeps an answer, in place of one to the same requests. False if its target was outdated since the epoch.
+    pub(crate) fn put(&self, key: Key, epoch: Epoch, entry: Arc<Entry>) -> bool {
+        let inner = &mut *self.lock();
+        if inner.taken[key.bucket(BUCKETS)] != epoch.0 {
+            return false;
+        }
+        let known = inner.cache.as_ref().and_then(|cache| cache.peek(&key).cloned());
+        let known = known.as_ref().map_or(&[][..], |variants| &variants.entries);
+        let mut entries: Vec<_> = known.iter().filter(|known| !known.replaces(&entry)).cloned().collect();
+        if entries.len() == VARIANTS {
+            entries.remove(0);
+        }
+        entries.push(entry);
+        inner.put(key, entries);
+        true
+    }
+
+    /// Takes out one answer.
+    pub(crate) fn take(&self, key: &Key, entry: &Entry) {
+        let inner = &mut *self.lock();
+        let known = inner.cache.as_ref().and_then(|cache| cache.peek(key).cloned());
+        let Some(known) = known else { return };
+        let others: Vec<_> = known.entries.iter().filter(|known| !known.replaces(entry)).cloned().collect();
+        if others.is_empty() {
+            inner.cache().remove(key);
+        } else {
+            inner.put(*key, others);
+        }
+    }
+
+    /// Takes out all answers of both methods to a key.
+    pub(crate) fn outdate(&self, key: &Key) {
+        let inner = &mut *self.lock();
+        let taken = &mut inner.taken[key.bucket(BUCKETS)];
+        *taken = taken.wrapping_add(1);
+        if let Some(cache) = &mut inner.cache {
+            cache.remove(key);
+            cache.remove(&key.sibling());
+        }
+    }
+
+    /// Takes out all answers to a target, whatever else their keys have. It looks at all keys.
+    pub(crate) fn forget(&self, target: &Target) {
+        let inner = &mut *self.lock();
+        let taken = &mut inner.taken[target.bucket(BUCKETS)];
+        *taken = taken.wrapping_add(1);
+        if let Some(cache) = &mut inner.cache {
+            cache.retain(|key, _| !key.has_target(target));
+        }
+    }
+
+    /// Takes out everything.
+    pub(crate) fn purge(&self) {
+        let inner = &mut *self.lock();
+        inner.taken.iter_mut().for_each(|taken| *taken = taken.wrapping_add(1));
+        let old = inner.cache.take();
+        drop(old);
+    }
+
+    /// Sets new bounds. What does not fit any more goes.
+    pub(crate) fn update(&self, value: &Stale) {
+        let inner = &mut *self.lock();
+        let bounds = Bounds::of(value);
+        if inner.bounds == bounds {
+            return;
+        }
+        inner.bounds = bounds;
+        if let Some(mut old) = inner.cache.take() {
+            for (key, variants) in old.drain() {
+                inner.put(key, variants.entries.clone());
+            }
+        }
+    }
+
+    /// How many answers are kept, and how many bytes they take.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let inner = self.lock();
+        let entries = inner.cache.iter().flat_map(Cache::iter).flat_map(|(_, variants)| &variants.entries);
+        entries.fold((0, 0), |(count, bytes), entry| (count + 1, bytes + entry.weight()))
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (entries, bytes) = self.size();
+        f.debug_struct("Store").field("entries", &entries).field("bytes", &bytes).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::age::Times;
+    use super::super::entry::Kept;
+    use super::super::key::Keys;
+    use super::*;
+    use bartizan_core::Instant;
+    use bartizan_http::Head;
+    use bartizan_http::http::{HeaderName, HeaderValue, Request, Response};
+    use std::time::Duration;
+
+    fn key(keys: &Keys, path: &str) -> Key {
+        keys.key(&Head::of(&Request::builder().uri(path).body(()).unwrap()))
+    }
+
+    fn map(fields: &[(&'static str, String)]) -> HeaderMap {
+        let field = |(name, value): &(&'static str, String)| {
+            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+        };
+        fields.iter().map(field).collect()
+    }
+
+    fn entry(fields: &[(&'static str, String)], request: &HeaderMap, body: usize) -> Arc<Entry> {
+        let mut head = Response::new(()).into_parts().0;
+        head.headers = map(fields);
+        let now = Instant::now();
+        let times = Times { sent: now, received: now, wall: Duration::ZERO };
+        Arc::new(Kept::new(&head, request, &times).unwrap().with(vec![b'x'; body].into()))
+    }
+
+    #[test]
+    fn a_flood_stays_within_both_bounds() {
+        let keys = Keys::default();
+        for (entries, bytes) in
+            [(10, 1 << 20), (1000, 100_000), (1, 1 << 20), (50, 100_000), (0, 1 << 20), (10, 0)]
+        {
+            let store = Store::new(&Stale::new().max_entries(entries).max_bytes(bytes));
+            for n in 0..3000_usize {
+                let fields = [("x-big", "a".repeat(n % 5000)), ("vary", "x-lang".to_owned())];
+                let request = map(&[("x-lang", n.to_string())]);
+                let key = key(&keys, &format!("/{}", n / 3));
+                let (_, epoch) = store.get(&key, &request);
+                assert!(store.put(key, epoch, entry(&fields, &request, n % 3000)));
+                let (count, size) = store.size();
+                assert!(count <= entries && size <= bytes, "{count} of {entries}, {size} of {bytes}");
+            }
+            assert_eq!(store.size().0 == 0, entries == 0 || bytes == 0);
+        }
+    }
+
+    #[test]
+    fn variants_of_one_target_are_few() {
+        let (keys, store) = (Keys::default(), Store::new(&Stale::new()));
+        let key = key(&keys, "/");
+        let language = |n: usize| map(&[("accept-language", n.to_string())]);
+        for n in (0..100).chain([99, 99]) {
+            let vary = entry(&[("vary", "accept-language".to_owned())], &language(n), 1);
+            let (_, epoch) = store.get(&key, &language(n));
+            store.put(key, epoch, vary);
+        }
+        assert_eq!(store.size().0, VARIANTS);
+        assert!(store.get(&key, &language(99)).0.is_some() && store.get(&key, &language(92)).0.is_some());
+        assert!(store.get(&key, &language(91)).0.is_none() && store.get(&key, &HeaderMap::new()).0.is_none());
+        let newest = store.get(&key, &language(99)).0.unwrap();
+        store.take(&key, &newest);
+        assert_eq!((store.size().0, store.get(&key, &language(99)).0.is_none()), (VARIANTS - 1, true));
+    }
+
+    #[test]
+    fn what_was_outdated_under_way_is_not_kept() {
+        let (mut keys, none) = (Keys::default(), HeaderMap::new());
+        keys.add(|head| head.headers.len());
+        let store = Store::new(&Stale::new());
+        let key = key(&keys, "http://h/a?b");
+        let outdates: [&dyn Fn(&Store); 4] = [
+            &|store| store.outdate(&key),
+            &|store| store.outdate(&key.sibling()),
+            &|store| store.forget(&keys.target(&"/a?b".parse().unwrap())),
+            &Store::purge,
+        ];
+        for outdate in outdates {
+            let (_, epoch) = store.get(&key, &none);
+            assert!(store.put(key, epoch, entry(&[], &none, 1)));
+            assert!(store.get(&key, &none).0.is_some());
+            outdate(&store);
+            assert!(store.get(&key, &none).0.is_none());
+            assert!(!store.put(key, epoch, entry(&[], &none, 1)));
+        }
+        assert_eq!(store.size(), (0, 0));
+    }
+
+    #[test]
+    fn new_bounds_let_go_of_what_does_not_fit() {
+        let (keys, none) = (Keys::default(), HeaderMap::new());
+        let store = Store::new(&Stale::new());
+        for n in 0..100 {
+            let key = key(&keys, &format!("/{n}"));
+            let (_, epoch) = store.get(&key, &none);
+            store.put(key, epoch, entry(&[], &none, 10));
+        }
+        assert_eq!(store.size().0, 100);
+        store.update(&Stale::new().max_entries(30));
+        assert!((1..=30).contains(&store.size().0));
+        store.update(&Stale::new().max_bytes(0));
+        assert_eq!(store.size(), (0, 0));
+    }
+}
