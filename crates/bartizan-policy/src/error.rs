@@ -40,6 +40,7 @@ impl PolicyError {
         Self { origin: Some(origin.into()), ..self }
     }
 
+    #[cfg(feature = "http")]
     pub(crate) fn because(self, cause: impl Into<BoxError>) -> Self {
         Self { cause: Some(cause.into()), ..self }
     }

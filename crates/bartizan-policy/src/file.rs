@@ -17,7 +17,8 @@ const LONGEST: u64 = 4 << 20;
 const SETTLED: Duration = Duration::from_millis(20);
 
 /// Zero would be a loop without a rest, and more than this nobody waits.
-const EVERY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(365 * 24 * 60 * 60));
+pub(crate) const EVERY: (Duration, Duration) =
+    (Duration::from_millis(1), Duration::from_secs(365 * 24 * 60 * 60));
 
 /// What a file held, or why it cannot be told.
 type Reading = Result<String, String>;

@@ -10,6 +10,8 @@ mod format;
 mod handle;
 mod living;
 mod policy;
+#[cfg(feature = "http")]
+mod server;
 mod shared;
 mod source;
 mod tree;
@@ -23,3 +25,5 @@ pub use error::PolicyError;
 pub use format::Format;
 pub use handle::{Handle, Snapshot};
 pub use policy::Policy;
+#[cfg(feature = "http")]
+pub use server::{BoxError, ConfigServer, Payload};

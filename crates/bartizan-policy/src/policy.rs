@@ -151,6 +151,21 @@ impl Policy {
         file::watch(&self.shared, every)
     }
 
+    /// Asks a config server for the policy, takes it over, and from then on does so again and again. Where the server does not answer or
+    /// what it answers is wrong, the [last answer that was good](crate::ConfigServer::keep) is taken. It ends with the policy.
+    ///
+    /// # Errors
+    ///
+    /// If the server has nothing to offer, and nothing is kept. It is not asked again then.
+    ///
+    /// # Cancel safety
+    ///
+    /// If it is dropped, the policy may have been taken over, and the server is not asked again.
+    #[cfg(feature = "http")]
+    pub async fn follow(&self, server: crate::ConfigServer) -> Result<(), PolicyError> {
+        crate::server::follow(&self.shared, server).await
+    }
+
     /// Asks all sources at once, the file that is [watched](Self::watch) and the config server, and returns when they have answered.
     ///
     /// # Errors

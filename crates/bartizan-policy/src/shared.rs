@@ -125,15 +125,14 @@ impl Shared {
                 false
             }
             Err(error) => {
-                state.refused += 1;
-                // A source that is asked again and again is told of once.
                 let error = Some(error.to_string());
-                from.is_some() && std::mem::replace(&mut state.error, error.clone()) == error
+                let before = std::mem::replace(&mut state.error, error.clone());
+                // A source that is asked again and again is told of once.
+                let told_before = from.is_some() && before == error;
+                state.refused += u64::from(!told_before);
+                told_before
             }
         };
-        if let (Err(error), None) = (&taken, &from) {
-            state.error = Some(error.to_string());
-        }
         drop(state);
         match &taken {
             Ok(changes) if changes.is_empty() => {}
@@ -156,6 +155,7 @@ impl Shared {
     }
 
     /// Notes that a source was asked and has nothing new.
+    #[cfg(feature = "http")]
     pub(crate) fn as_it_was(&self) {
         self.state().error = None;
     }

@@ -161,7 +161,7 @@ impl Node {
 }
 
 /// The number in brackets.
-fn place(name: &str) -> Option<usize> {
+pub(crate) fn place(name: &str) -> Option<usize> {
     name.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
 }
 

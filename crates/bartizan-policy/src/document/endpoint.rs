@@ -30,10 +30,7 @@ struct EndpointTable {
 impl Endpoint {
     pub(crate) fn member(&self) -> Result<Member<Uri>, Fault> {
         let EndpointTable { uri, weight, tier, zone } = &self.0;
-        let key = uri
-            .parse::<Uri>()
-            .ok()
-            .filter(|uri| uri.authority().is_some() && matches!(uri.scheme_str(), Some("http" | "https")));
+        let key = uri.parse::<Uri>().ok().filter(is_place);
         let Some(key) = key else {
             return Err(Fault::new(format!("must be a URI such as \"http://10.0.0.1:8080\", not {uri:?}")));
         };
@@ -49,6 +46,15 @@ impl Endpoint {
             None => member,
         })
     }
+}
+
+/// Whether calls can go there: it has a scheme that is spoken, a host, and if a port then one that is.
+fn is_place(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default();
+    // A port that is none is read as if it were not there.
+    let bare = uri.authority().is_some_and(|place| place.as_str().ends_with(host));
+    let is_port = uri.port_u16().is_some_and(|port| port > 0);
+    !host.is_empty() && matches!(uri.scheme_str(), Some("http" | "https")) && (bare || is_port)
 }
 
 impl<'de> Deserialize<'de> for Endpoint {
