@@ -1,17 +1,14 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What is counted. On the way of a call that ends well there is nothing but the calls themselves, and these only if somebody can
-/// read them.
+/// What is counted: failures. On the way of a call that ends well there is nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    each: [AtomicU64; 7],
+    each: [AtomicU64; 5],
 }
 
 /// What happened to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    Call,
-    Write,
     Used,
     Passed,
     Declined,
@@ -30,8 +27,6 @@ impl Counts {
         Snapshot {
             degraded,
             in_flight,
-            calls: count(Event::Call),
-            writes: count(Event::Write),
             used: count(Event::Used),
             passed: count(Event::Passed),
             declined: count(Event::Declined),
@@ -51,10 +46,6 @@ pub struct Snapshot {
     pub degraded: bool,
     /// Asynchronous functions that are under way.
     pub in_flight: usize,
-    /// Calls.
-    pub calls: u64,
-    /// Calls that were no reads, and would get no fallback.
-    pub writes: u64,
     /// Failures that were replaced.
     pub used: u64,
     /// Failures that are none of those asked for.
@@ -72,8 +63,6 @@ impl Snapshot {
     pub(crate) fn each(&self, show: &mut dyn FnMut(&'static str, f64)) {
         for (name, count) in [
             ("in_flight", self.in_flight as u64),
-            ("calls", self.calls),
-            ("writes", self.writes),
             ("used", self.used),
             ("passed", self.passed),
             ("declined", self.declined),

@@ -2,7 +2,7 @@
 //! function that is under way, and gives back its place.
 
 use crate::held::Tie;
-use crate::later::{Later, Next};
+use crate::later::Later;
 use crate::lost::Lost;
 use crate::shared::Flags;
 use crate::way::{Begun, Way};
@@ -11,7 +11,6 @@ use pin_project_lite::pin_project;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tower::Service;
 
 pin_project! {
@@ -48,27 +47,9 @@ impl<S: Service<Req>, W: Way<S, Req>, Req> ResponseFuture<S, W, Req> {
         Self { called: Some(future), kept, later: None }
     }
 
-    pub(crate) fn unready(service: S, req: Req, kept: Option<Kept<S, W, Req>>, wait: Duration) -> Self {
-        let later = Later::wait(service, req, kept, wait);
-        Self { called: None, kept: None, later: Some(Box::pin(later)) }
-    }
-
-    /// What comes after a failure, or before an inner service that was not ready is called.
-    #[cold]
-    fn poll_later(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer<S, W, Req>> {
-        let mut this = self.as_mut().project();
-        while let Some(later) = this.later.as_mut() {
-            match ready!(later.as_mut().poll_next(cx)) {
-                Next::Done(answer) => return Poll::Ready(answer),
-                Next::Later(next) => *this.later = Some(Box::pin(next)),
-                Next::Called(future, kept) => {
-                    this.called.set(Some(future));
-                    *this.kept = kept;
-                    *this.later = None;
-                }
-            }
-        }
-        self.poll(cx)
+    #[inline(always)]
+    pub(crate) const fn later(later: Pin<Box<Later<S, W, Req>>>) -> Self {
+        Self { called: None, kept: None, later: Some(later) }
     }
 }
 
@@ -93,30 +74,28 @@ impl<S: Service<Req>, W: Way<S, Req>, Req> Future for ResponseFuture<S, W, Req> 
     type Output = Answer<S, W, Req>;
 
     #[inline(always)]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.as_mut().project();
-        if this.later.is_none() {
-            let heard = ready!(this.called.as_mut().as_pin_mut().expect(DONE).poll(cx));
-            let Some(kept) = this.kept.take() else { return Poll::Ready(heard.map(W::pass)) };
-            match kept.judge(heard) {
-                Ok(answer) => return Poll::Ready(answer),
-                Err(lost) => {
-                    // What it holds, it holds until it is dropped.
-                    this.called.set(None);
-                    match lost.replace() {
-                        Err(answer) => return Poll::Ready(answer),
-                        Ok(later) => *this.later = Some(Box::pin(later)),
-                    }
-                }
-            }
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Some(later) = this.later {
+            return later.as_mut().poll(cx);
         }
-        self.poll_later(cx)
+        let heard = ready!(this.called.as_mut().as_pin_mut().expect(DONE).poll(cx));
+        let Some(kept) = this.kept.take() else { return Poll::Ready(heard.map(W::pass)) };
+        let lost = match kept.judge(heard) {
+            Ok(answer) => return Poll::Ready(answer),
+            Err(lost) => lost,
+        };
+        // What it holds, it holds until it is dropped.
+        this.called.set(None);
+        match lost.replace() {
+            Err(answer) => Poll::Ready(answer),
+            Ok(later) => this.later.insert(Box::pin(later)).as_mut().poll(cx),
+        }
     }
 }
 
 impl<S: Service<Req>, W: Way<S, Req>, Req> fmt::Debug for ResponseFuture<S, W, Req> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let failed = self.called.is_none();
-        f.debug_struct("ResponseFuture").field("failed", &failed).finish_non_exhaustive()
+        f.debug_struct("ResponseFuture").field("later", &self.later.is_some()).finish_non_exhaustive()
     }
 }

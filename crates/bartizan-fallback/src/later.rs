@@ -1,5 +1,5 @@
 use crate::failure::Failure;
-use crate::future::{Answer, Kept};
+use crate::future::{Answer, Heard, Kept};
 use crate::give::Give;
 use crate::lost::{Offer, Place, Want, settle};
 use crate::way::{Begun, Way};
@@ -18,6 +18,8 @@ pin_project! {
     pub(crate) enum Later<S: Service<Req>, W: Way<S, Req>, Req> {
         // For an inner service that is not ready. Without `kept` the request gets no fallback, and waits for as long as it takes.
         Waiting { service: S, req: Option<Req>, kept: Option<Kept<S, W, Req>>, patience: Patience },
+        // For an inner service that was waited for.
+        Called { #[pin] future: S::Future, kept: Option<Kept<S, W, Req>> },
         // For an asynchronous function.
         Giving {
             #[pin]
@@ -37,13 +39,12 @@ pub(crate) enum Patience {
 }
 
 /// How it goes on.
-pub(crate) enum Next<S: Service<Req>, W: Way<S, Req>, Req> {
+enum Next<S: Service<Req>, W: Way<S, Req>, Req> {
     Done(Answer<S, W, Req>),
     Later(Later<S, W, Req>),
-    Called(S::Future, Option<Kept<S, W, Req>>),
 }
 
-const DONE: &str = "who waits for an inner service has a request for it";
+const WAITS: &str = "who waits for an inner service has a request for it";
 
 impl<S: Service<Req>, W: Way<S, Req>, Req> Later<S, W, Req> {
     /// Waits for the inner service.
@@ -55,7 +56,7 @@ impl<S: Service<Req>, W: Way<S, Req>, Req> Later<S, W, Req> {
         Self::Waiting { service, req: Some(req), kept, patience }
     }
 
-    pub(crate) fn poll_next(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Next<S, W, Req>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Next<S, W, Req>> {
         match self.project() {
             LaterProj::Giving { given, failure, place, grpc, context } => {
                 let given = ready!(match context {
@@ -65,15 +66,19 @@ impl<S: Service<Req>, W: Way<S, Req>, Req> Later<S, W, Req> {
                 let shared = Some(&*place.0.shared);
                 Poll::Ready(Next::Done(settle::<S, W, Req>(given, failure.clone(), *grpc, shared)))
             }
+            LaterProj::Called { future, kept } => {
+                let heard = ready!(future.poll(cx));
+                Poll::Ready(Next::heard(kept.take(), heard))
+            }
             LaterProj::Waiting { service, req, kept, patience } => loop {
                 // Who has no patience does not ask.
                 if kept.is_none() || matches!(patience, Patience::Until(_)) {
                     match service.poll_ready(cx) {
                         Poll::Ready(Ok(())) => {
-                            let future = service.call(req.take().expect(DONE));
-                            return Poll::Ready(Next::Called(future, kept.take()));
+                            let future = service.call(req.take().expect(WAITS));
+                            return Poll::Ready(Next::Later(Self::Called { future, kept: kept.take() }));
                         }
-                        Poll::Ready(Err(error)) => return Poll::Ready(failed(kept.take(), error)),
+                        Poll::Ready(Err(error)) => return Poll::Ready(Next::heard(kept.take(), Err(error))),
                         Poll::Pending => {}
                     }
                 }
@@ -90,6 +95,19 @@ impl<S: Service<Req>, W: Way<S, Req>, Req> Later<S, W, Req> {
     }
 }
 
+impl<S: Service<Req>, W: Way<S, Req>, Req> Future for Later<S, W, Req> {
+    type Output = Answer<S, W, Req>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match ready!(self.as_mut().poll_next(cx)) {
+                Next::Done(answer) => return Poll::Ready(answer),
+                Next::Later(later) => self.set(later),
+            }
+        }
+    }
+}
+
 impl Patience {
     fn is_over(&mut self, cx: &mut task::Context<'_>) -> bool {
         match self {
@@ -99,17 +117,13 @@ impl Patience {
     }
 }
 
-/// The inner service has failed while it was waited for.
-fn failed<S: Service<Req>, W: Way<S, Req>, Req>(
-    kept: Option<Kept<S, W, Req>>,
-    error: S::Error,
-) -> Next<S, W, Req> {
-    let Some(kept) = kept else { return Next::Done(Err(error)) };
-    match kept.judge(Err(error)) {
-        Ok(answer) => Next::Done(answer),
-        Err(lost) => match lost.replace() {
-            Ok(later) => Next::Later(later),
-            Err(answer) => Next::Done(answer),
-        },
+impl<S: Service<Req>, W: Way<S, Req>, Req> Next<S, W, Req> {
+    /// How it goes on once the inner service was heard.
+    fn heard(kept: Option<Kept<S, W, Req>>, heard: Heard<S, Req>) -> Self {
+        let Some(kept) = kept else { return Self::Done(heard.map(W::pass)) };
+        match kept.judge(heard).map_err(|lost| lost.replace()) {
+            Ok(answer) | Err(Err(answer)) => Self::Done(answer),
+            Err(Ok(later)) => Self::Later(later),
+        }
     }
 }

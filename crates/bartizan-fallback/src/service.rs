@@ -1,12 +1,13 @@
-use crate::counts::Event;
 use crate::future::{Kept, ResponseFuture};
 use crate::give::Give;
 use crate::held::{Held, Tie};
 use crate::http_way::HttpWay;
+use crate::later::Later;
 use crate::shared::Flags;
 use crate::way::Way;
 use std::fmt;
 use std::mem;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower::Service;
@@ -49,17 +50,9 @@ impl<S, W> FallbackService<S, W> {
         S: Service<Req>,
         W: Way<S, Req>,
     {
-        let Held { way, shared } = &*self.held;
-        if flags.has(Flags::WATCHED) {
-            shared.counts.count(Event::Call);
-        }
-        if !W::Give::GIVES || !flags.has(Flags::ENABLED) {
-            return None;
-        }
-        if !flags.has(Flags::WRITES) && !way.is_read(req) {
-            if flags.has(Flags::WATCHED) {
-                shared.counts.count(Event::Write);
-            }
+        let way = &self.held.way;
+        let wanted = W::Give::GIVES && flags.has(Flags::ENABLED);
+        if !wanted || !(flags.has(Flags::WRITES) || way.is_read(req)) {
             return None;
         }
         let tie = Tie::new(&self.held, flags, way.give());
@@ -69,7 +62,7 @@ impl<S, W> FallbackService<S, W> {
     /// Calls though the inner service is not ready. A read leaves it where it is, so that it can go on becoming ready; what waits for it
     /// takes it along.
     #[cold]
-    fn call_unready<Req>(&mut self, req: Req, flags: Flags) -> ResponseFuture<S, W, Req>
+    fn call_unready<Req>(&mut self, req: Req, flags: Flags) -> Pin<Box<Later<S, W, Req>>>
     where
         S: Service<Req> + Clone,
         W: Way<S, Req>,
@@ -80,7 +73,7 @@ impl<S, W> FallbackService<S, W> {
         if kept.is_none() || !wait.is_zero() {
             service = mem::replace(&mut self.inner, service);
         }
-        ResponseFuture::unready(service, req, kept, wait)
+        Box::pin(Later::wait(service, req, kept, wait))
     }
 }
 
@@ -122,7 +115,7 @@ where
     fn call(&mut self, req: Req) -> Self::Future {
         let flags = self.held.shared.flags();
         if !mem::take(&mut self.ready) {
-            return self.call_unready(req, flags);
+            return ResponseFuture::later(self.call_unready(req, flags));
         }
         let kept = self.keep(&req, flags);
         ResponseFuture::called(self.inner.call(req), kept)

@@ -17,7 +17,7 @@ const CALM: Duration = Duration::from_secs(1);
 /// What all services of one layer share.
 pub(crate) struct Shared {
     flags: AtomicU32,
-    /// When a failure was last replaced, in nanoseconds since the layer was born; zero while all is well.
+    /// When a failure was last replaced, by its [age](Self::age); zero while all is well.
     degraded: AtomicU64,
     in_flight: AtomicUsize,
     pub(crate) counts: Counts,
@@ -167,10 +167,10 @@ impl Shared {
         }
     }
 
-    /// Nanoseconds since the layer was born, never zero.
+    /// Nanoseconds since the layer was born, and one, as zero says that all is well.
     fn age(&self) -> u64 {
         let age = Instant::now().saturating_duration_since(self.born);
-        u64::try_from(age.as_nanos()).unwrap_or(u64::MAX).max(1)
+        u64::try_from(age.as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

@@ -71,7 +71,8 @@ struct Recorder;
 
 impl Subscriber for Recorder {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let heard = ["bartizan_breaker", "bartizan_balance", "bartizan_shed", "bartizan_limit"];
+        let heard =
+            ["bartizan_breaker", "bartizan_balance", "bartizan_shed", "bartizan_limit", "bartizan_fallback"];
         metadata.is_event() && heard.iter().any(|layer| metadata.target().starts_with(layer))
     }
 

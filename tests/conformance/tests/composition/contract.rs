@@ -3,6 +3,7 @@
 use crate::policy::Limit;
 use bartizan_breaker::{BreakerLayer, State};
 use bartizan_deadline::{Deadline, DeadlineLayer, Upload};
+use bartizan_fallback::{Fallback, FallbackLayer};
 use bartizan_guard::GuardLayer;
 use bartizan_hedge::{Hedge, HedgeLayer};
 use bartizan_http::Replay;
@@ -274,6 +275,28 @@ async fn c01_contract_of_the_hedge() {
     around.copies = 3;
     keeps_the_contract(layer.layer(moody), &around, |call| call).await;
     assert!(layer.handle().snapshot().hedges > 20, "{:?}", layer.handle().snapshot());
+}
+
+/// It is ready whatever the inner service is, and answers in its place while that is not, or waits for it.
+#[tokio::test(start_paused = true)]
+async fn c01_contract_of_the_fallback() {
+    let layer = FallbackLayer::new(Fallback::new()).value(Response::new("instead"));
+    over_http(layer, true, || true).await;
+
+    let slow = FallbackLayer::new(Fallback::new().max_wait(secs(0.5)).max_in_flight(2));
+    let layer = slow.call(async |_| {
+        tokio::time::sleep(secs(1.0)).await;
+        Response::new("instead")
+    });
+    let handle = layer.handle();
+    over_http(layer, true, || true).await;
+    let seen = handle.snapshot();
+    assert!(seen.used > 20 && seen.full > 0 && seen.in_flight == 0, "{seen:?}");
+
+    let reads = FallbackLayer::new(Fallback::new()).typed(|call: &Call| *call != F);
+    typed(reads.clone().value("instead"), true, || true).await;
+    // Without anything to give, it is as ready as the inner service.
+    typed(reads, true, || false).await;
 }
 
 /// It is ready whatever the inner service is, and refuses while that is not.

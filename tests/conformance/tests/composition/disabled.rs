@@ -3,6 +3,7 @@
 use bartizan_breaker::{Breaker, BreakerLayer};
 use bartizan_core::{Instant, Refused};
 use bartizan_deadline::{Deadline, DeadlineLayer};
+use bartizan_fallback::{Fallback, FallbackLayer};
 use bartizan_hedge::{Hedge, HedgeLayer};
 use bartizan_limit::{Limit, LimitLayer};
 use bartizan_retry::{Retry, RetryLayer};
@@ -217,7 +218,10 @@ async fn c08_pass_through_costs_nothing_semantic() {
     let throttle = ThrottleLayer::new(Throttle::new().enabled(false));
     let shed = ShedLayer::new(Shed::fixed(1).enabled(false));
 
+    let fallback = FallbackLayer::new(Fallback::new().enabled(false));
+
     let layers = ServiceBuilder::new()
+        .layer(fallback.clone().value(Response::new("instead")))
         .layer(DeadlineLayer::new(off))
         .layer(breaker.clone())
         .layer(other.clone())
@@ -230,6 +234,7 @@ async fn c08_pass_through_costs_nothing_semantic() {
     assert_eq!(ought.iter().filter(|what| what.contains("Trailers")).count(), 2, "{ought:#?}");
 
     let layers = ServiceBuilder::new()
+        .layer(fallback.typed(|_: &u8| true).value(9))
         .layer(DeadlineLayer::new(off).typed())
         .layer(RetryLayer::new(Retry::new().enabled(false)).typed(|n: &u8| Some(*n)))
         .layer(HedgeLayer::new(Hedge::new().delay(Duration::ZERO).enabled(false)).typed(|n: &u8| Some(*n)))

@@ -3,6 +3,7 @@
 
 mod contract;
 mod disabled;
+mod outermost;
 mod policy;
 mod refusals;
 mod replay;

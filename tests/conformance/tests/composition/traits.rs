@@ -4,6 +4,7 @@ use crate::policy::Limit;
 use bartizan_breaker::BreakerLayer;
 use bartizan_core::Refused;
 use bartizan_deadline::DeadlineLayer;
+use bartizan_fallback::{Fallback, FallbackLayer};
 use bartizan_guard::GuardLayer;
 use bartizan_hedge::{Hedge, HedgeLayer};
 use bartizan_http::Replay;
@@ -100,6 +101,11 @@ async fn c02_auto_traits() {
     over_http(LimitLayer::new(RATE));
     over_http(LimitLayer::new(RATE).key(|head| head.uri.host().map(String::from)));
     over_http(LimitLayer::new(RATE).waiting(secs(1.0), 1));
+    let fallback = || FallbackLayer::new(Fallback::new());
+    over_http(fallback());
+    over_http(fallback().value(Response::new("instead")));
+    over_http(fallback().key(|head| head.uri.clone()).with(|failed| Response::new(failed.key.to_string())));
+    over_http(fallback().reads(|_| true).call(|_| async { Response::new("instead") }));
     // Bodies that are no `Clone`, and not even `Sync`.
     let body = || http_body_util::Full::new(Bytes::new()).boxed_unsync();
     over_http_with::<_, _, Replay<_>, _>(RetryLayer::new(Retry::new()), body());
@@ -117,8 +123,13 @@ async fn c02_auto_traits() {
     typed(LimitLayer::new(RATE).typed().waiting(secs(1.0), 1));
     typed(RetryLayer::new(Retry::new()).typed(|n: &u8| Some(*n)));
     typed(HedgeLayer::new(Hedge::new()).typed(|n: &u8| Some(*n)));
+    let fallback = || FallbackLayer::new(Fallback::new()).typed(|_: &u8| true);
+    typed(fallback().value(1));
+    typed(fallback().key(|n: &u8| *n).with(|failed| Ok::<_, Refused>(failed.key)));
+    typed(fallback().call(|_| async { Ok::<u8, Refused>(1) }));
 
     shared(&BreakerLayer::new(REFERENCE).handle());
+    shared(&fallback().handle());
     shared(&BreakerLayer::new(REFERENCE).key(|head| head.uri.host().map(String::from)).handle());
     shared(&DeadlineLayer::new(secs(1.0)).handle());
     shared(&RetryLayer::new(Retry::new()).handle());
