@@ -36,6 +36,11 @@ impl PolicyError {
         Self { part: Some(part.into()), ..self }
     }
 
+    /// Adds that it cannot be done without what is missing.
+    pub(crate) fn in_use(self) -> Self {
+        Self { message: format!("{}; but its layer is in use", self.message).into(), ..self }
+    }
+
     pub(crate) fn origin(self, origin: &str) -> Self {
         Self { origin: Some(origin.into()), ..self }
     }

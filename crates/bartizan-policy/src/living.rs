@@ -43,6 +43,9 @@ pub(crate) enum Due<'a> {
     Client(&'a LivingClient, Box<ClientStack>, Option<Vec<Member<Uri>>>),
 }
 
+const LATE: &str = "cannot come while the client runs: it was made without a balancer";
+const LOST: &str = "cannot be without endpoints while the client runs: it was made with a balancer";
+
 impl LivingServer {
     pub(crate) fn new(name: &str, base: Option<ServerStack>, handle: ServerHandle) -> Self {
         Self { name: name.to_owned(), base, handle }
@@ -50,7 +53,7 @@ impl LivingServer {
 
     /// What a policy says of it.
     pub(crate) fn due(&self, root: &Node) -> Result<Due<'_>, PolicyError> {
-        let table = Named::of(root, SERVERS, &self.name, self.base.is_some())?;
+        let table = Named::of(root, SERVERS, &self.name, self.base.is_some()).map_err(PolicyError::in_use)?;
         let stack = table.server(self.base.clone().unwrap_or_default(), Judged::Whole)?;
         Ok(Due::Server(self, stack))
     }
@@ -84,17 +87,11 @@ impl LivingClient {
 
     /// What a policy says of it.
     pub(crate) fn due(&self, root: &Node) -> Result<Due<'_>, PolicyError> {
-        let table = Named::of(root, CLIENTS, &self.name, self.base.is_some())?;
+        let table = Named::of(root, CLIENTS, &self.name, self.base.is_some()).map_err(PolicyError::in_use)?;
         let (stack, members) = table.client(self.base.clone().unwrap_or_default(), Judged::Whole)?;
         match (&self.endpoints, &members) {
-            (None, Some(_)) => Err(table.refuse(
-                "endpoints",
-                "cannot be added while the client runs: it was made without a balancer",
-            )),
-            (Some(_), None) => Err(table.refuse(
-                "endpoints",
-                "cannot be taken away while the client runs: it was made with a balancer",
-            )),
+            (None, Some(_)) => Err(table.refuse(Some("endpoints"), LATE)),
+            (Some(_), None) => Err(table.refuse(None, LOST)),
             _ => Ok(Due::Client(self, Box::new(stack), members)),
         }
     }

@@ -35,6 +35,8 @@ settings! {
     /// How many bytes are kept of all request bodies together.
     #[schemars(extend("default" = 16777216))]
     max_bodies: usize = Hedge::max_bodies;
+    /// The seed of the dice, for runs that repeat.
+    seed: u64 = Hedge::seed;
     /// Whether the layer does anything.
     #[schemars(extend("default" = true))]
     enabled: bool = Hedge::enabled;

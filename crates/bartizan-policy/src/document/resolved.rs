@@ -81,9 +81,13 @@ impl<'a> Named<'a> {
         made.map_err(|fault| self.blame(fault))
     }
 
-    /// Says that what it names cannot change while it runs.
-    pub(crate) fn refuse(&self, field: &str, why: &str) -> PolicyError {
-        self.blame(Fault::new(why).within(field))
+    /// Says that it, or a setting of it, cannot be so while it runs.
+    pub(crate) fn refuse(&self, field: Option<&str>, why: &str) -> PolicyError {
+        let fault = Fault::new(why);
+        self.blame(match field {
+            Some(field) => fault.within(field),
+            None => fault,
+        })
     }
 
     /// Finds two settings that do not fit in the table. Where it names but one of them, it is the document's fault only on top of
