@@ -5,6 +5,8 @@ use crate::stage::check::CheckArgs;
 use crate::stage::command::FaultCommand;
 #[cfg(feature = "stage")]
 use crate::stage::load::LoadArgs;
+#[cfg(feature = "stage")]
+use crate::stage::protect::ProtectArgs;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -39,6 +41,9 @@ pub enum Command {
     #[cfg(feature = "stage")]
     #[command(subcommand)]
     Fault(FaultCommand),
+    /// Lists the layers of each call, and switches them off and on
+    #[cfg(feature = "stage")]
+    Protect(ProtectArgs),
     /// Sends customers to a gateway, and says how they fared
     #[cfg(feature = "stage")]
     Load(LoadArgs),

@@ -82,7 +82,7 @@ pub fn service(name: Name) -> Build {
                 Name::Payment => services::payment::start(&config).await,
                 Name::Mail => services::mail::start(&config).await,
                 Name::Bank => services::bank::start(&config).await,
-                name @ (Name::Ops | Name::Registry) => {
+                name @ (Name::Ops | Name::Registry | Name::Config) => {
                     Err(Failure::new(format!("{name} belongs to the stage, and is no service.")))
                 }
             }
@@ -124,6 +124,10 @@ pub async fn start(bound: Bound, config: &Config, build: Build) -> Result<Runnin
         };
         let killed = runtime.block_on(async {
             let opened = async {
+                // What was known last holds before anybody is asked.
+                if !matches!(instance.service, Name::Ops | Name::Registry | Name::Config) {
+                    config.policy.follow(&config, instance.service.as_str());
+                }
                 let routes = build(config.clone(), stopped.clone()).await?;
                 let listener = tokio::net::TcpListener::from_std(listener);
                 Ok((

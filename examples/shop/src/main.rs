@@ -41,6 +41,8 @@ fn open(args: Args) -> Result<(), Failure> {
         #[cfg(feature = "stage")]
         Command::Fault(command) => stage::command::run(&config, command),
         #[cfg(feature = "stage")]
+        Command::Protect(args) => stage::protect::run(&config, args),
+        #[cfg(feature = "stage")]
         Command::Load(args) => stage::load::run(&config, &args),
         #[cfg(feature = "stage")]
         Command::Check(args) => stage::check::run(&config, &args),

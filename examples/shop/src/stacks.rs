@@ -3,74 +3,104 @@
 //! A deadline of who is served goes along with each call that is made for it, and only ever gets shorter.
 
 use crate::contracts::payment::payments_client::PaymentsClient;
-use crate::parts::auth::{self, Customer, Gatekeeper, Guesses, same};
+use crate::parts::auth::{self, Gatekeeper, Guesses};
 use crate::parts::buckets::Buckets;
 use crate::parts::bus::{Gate, Work};
 use crate::parts::config::{Config, Name};
 use crate::parts::failure::Failure;
 use crate::parts::peer::Peer;
 use crate::parts::problem;
-use crate::parts::serve::{Caller, KEEP};
+use crate::parts::serve::KEEP;
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
 use axum::middleware::from_fn_with_state;
 use bartizan::balance::Ejection;
-use bartizan::breaker::{BreakerService, Evidence};
+use bartizan::breaker::BreakerService;
 use bartizan::client::{AnyBody, ReqwestService};
 use bartizan::core::{Change, recognise};
 use bartizan::deadline::DeadlineService;
 use bartizan::discover::{Error, Heartbeats, Http};
 use bartizan::fault::FaultService;
-use bartizan::http::Head;
 use bartizan::limit::{Address, KeyedHandle};
 use bartizan::retry::RetryService;
-use bartizan::shed::{Backlog, BacklogLayer, BacklogService};
+use bartizan::shed::{Backlog, BacklogService};
+use bartizan::stack::ServerLayer;
 use bartizan::{
-    Balance, BalanceLayer, BalanceService, Breaker, BreakerLayer, Budget, Client, Context, Deadline,
-    DeadlineLayer, FaultLayer, Hedge, HedgeLayer, Limit, LimitLayer, Priority, Purse, Retry, RetryLayer,
-    Shed, ShedLayer,
+    Balance, BalanceLayer, BalanceService, Breaker, BreakerLayer, Client, DeadlineLayer, Limit, LimitLayer,
+    Priority, Shed, ShedLayer,
 };
 use futures_core::Stream;
-use http::uri::Authority;
 use http::{Method, Uri};
-use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 use tower::{Layer, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 
+mod call;
+mod guards;
+mod heads;
+mod replicas;
+mod routes;
+#[cfg(test)]
+mod tests;
+
+pub use call::Call;
+pub use routes::Routes;
+
+use call::{call, somebody};
+use guards::{Guards, say};
+use heads::{caller, is_log_in, own_load, rank, route, user};
+use routes::routes;
+
 // Before the routes of a service: its deadline, and whether a breaker stands before its store.
-pub const GATEWAY: Routes = routes(ms(3000), false);
-pub const USER: Routes = routes(ms(3000), true);
-pub const PRODUCT: Routes = routes(ms(500), true);
-pub const ORDER: Routes = routes(ms(2000), true);
-pub const PAYMENT: Routes = routes(ms(800), true);
-pub const MAIL: Routes = routes(ms(800), true);
-pub const BANK: Routes = routes(ms(800), false);
+pub const GATEWAY: Routes = routes(Name::Gateway, ms(3000), false);
+pub const USER: Routes = routes(Name::User, ms(3000), true);
+pub const PRODUCT: Routes = routes(Name::Product, ms(500), true);
+pub const ORDER: Routes = routes(Name::Order, ms(2000), true);
+pub const PAYMENT: Routes = routes(Name::Payment, ms(800), true);
+pub const MAIL: Routes = routes(Name::Mail, ms(800), true);
+pub const BANK: Routes = routes(Name::Bank, ms(800), false);
+
+/// All of them.
+pub const ROUTES: [Routes; 7] = [GATEWAY, USER, PRODUCT, ORDER, PAYMENT, MAIL, BANK];
 
 // Before a call: the deadline of an attempt, the deadline of the whole, how many may be in flight, how often it may be made again, and
 // whether a copy is sent when it takes long. Only what may be repeated is: reads, and writes that carry a key. Each goes to the
 // replica that is expected to answer soonest, and a breaker stands before each. A payment that fails more than the others gets no
-// calls for a while.
+// calls for a while. What was seen of the products stands in for them when they are gone, and a customer without a name for a user.
 pub const GATEWAY_TO_USER_REGISTER: Call =
     call(Name::Gateway, Name::User, " register", ms(2500), ms(2500), 4);
 pub const GATEWAY_TO_USER_LOGIN: Call = call(Name::Gateway, Name::User, " login", ms(1000), ms(1000), 4);
 pub const GATEWAY_TO_USER_GET: Call = call(Name::Gateway, Name::User, " GET", ms(300), ms(600), 64).retry(1);
 pub const GATEWAY_TO_PRODUCT: Call =
-    call(Name::Gateway, Name::Product, "", ms(150), ms(500), 64).retry(2).hedge().waits(ms(50));
+    call(Name::Gateway, Name::Product, "", ms(150), ms(500), 64).retry(2).hedge().waits(ms(50)).stale();
 pub const GATEWAY_TO_ORDER_POST: Call =
     call(Name::Gateway, Name::Order, " POST", ms(1500), ms(2000), 64).retry(1);
 pub const GATEWAY_TO_ORDER_GET: Call =
     call(Name::Gateway, Name::Order, " GET", ms(300), ms(600), 64).retry(1);
 pub const GATEWAY_TO_PAYMENT: Call =
     call(Name::Gateway, Name::Payment, "", ms(300), ms(600), 64).retry(1).eject();
-pub const ORDER_TO_USER: Call = call(Name::Order, Name::User, "", ms(150), ms(400), 64).retry(2).hedge();
+pub const ORDER_TO_USER: Call =
+    call(Name::Order, Name::User, "", ms(150), ms(400), 64).retry(2).hedge().instead(somebody);
 pub const ORDER_TO_PRODUCT: Call = call(Name::Order, Name::Product, "", ms(200), ms(500), 32).retry(2);
 pub const ORDER_TO_PAYMENT: Call =
     call(Name::Order, Name::Payment, "", ms(300), ms(800), 32).retry(1).eject();
 pub const PAYMENT_TO_BANK: Call = call(Name::Payment, Name::Bank, "", ms(250), ms(350), 16);
+
+/// All of them.
+pub const CALLS: [Call; 11] = [
+    GATEWAY_TO_USER_REGISTER,
+    GATEWAY_TO_USER_LOGIN,
+    GATEWAY_TO_USER_GET,
+    GATEWAY_TO_PRODUCT,
+    GATEWAY_TO_ORDER_POST,
+    GATEWAY_TO_ORDER_GET,
+    GATEWAY_TO_PAYMENT,
+    ORDER_TO_USER,
+    ORDER_TO_PRODUCT,
+    ORDER_TO_PAYMENT,
+    PAYMENT_TO_BANK,
+];
 
 /// Who wait when too many come at once: as long as they can still be served in time.
 const WAITING: Backlog = Backlog::new(64).target(Duration::MAX);
@@ -105,9 +135,6 @@ fn priority(method: &Method, path: &str) -> Priority {
 /// Opens on the evidence of failures, and asks again soon: what is down for a moment must not hold orders up for long.
 const BREAKER: Breaker = Breaker::new().open_for(ms(1000)).max_open_for(ms(8000));
 
-/// Before one replica of several: what it is refused goes to the others, and it may have its share at once again.
-const REPLICA: Breaker = BREAKER.evidence(Evidence::new().endpoint()).ramp(Duration::ZERO);
-
 /// Over the replicas, of which the first are told a moment after the start. Who was down for a moment must not be left out for long.
 fn balance() -> Balance {
     Balance::new().wait_for_endpoints(ms(250)).memory(ms(3000)).slow_start(ms(3000))
@@ -123,14 +150,15 @@ const HEARTBEAT: Duration = ms(1000);
 const BUS: Duration = ms(2000);
 
 impl Routes {
-    /// panics answered → deadline → shed with priorities → breaker per route → fault → handler
+    /// panics answered → deadline → limit, if the policy has one → shed with priorities → breaker per route → fault → handler
     pub fn guard(self, routes: Router, config: &Config) -> Router {
         let here = config.here.as_str();
+        let standard = ServerLayer::new(self.stack()).named(here);
+        let follows = standard.handle();
+        config.policy.routes(self.name(), self.stack(), move |stack| drop(follows.update(stack.clone())));
         let stack = ServiceBuilder::new()
             .layer(CatchPanicLayer::custom(problem::of_panic))
-            // The gateway has said how much it matters.
-            .layer(DeadlineLayer::new(Deadline::new(self.total).trusted(true)).named(here))
-            .layer(ShedLayer::new(INSIDE).named(here))
+            .layer(standard)
             .layer(BreakerLayer::new(BREAKER.enabled(self.breaker)).named(here).key(route))
             .layer(config.faults.layer(here));
         routes.layer(stack)
@@ -144,14 +172,22 @@ impl Routes {
         let by_address = LimitLayer::new(BY_ADDRESS).exempt(own.clone()).address(Address::new(caller));
         let log_ins = LimitLayer::new(LOG_INS).exempt(move |head| !is_log_in(head) || own(head));
         let log_ins = log_ins.address(Address::new(caller));
+        let deadline = DeadlineLayer::new(self.total).named(here);
+        let shed = ShedLayer::new(FRONT).named(here);
+        let follows = (deadline.handle(), by_address.handle(), shed.handle());
+        config.policy.routes(self.name(), self.stack(), move |stack| {
+            follows.0.update(*stack.deadline_value());
+            follows.1.update(*stack.limit_value().unwrap_or(&BY_ADDRESS));
+            follows.2.update(*stack.shed_value());
+        });
         let by_user = LimitLayer::new(BY_USER).exempt(|head| user(head).is_none()).key(user);
         let stack = ServiceBuilder::new()
             .layer(CatchPanicLayer::custom(problem::of_panic))
             .map_request(rank)
-            .layer(DeadlineLayer::new(self.total).named(here))
+            .layer(deadline)
             .layer(buckets.keep(by_address.named("gateway by address")))
             .layer(buckets.keep(log_ins.named("gateway log-ins by address")))
-            .layer(ShedLayer::new(FRONT).named(here))
+            .layer(shed)
             .layer(from_fn_with_state(who, auth::identify))
             .layer(buckets.keep(by_user.named("gateway by user")))
             .layer(config.faults.layer(here));
@@ -160,19 +196,25 @@ impl Routes {
 }
 
 impl Call {
-    /// deadline of the call → retry → hedge → in flight → balance → for each: breaker → deadline of the attempt → fault → HTTP
+    /// what is said instead → the last good answer → deadline of the call → retry → hedge → in flight → balance → for each:
+    /// breaker → deadline of the attempt → fault → HTTP
     pub fn http(self, config: &Config) -> Result<Peer, Failure> {
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let client = client.pool_idle_timeout(KEEP).build();
         let client = client.map_err(|why| Failure::new(format!("no HTTP client can be made: {why}.")))?;
         let base = self.first(config)?;
-        let (retry, hedge) = self.again(config);
-        let balance = BalanceLayer::new(self.balance()).each(self.replica(config)).named(self.name(config));
+        let guards = Guards::new(self, config);
+        let replicas = guards.replicas.clone();
+        let balance = BalanceLayer::new(guards.balance()).each(move |url: &Uri| replicas.before(url));
+        let balance = balance.named(guards.name.as_str());
+        guards.follow(config, balance.handle());
         let stack = ServiceBuilder::new()
-            .layer(self.deadline(config))
-            .layer(retry)
-            .layer(hedge)
-            .layer(self.in_flight(config))
+            .layer(guards.fallback.key(self.said()).with(say))
+            .layer(guards.stale)
+            .layer(guards.deadline)
+            .layer(guards.retry)
+            .layer(guards.hedge)
+            .layer(guards.in_flight)
             .layer(balance.discover(self.endpoints(config)))
             .service(ReqwestService::new(client));
         Ok(Peer::new(self.to.as_str(), Client::new(stack).base_url(base).boxed()))
@@ -183,38 +225,16 @@ impl Call {
         self.first(config)?;
         // So that a connection that is refused is seen for what it is.
         recognise::<tonic::transport::Error>();
-        let replica = self.replica(config);
-        let balance = BalanceService::new(self.balance(), move |url: &Uri| {
+        let guards = Guards::new(self, config);
+        let replicas = guards.replicas.clone();
+        let balance = BalanceService::new(guards.balance(), move |url: &Uri| {
             let channel = Endpoint::from(url.clone()).connect_lazy();
-            replica(url).layer(AnyBody::new(channel, tonic::body::Body::new as _))
+            replicas.before(url).layer(AnyBody::new(channel, tonic::body::Body::new as _))
         });
-        let balance = balance.named(self.name(config)).discover(self.endpoints(config));
-        let stack = ServiceBuilder::new()
-            .layer(self.deadline(config))
-            .layer(self.again(config).0)
-            .layer(self.in_flight(config));
-        Ok(PaymentsClient::new(stack.service(balance)))
-    }
-
-    /// The layers before each replica.
-    fn replica(self, config: &Config) -> impl Fn(&Uri) -> Replica + Send + Sync + 'static {
-        let fault = config.faults.layer(&format!("{}->{}", self.from, self.to));
-        let (name, known) = (self.name(config), config.urls(self.to));
-        move |url| {
-            let nth = known.iter().position(|known| known.parse().is_ok_and(|known: Uri| known == *url));
-            let (name, breaker) = match nth {
-                Some(_) if known.len() == 1 => (name.clone(), BREAKER),
-                Some(n) => (format!("{name}-{}", n + 1), REPLICA),
-                // The registry knows one more.
-                None => (format!("{name}@{}", url.authority().map_or("", Authority::as_str)), REPLICA),
-            };
-            let attempt = DeadlineLayer::new(self.attempt).outgoing().named(format!("{name}, attempt"));
-            (BreakerLayer::new(breaker).named(name), attempt, fault.clone())
-        }
-    }
-
-    fn balance(self) -> Balance {
-        if self.ejects { balance().ejection(EJECTION) } else { balance() }
+        let balance = balance.named(guards.name.as_str());
+        guards.follow(config, balance.handle());
+        let stack = ServiceBuilder::new().layer(guards.deadline).layer(guards.retry).layer(guards.in_flight);
+        Ok(PaymentsClient::new(stack.service(balance.discover(self.endpoints(config)))))
     }
 
     /// The replicas, as the registry and their own heartbeats tell of them. A bank is nobody's, and has none.
@@ -233,35 +253,6 @@ impl Call {
             return Err(Failure::new(format!("{} has no {}: set {name}_URL.", config.here, self.to)));
         };
         url.parse().map_err(|why| Failure::new(format!("{url:?} is no URL of {}: {why}.", self.to)))
-    }
-
-    fn deadline(self, config: &Config) -> DeadlineLayer {
-        DeadlineLayer::new(self.total).outgoing().named(self.name(config))
-    }
-
-    /// What makes the call again, and what sends a copy of it: paid from one purse.
-    fn again(self, config: &Config) -> (RetryLayer, HedgeLayer) {
-        let name = self.name(config);
-        let retry = Retry::new().max_retries(self.retries).enabled(self.retries > 0);
-        let hedge = Hedge::new().enabled(self.hedged);
-        if self.retries == 0 && !self.hedged {
-            return (RetryLayer::new(retry), HedgeLayer::new(hedge));
-        }
-        let purse = Purse::new(Budget::new()).named(name.as_str());
-        let hedge = HedgeLayer::new(hedge).purse(purse.clone());
-        let hedge = if self.hedged { hedge.named(name.as_str()) } else { hedge };
-        (RetryLayer::new(retry).purse(purse).named(name), hedge)
-    }
-
-    /// What is in flight at once. Whoever waits to be made again is not.
-    fn in_flight(self, config: &Config) -> BacklogLayer {
-        ShedLayer::new(Shed::fixed(self.in_flight))
-            .backlog(WAITING.max_wait(self.waits))
-            .named(self.name(config))
-    }
-
-    fn name(self, config: &Config) -> String {
-        format!("{}->{}{}", config.here, self.to, self.what)
     }
 }
 
@@ -286,114 +277,9 @@ pub type Payments = PaymentsClient<DeadlineService<RetryService<BacklogService<B
 
 type Balanced = BalanceService<Uri, BreakerService<DeadlineService<FaultService<AnyChannel>>>>;
 
-/// What stands before each replica, outside in.
-type Replica = (BreakerLayer, DeadlineLayer, FaultLayer);
-
 /// tonic's channel, for the bodies that the layers make.
 type AnyChannel = AnyBody<Channel, fn(bartizan::client::Body) -> tonic::body::Body>;
-
-/// The stack before the routes of a service.
-#[derive(Clone, Copy)]
-pub struct Routes {
-    total: Duration,
-    breaker: bool,
-}
-
-const fn routes(total: Duration, breaker: bool) -> Routes {
-    Routes { total, breaker }
-}
-
-/// The stack before a call. An attempt is what can be made again, within the total.
-#[derive(Clone, Copy)]
-pub struct Call {
-    from: Name,
-    to: Name,
-    /// Which of the calls to the same service it is.
-    what: &'static str,
-    attempt: Duration,
-    total: Duration,
-    retries: u32,
-    hedged: bool,
-    ejects: bool,
-    in_flight: usize,
-    waits: Duration,
-}
-
-impl Call {
-    /// Lets nobody wait longer for a place in flight.
-    const fn waits(mut self, waits: Duration) -> Self {
-        self.waits = waits;
-        self
-    }
-
-    /// Makes a call that failed again, so often at most, if it may be repeated.
-    const fn retry(mut self, retries: u32) -> Self {
-        self.retries = retries;
-        self
-    }
-
-    /// Sends a copy of a call that takes longer than nearly all do, if it may be repeated.
-    const fn hedge(mut self) -> Self {
-        self.hedged = true;
-        self
-    }
-
-    /// Leaves a replica out for a while that fails more than the others.
-    const fn eject(mut self) -> Self {
-        self.ejects = true;
-        self
-    }
-}
-
-const fn call(
-    from: Name,
-    to: Name,
-    what: &'static str,
-    attempt: Duration,
-    total: Duration,
-    in_flight: usize,
-) -> Call {
-    assert!(attempt.as_nanos() <= total.as_nanos(), "an attempt must fit into the total");
-    let (retries, hedged, ejects, waits) = (0, false, false, total);
-    Call { from, to, what, attempt, total, retries, hedged, ejects, in_flight, waits }
-}
-
-/// Says how much a request matters by its route. Whatever it says itself can only make that less.
-fn rank(mut request: Request) -> Request {
-    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let priority = priority(request.method(), path);
-    request.extensions_mut().insert(Context::new().with_priority(priority));
-    request
-}
-
-fn is_log_in(head: &Head<'_>) -> bool {
-    head.method == Method::POST && head.uri.path() == "/api/v1/sessions"
-}
-
-/// Whether a request is of the shop's own load.
-fn own_load(config: &Config) -> impl Fn(&Head<'_>) -> bool + Clone + Send + Sync + 'static {
-    let token: Arc<str> = config.ops_token.as_str().into();
-    move |head| head.headers.get("x-shop-token").is_some_and(|said| same(said.as_bytes(), token.as_bytes()))
-}
-
-/// Where a request comes from: the address of its connection, whatever it says itself.
-fn caller(head: &Head<'_>) -> Option<SocketAddr> {
-    head.extensions.get().map(|Caller(from)| *from)
-}
-
-fn user(head: &Head<'_>) -> Option<String> {
-    Customer::of(head).map(|customer| customer.id.clone())
-}
-
-/// What has a breaker of its own: the method and the path of a route, whatever its parameters.
-fn route(head: &Head<'_>) -> String {
-    let path = head.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    format!("{} {path}", head.method)
-}
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
-
-#[cfg(test)]
-mod tests;

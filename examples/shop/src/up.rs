@@ -4,7 +4,7 @@ use crate::claim::Claim;
 use crate::host::{self, Bound, Running, bind, service};
 use crate::parts::config::{Config, Instance, Name};
 use crate::parts::failure::Failure;
-use crate::parts::{buckets, registry};
+use crate::parts::{buckets, policy, registry};
 use std::future::poll_fn;
 use std::io::Write;
 use std::pin::pin;
@@ -71,6 +71,7 @@ async fn work(
     // Whoever reads the lines may send a signal at once, so the signals are heard first.
     let asked_to_stop = asked_to_stop()?;
     registry::is_there(config).await?;
+    policy::is_there(config).await?;
     if instances.iter().any(|instance| instance.service == Name::Gateway) {
         buckets::is_there(config).await?;
     }

@@ -2,6 +2,8 @@
 
 use super::failure::Failure;
 use super::faults::Faults;
+use super::policy::{Refresh, Values};
+use super::switches::Switches;
 use http::uri::Authority;
 use std::env::{VarError, var};
 use std::fmt;
@@ -22,6 +24,9 @@ const NOT_YET: [&str; 8] = [
 
 /// Names a real agent.
 pub const CONSUL: &str = "CONSUL_HTTP_ADDR";
+
+/// Names a config service.
+pub const CONFIG: &str = "CONFIG_URL";
 
 /// Names a Redis.
 pub const REDIS: &str = "REDIS_URL";
@@ -44,6 +49,9 @@ pub enum Name {
     /// What knows where the others are; only `up` has it, unless `CONSUL_HTTP_ADDR` names an agent.
     #[value(skip)]
     Registry,
+    /// What knows the values of the layers; only `up` has it, unless `CONFIG_URL` names another.
+    #[value(skip)]
+    Config,
 }
 
 impl Name {
@@ -61,6 +69,7 @@ impl Name {
             Self::Bank => "bank",
             Self::Ops => "ops",
             Self::Registry => "registry",
+            Self::Config => "config",
         }
     }
 
@@ -83,6 +92,7 @@ impl Name {
             Self::Payment => Some(5),
             Self::Ops => Some(8),
             Self::Registry => Some(9),
+            Self::Config => Some(10),
             Self::Mail | Self::Bank => None,
         }
     }
@@ -146,6 +156,8 @@ pub struct Config {
     pub bank_url: Option<String>,
     /// The registry: the agent of `CONSUL_HTTP_ADDR`, or the embedded one, where there is one.
     pub registry: Option<String>,
+    /// The config service: the one of `CONFIG_URL`, or the embedded one, where there is one.
+    pub settings: Option<String>,
     /// `REDIS_URL`: where gateways share the buckets of their limits.
     pub redis: Option<String>,
     /// `SHOP_TOKEN`, or a new one each time.
@@ -158,6 +170,12 @@ pub struct Config {
     pub cheap_passwords: bool,
     /// What is done to the calls on purpose.
     pub faults: Faults,
+    /// The layers that are switched off, and no policy knows.
+    pub switches: Switches,
+    /// The values of the layers of this instance.
+    pub policy: Values,
+    /// By this the config service is asked at once.
+    pub refresh: Refresh,
 }
 
 impl Config {
@@ -181,18 +199,22 @@ impl Config {
             port_base,
             bank_url: set("BANK_URL")?.map(|url| checked_url("BANK_URL", &url)).transpose()?,
             registry: set(CONSUL)?.map(|address| consul_url(&address)).transpose()?,
+            settings: set(CONFIG)?.map(|url| checked_url(CONFIG, &url)).transpose()?,
             redis: set(REDIS)?,
             ops_token: token()?,
             token_is_given: set("SHOP_TOKEN")?.is_some(),
             session: session()?,
             cheap_passwords: flag("SHOP_CHEAP_PASSWORDS")?,
             faults: Faults::default(),
+            switches: Switches::default(),
+            policy: Values::default(),
+            refresh: Refresh::default(),
         })
     }
 
-    /// The same, for one instance.
+    /// The same, for one instance, with values of its own.
     pub fn of(&self, instance: Instance) -> Self {
-        Self { here: instance.to_string(), ..self.clone() }
+        Self { here: instance.to_string(), policy: Values::default(), ..self.clone() }
     }
 
     /// The port of an instance; 0 is any.

@@ -1,12 +1,15 @@
 //! The front of the gateway, with nobody behind it.
 
 use super::*;
+use crate::parts::serve::Caller;
 use axum::body::Body;
+use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::get;
+use bartizan::Context;
 use bartizan::core::Instant;
 use http::StatusCode;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use tower::ServiceExt;
 
 /// So many are sent at most until one is refused.

@@ -1,17 +1,12 @@
 //! `shop fault`: the faults of a shop that is open, from the command line.
 
 use super::faults::{Kind, List, Wish};
-use super::token;
-use crate::parts::config::{Config, Name};
+use super::remote::Ops;
+use crate::parts::config::Config;
 use crate::parts::failure::Failure;
 use crate::up::{block_on, say};
 use clap::Subcommand;
 use http::Method;
-use serde_json::Value;
-use std::time::Duration;
-
-/// How long the shop has for an answer. A rolling restart of all replicas is the longest.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Subcommand)]
 pub enum FaultCommand {
@@ -79,36 +74,4 @@ pub fn run(config: &Config, command: FaultCommand) -> Result<(), Failure> {
         }
         Ok(())
     })
-}
-
-/// The ops endpoint of the shop at the same ports.
-struct Ops {
-    http: reqwest::Client,
-    url: String,
-    token: String,
-}
-
-impl Ops {
-    fn of(config: &Config) -> Result<Self, Failure> {
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
-        let http = http.map_err(|why| Failure::new(format!("no HTTP client can be made: {why}.")))?;
-        Ok(Self { http, url: config.local(Name::Ops.replica(1)?), token: token::find(config)? })
-    }
-
-    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, Failure> {
-        let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
-        }
-        let nobody =
-            |_| Failure::new(format!("no shop is open at {}: start one, or name its --port-base.", self.url));
-        let answer = request.send().await.map_err(nobody)?;
-        let (status, body) = (answer.status(), answer.bytes().await.unwrap_or_default());
-        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-        if !status.is_success() {
-            let detail = body["detail"].as_str().unwrap_or("it does not say why");
-            return Err(Failure::new(format!("ops answered {status}: {}.", detail.trim_end_matches('.'))));
-        }
-        Ok(body)
-    }
 }

@@ -1,26 +1,24 @@
 //! The ops endpoint: the services, their layers, and what is done to them. It answers on loopback names alone; what
 //! changes something asks for the token that was printed at the start.
 
+use super::config::Desk;
 use super::load::Surges;
 use super::services::Seen;
 use super::supervisor::Supervision;
-use super::{check, faults, local, page};
+use super::{check, faults, local, page, protect, token};
 use crate::host::Build;
-use crate::parts::auth::same;
 use crate::parts::config::{Config, Name};
 use crate::parts::failure::Failure;
 use crate::parts::health;
-use crate::parts::problem::{self, Problem};
+use crate::parts::problem;
 use crate::parts::serve::Stop;
 use crate::parts::store::Store;
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::Response;
+use axum::extract::State;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use axum::{Json, Router};
 use bartizan::console::Console;
 use http::StatusCode;
-use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +38,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 pub struct Stage {
     pub supervision: Supervision,
     pub seen: Vec<Arc<Seen>>,
+    /// None: the config service is somebody else's.
+    pub desk: Option<Desk>,
 }
 
 /// Makes the routes.
@@ -66,8 +66,10 @@ async fn start(stage: Stage, config: Config, stop: watch::Receiver<Stop>) -> Res
     let surges = Surges::new(config.local(Name::Gateway.replica(1)?), &config.ops_token)?;
     let places = config.faults.clone();
     let (reads, writes) = faults::start(store.clone(), places, surges, stage.supervision, here).await?;
+    let (shown, switched) = protect::routes(stage.desk);
+    let (reads, writes) = (reads.merge(shown), writes.merge(switched));
     let token: Arc<str> = config.ops_token.into();
-    let writes = writes.route_layer(from_fn_with_state(token, bearer));
+    let writes = writes.route_layer(from_fn_with_state(token, token::bearer));
     let reads =
         reads.route("/health", get(services).with_state(ops)).merge(console.router()).merge(page::routes());
     let routes = reads.merge(writes).layer(from_fn(local::only)).merge(health::routes(Some(store)));
@@ -118,15 +120,4 @@ async fn services(State(ops): State<Ops>) -> (StatusCode, Json<Value>) {
         |(seen, ready)| json!({ "name": seen.instance.to_string(), "address": seen.address, "ready": ready }),
     );
     (status, Json(json!({ "ready": well, "services": services.collect::<Vec<_>>() })))
-}
-
-async fn bearer(State(token): State<Arc<str>>, request: Request, next: Next) -> Result<Response, Problem> {
-    let given =
-        request.headers().get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    if !given.is_some_and(|given| same(given, token.as_bytes())) {
-        return Err(Problem::unauthorized(
-            "`Authorization: Bearer <token>` is asked for, with the token that was printed at the start, or `SHOP_TOKEN`",
-        ));
-    }
-    Ok(next.run(request).await)
 }

@@ -84,6 +84,9 @@ fn parts_and_contracts_know_nobody() {
 fn stacks_know_contracts_and_parts() {
     let file = source().join("stacks.rs");
     knows(&file, &fs::read_to_string(&file).unwrap(), &["contracts", "parts"]);
+    for (file, text) in files(&source().join("stacks")) {
+        knows(&file, &text, &["contracts", "parts"]);
+    }
 }
 
 #[test]

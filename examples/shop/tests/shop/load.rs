@@ -11,7 +11,8 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 
-const OUTCOMES: [&str; 7] = ["ok", "pending", "sold_out", "declined", "refused", "failed", "timeout"];
+const OUTCOMES: [&str; 8] =
+    ["ok", "pending", "stale", "sold_out", "declined", "refused", "failed", "timeout"];
 
 /// Waits for a load that ran, and returns its figures.
 async fn figures(mut load: Child) -> Value {

@@ -10,6 +10,8 @@ mod bank;
 mod breaches;
 #[cfg(feature = "stage")]
 mod check;
+#[cfg(feature = "stage")]
+mod config;
 mod customer;
 #[cfg(feature = "stage")]
 mod faults;
@@ -27,6 +29,8 @@ mod ops;
 #[cfg(feature = "stage")]
 mod page;
 mod process;
+#[cfg(feature = "stage")]
+mod protect;
 mod races;
 mod redis;
 #[cfg(feature = "stage")]
@@ -34,6 +38,8 @@ mod registry;
 #[cfg(feature = "stage")]
 mod replicas;
 mod saga;
+#[cfg(feature = "stage")]
+mod stale;
 mod start;
 #[cfg(feature = "stage")]
 mod surge;

@@ -75,6 +75,16 @@ async fn a_redis_that_is_named_must_be_there() {
 }
 
 #[tokio::test]
+async fn a_config_service_that_is_named_must_be_there() {
+    let nobody = format!("http://127.0.0.1:{}", free_base());
+    for args in [&["up"][..], &["run", "user"]] {
+        let said = refusal(args, free_base(), &[("CONFIG_URL", &nobody)]).await;
+        let sentence = format!("CONFIG_URL is set, but no config service can be used at {nobody}: ");
+        assert!(said.contains(&sentence) && said.contains("refused"), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_bad_setting_is_a_sentence() {
     for (name, value) in [
         ("SHOP_SESSION_SECONDS", "soon"),
@@ -97,6 +107,7 @@ async fn a_bad_setting_is_a_sentence() {
         ("CONSUL_HTTP_ADDR", "unix:///run/consul"),
         ("CONSUL_HTTP_ADDR", "localhost:port"),
         ("CONSUL_HTTP_ADDR", "localhost:1/v1"),
+        ("CONFIG_URL", "https://127.0.0.1:8888"),
         ("BANK_URL", "https://127.0.0.1:1"),
         ("REDIS_URL", "127.0.0.1:6379"),
         ("REDIS_URL", "http://127.0.0.1:6379"),
@@ -209,6 +220,7 @@ async fn ops_tells_the_health_of_all() {
         names,
         [
             "bank",
+            "config",
             "gateway",
             "mail",
             "order",

@@ -3,6 +3,7 @@
 use super::customer::{Customer, PASSWORD, say};
 use super::ops::{Ops, check};
 use super::process::{LONG, Shop, folder};
+use super::protect::switch;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -77,6 +78,8 @@ async fn checkout_goes_on_while_a_crowd_is_refused() {
     let folder = folder();
     let shop = Shop::open(folder.path()).await;
     let (ops, ada) = (Ops(&shop), Customer::new(&shop).await);
+    // Else who is refused sees an older page.
+    switch(&ops, "gateway->product", "stale", false).await;
     ops.set("gateway->product", "latency", json!({ "ms": 100, "ttl_s": 600 })).await;
     ops.set("gateway", "load", json!({ "share": 0.16, "ttl_s": 600 })).await;
     let number = |crowd: &Value, name: &str| crowd["numbers"][name].as_u64().unwrap();

@@ -31,7 +31,7 @@ impl Presence {
     /// Registers an instance, and says how it is by its `/readyz`. Without a registry, and for what stands beside the
     /// services, it does nothing.
     pub fn new(config: &Config, instance: Instance, address: SocketAddr, routes: &Router) -> Self {
-        let beside = matches!(instance.service, Name::Ops | Name::Registry);
+        let beside = matches!(instance.service, Name::Ops | Name::Registry | Name::Config);
         let registry = config.registry.as_ref().filter(|_| !beside);
         let registration = registry.and_then(|url| {
             Registration::try_new(url.as_str(), instance.service.as_str(), format!("http://{address}")).ok()

@@ -5,7 +5,9 @@ use crate::parts::peer::Peer;
 use crate::parts::problem::Problem;
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    AGE, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 
 /// Where the API begins, on the outside alone.
@@ -14,8 +16,16 @@ const PREFIX: &str = "/api/v1";
 /// What goes on to the service.
 const ASKED: [HeaderName; 3] = [AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static("idempotency-key")];
 
-/// What comes back from it, beside `Location`.
-const ANSWERED: [HeaderName; 4] = [ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE];
+/// What comes back from it, beside `Location`. `Age` and `Cache-Status` tell of an answer that is an older one.
+const ANSWERED: [HeaderName; 7] = [
+    AGE,
+    ALLOW,
+    CACHE_CONTROL,
+    HeaderName::from_static("cache-status"),
+    CONTENT_TYPE,
+    RETRY_AFTER,
+    WWW_AUTHENTICATE,
+];
 
 /// Sends a request to the same path of a service, without the prefix.
 ///

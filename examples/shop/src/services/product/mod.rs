@@ -19,10 +19,18 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use http::StatusCode;
+use http::header::CACHE_CONTROL;
+use http::{HeaderName, StatusCode};
 use reservations::{No, Reservations};
 use serde::Deserialize;
 use shelves::Shelves;
+
+/// Of what is asked for by looking: it is the same for everybody, and changes with every order. While nobody can be asked, it
+/// is good enough for ten minutes.
+const LOOKED_AT: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "public, max-age=0, stale-if-error=600")];
+
+/// What is answered to who looks.
+type Look<T> = ([(HeaderName, &'static str); 1], Json<T>);
 
 #[derive(Clone)]
 struct Service {
@@ -58,16 +66,18 @@ struct Wanted {
 async fn list(
     State(service): State<Service>,
     wanted: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Json<Products>, Problem> {
+) -> Result<Look<Products>, Problem> {
     let bad =
         |refused: QueryRejection| Problem::new(StatusCode::BAD_REQUEST, "bad-query", refused.body_text());
     let Query(Wanted { category }) = wanted.map_err(bad)?;
     let products = service.shelves.list(category.as_deref()).await?;
-    Ok(Json(Products { products }))
+    Ok((LOOKED_AT, Json(Products { products })))
 }
 
-async fn read(State(service): State<Service>, Id(id): Id) -> Result<Json<Product>, Problem> {
-    service.shelves.find(&id).await?.map(Json).ok_or_else(|| Problem::not_found("there is no such product"))
+async fn read(State(service): State<Service>, Id(id): Id) -> Result<Look<Product>, Problem> {
+    let found = service.shelves.find(&id).await?;
+    let product = found.ok_or_else(|| Problem::not_found("there is no such product"))?;
+    Ok((LOOKED_AT, Json(product)))
 }
 
 async fn reserve(

@@ -230,9 +230,9 @@ impl Work {
     /// Has every instance as the faults that are in want it: killed before held, held before up.
     async fn settle(&mut self) {
         let mut wanted: Vec<(Instance, Wanted)> = Vec::new();
-        let kinds = [Kind::Kill, Kind::RegistryDown, Kind::Pause];
-        for (kind, how) in kinds.into_iter().zip([Wanted::Killed, Wanted::Killed, Wanted::Paused]) {
-            for active in self.active.iter().filter(|active| active.fault.kind == kind) {
+        let killed: fn(Kind) -> bool = Kind::kills;
+        for (is, how) in [(killed, Wanted::Killed), (|kind| kind == Kind::Pause, Wanted::Paused)] {
+            for active in self.active.iter().filter(|active| is(active.fault.kind)) {
                 for instance in active.target.instances() {
                     if !wanted.iter().any(|(known, _)| known == instance) {
                         wanted.push((*instance, how));

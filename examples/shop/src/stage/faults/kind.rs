@@ -39,6 +39,8 @@ pub enum Kind {
     Rolling,
     /// The registry is gone
     RegistryDown,
+    /// The config service is gone
+    ConfigDown,
     /// A crowd comes that only looks
     Load,
 }
@@ -47,7 +49,7 @@ pub enum Kind {
 const DRIP: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// Names of the API that this shop has no fault for yet.
-pub(super) const NOT_YET: [&str; 6] = ["refuse", "schema", "db_locked", "db_slow", "bus_down", "config_down"];
+pub(super) const NOT_YET: [&str; 5] = ["refuse", "schema", "db_locked", "db_slow", "bus_down"];
 
 impl Kind {
     /// Every name, as the API spells it.
@@ -72,6 +74,7 @@ impl Kind {
             Self::Restart => "restart",
             Self::Rolling => "rolling",
             Self::RegistryDown => "registry_down",
+            Self::ConfigDown => "config_down",
             Self::Load => "load",
         }
     }
@@ -82,7 +85,12 @@ impl Kind {
 
     /// Whether it is done to processes, and not to calls.
     pub(super) fn is_of_processes(self) -> bool {
-        matches!(self, Self::Kill | Self::Pause | Self::Restart | Self::Rolling | Self::RegistryDown)
+        self == Self::Pause || self.kills() || self.is_momentary()
+    }
+
+    /// Whether the instance is gone as long as it lasts.
+    pub(super) fn kills(self) -> bool {
+        matches!(self, Self::Kill | Self::RegistryDown | Self::ConfigDown)
     }
 
     /// What it does to a call, if it is done to calls.
@@ -95,9 +103,8 @@ impl Kind {
             Self::Error => Some(Fault::error()),
             Self::Panic => Some(Fault::panic()),
             Self::ReplyLost => Some(Fault::lose_reply()),
-            Self::Kill | Self::Pause | Self::Restart | Self::Rolling | Self::RegistryDown | Self::Load => {
-                None
-            }
+            Self::Kill | Self::Pause | Self::Restart | Self::Rolling => None,
+            Self::RegistryDown | Self::ConfigDown | Self::Load => None,
         }
     }
 
@@ -105,6 +112,7 @@ impl Kind {
     pub(super) fn only(self) -> Option<Name> {
         match self {
             Self::RegistryDown => Some(Name::Registry),
+            Self::ConfigDown => Some(Name::Config),
             Self::Load => Some(Name::Gateway),
             _ => None,
         }
@@ -122,7 +130,7 @@ impl Kind {
 }
 
 /// Who may be hurt.
-const SERVICES: [Name; 8] = [
+const SERVICES: [Name; 9] = [
     Name::Gateway,
     Name::User,
     Name::Product,
@@ -131,6 +139,7 @@ const SERVICES: [Name; 8] = [
     Name::Mail,
     Name::Bank,
     Name::Registry,
+    Name::Config,
 ];
 
 /// The calls from one service to another.

@@ -3,12 +3,15 @@
 use super::gateway::{Lost, Said};
 use crate::contracts::problems::{OUT_OF_STOCK, PAYMENT_DECLINED};
 use crate::parts::problem;
+use http::header::AGE;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Outcome {
     Ok,
     /// 202: the order is on its way.
     Pending,
+    /// An answer with an age: what the shop knew when it could still ask.
+    Stale,
     /// 409, as there are not so many left.
     SoldOut,
     /// 402, as the bank said no.
@@ -22,8 +25,16 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    pub(super) const ALL: [Self; 7] =
-        [Self::Ok, Self::Pending, Self::SoldOut, Self::Declined, Self::Refused, Self::Failed, Self::TimedOut];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Ok,
+        Self::Pending,
+        Self::Stale,
+        Self::SoldOut,
+        Self::Declined,
+        Self::Refused,
+        Self::Failed,
+        Self::TimedOut,
+    ];
 
     pub(super) fn of(said: &Said) -> Self {
         let answer = match said {
@@ -33,6 +44,7 @@ impl Outcome {
         };
         match answer.status.as_u16() {
             202 => Self::Pending,
+            200..=299 if answer.headers.contains_key(AGE) => Self::Stale,
             200..=299 => Self::Ok,
             402 if problem::kind(&answer.body) == PAYMENT_DECLINED => Self::Declined,
             409 if problem::kind(&answer.body) == OUT_OF_STOCK => Self::SoldOut,
@@ -43,13 +55,14 @@ impl Outcome {
 
     /// Whether the customer got what they came for: this is what goodput counts.
     pub(super) fn is_good(self) -> bool {
-        matches!(self, Self::Ok | Self::Pending)
+        matches!(self, Self::Ok | Self::Pending | Self::Stale)
     }
 
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Pending => "pending",
+            Self::Stale => "stale",
             Self::SoldOut => "sold out",
             Self::Declined => "declined",
             Self::Refused => "refused",
@@ -101,9 +114,16 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_with_an_age_is_stale() {
+        let mut said = answer(200, None);
+        said.iter_mut().for_each(|answer| drop(answer.headers.insert(AGE, 0.into())));
+        assert_eq!(Outcome::of(&said), Outcome::Stale);
+    }
+
+    #[test]
     fn goodput_counts_what_was_done_or_will_be() {
         let good: Vec<_> = Outcome::ALL.into_iter().filter(|outcome| outcome.is_good()).collect();
-        assert_eq!(good, [Outcome::Ok, Outcome::Pending]);
+        assert_eq!(good, [Outcome::Ok, Outcome::Pending, Outcome::Stale]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use http::header::{
 };
 
 /// Path, type and text of every file.
-const FILES: [(&str, &str, &str); 9] = [
+const FILES: [(&str, &str, &str); 10] = [
     ("/", "text/html; charset=utf-8", include_str!("index.html")),
     ("/page.css", "text/css; charset=utf-8", include_str!("page.css")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("page.js")),
@@ -18,6 +18,7 @@ const FILES: [(&str, &str, &str); 9] = [
     ("/elements.js", "text/javascript; charset=utf-8", include_str!("elements.js")),
     ("/verdict.js", "text/javascript; charset=utf-8", include_str!("verdict.js")),
     ("/load.js", "text/javascript; charset=utf-8", include_str!("load.js")),
+    ("/protect.js", "text/javascript; charset=utf-8", include_str!("protect.js")),
     ("/endpoints.js", "text/javascript; charset=utf-8", include_str!("endpoints.js")),
     ("/icon.svg", "image/svg+xml", include_str!("icon.svg")),
 ];
@@ -87,7 +88,7 @@ mod tests {
         let mut files: Vec<_> = FILES.iter().map(|(path, _, _)| path.trim_start_matches('/')).collect();
         files.push("layers");
         let named: Vec<_> = named.collect();
-        assert_eq!(named.len(), 16, "{named:?}");
+        assert_eq!(named.len(), 19, "{named:?}");
         assert!(named.iter().all(|name| files.contains(name)), "{named:?}");
         // The script looks its places up by their ids.
         for id in quoted(js, "at(\"") {

@@ -2,6 +2,7 @@
 import { drawChances, join } from "./chances.js";
 import { drawEndpoints } from "./endpoints.js";
 import { drawLoad, places } from "./load.js";
+import { drawProtections } from "./protect.js";
 import { facts, keep, make, mark, name, part, told, write } from "./elements.js";
 import { STEPS, count, figure, group, label, service, title, tone, verdict } from "./verdict.js";
 
@@ -79,10 +80,12 @@ function drawInvariants(body, layers) {
   });
 }
 
+const HEADINGS = { stale: "Last good answers" };
+
 /** A table for every layer of which nothing more is known: a row for each handle, a column for each number that is not zero everywhere. */
 function drawOthers(groups) {
   const born = ({ name }) => {
-    const heading = `${name[0].toUpperCase()}${name.slice(1)}s`.replace(/ys$/, "ies");
+    const heading = HEADINGS[name] ?? `${name[0].toUpperCase()}${name.slice(1)}s`.replace(/ys$/, "ies");
     const scroll = make("div.scroll", make("table", make("thead", make("tr")), make("tbody")));
     scroll.tabIndex = 0;
     mark(scroll, "role", "region");
@@ -135,6 +138,10 @@ function draw(layers) {
   at("load").hidden = loaded.length === 0;
   drawLoad(part(at("load"), ".body"), loaded);
   if (loaded.length) ["load", "shed"].forEach((kind) => groups.delete(kind));
+  const [config] = groups.get("config") ?? [];
+  at("protections").hidden = !config;
+  if (config) drawProtections(part(at("protections"), ".body"), config);
+  groups.delete("config");
   for (const [id, drawn] of Object.entries(SECTIONS)) {
     const all = groups.get(id) ?? [];
     at(id).hidden = all.length === 0;

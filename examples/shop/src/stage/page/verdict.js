@@ -2,7 +2,8 @@
 
 /** The steps of an order: the way there, and the way back. */
 export const STEPS = ["PENDING", "RESERVED", "PAID", "CONFIRMED", "REFUNDING", "RELEASING", "CANCELLED"];
-const REGISTRY = "registry";
+/** No call waits for these. */
+const BESIDE = { registry: "the registry", config: "the config service" };
 const ENDS = ["CONFIRMED", "CANCELLED"];
 
 const TONES = {
@@ -13,6 +14,9 @@ const TONES = {
   balance: { ready: "good", empty: "bad" },
   endpoint: { up: "good", down: "bad", broken: "bad", ejected: "bad" },
   shed: { admitting: "good", shedding: "wait", disabled: "" },
+  config: { "in force": "good" },
+  fallback: { enabled: "good", disabled: "" },
+  stale: { enabled: "good", disabled: "" },
   budget: { ample: "good", low: "wait", empty: "bad" },
 };
 
@@ -54,7 +58,7 @@ export function verdict(layers) {
   const broken = of("invariant").filter((it) => it.state === "broken");
   if (broken.length) bad.push(`broken: ${broken.map((it) => it.name).join(", and ")}`);
 
-  for (const [name, all] of group(of("service").filter((it) => it.name !== REGISTRY), (it) => service(it.name))) {
+  for (const [name, all] of group(of("service").filter((it) => !BESIDE[it.name]), (it) => service(it.name))) {
     const away = all.filter((it) => tone(it) !== "good");
     const share = all.length > 1 ? `: ${away.length} of ${all.length} replicas` : "";
     if (!away.length) continue;
@@ -67,6 +71,9 @@ export function verdict(layers) {
   const crowd = of("load").some((it) => it.state === "here") ? ["a crowd is here"] : [];
   if (shedding.length) crowd.push(`${shedding.length > 2 ? `${shedding.length} places` : shedding.join(" and ")} refuse${shedding.length > 1 ? "" : "s"} what is too much`);
 
+  const aged = of("stale").filter((it) => tone(it) === "wait").map(title);
+  if (aged.length) crowd.push(`${aged.join(" and ")} shows what it knew last`);
+
   const refusing = breakers(of("breaker").filter((it) => tone(it) === "bad"), "is open", "are open");
   const probing = breakers(of("breaker").filter((it) => it.state === "half-open"), "probes", "probe");
   const spent = budgets(of("budget").filter((it) => it.state === "empty"));
@@ -78,10 +85,15 @@ export function verdict(layers) {
   if (orders.some(({ numbers }) => numbers.dead_letters > 0)) wait.push("there are dead letters");
   wait.push(...crowd, ...refusing, ...probing, ...spent);
 
-  // No call waits for the registry: those that were known last are asked.
-  const registry = of("service").filter((it) => it.name === REGISTRY && tone(it) !== "good");
+  // Those that were known last are asked, with the values that were known last.
+  const beside = of("service").filter((it) => BESIDE[it.name] && tone(it) !== "good");
   const sells = bad.length + wait.length === 0 ? ", and the shop still sells" : "";
-  wait.push(...registry.map((it) => `the registry is ${tone(it) === "bad" ? "down" : lateness([it])}${sells}`));
+  wait.push(...beside.map((it) => `${BESIDE[it.name]} is ${tone(it) === "bad" ? "down" : lateness([it])}${sells}`));
+
+  for (const { name, state, numbers } of of("config")) {
+    if (state === "refused") wait.push(`what ${name} says is no good, and changes nothing`);
+    if (numbers.switched_off) wait.push("protections are off");
+  }
 
   const said = [...bad, ...wait].join("; ");
   if (!layers.length) return { tone: "wait", text: "There is nothing to see yet." };

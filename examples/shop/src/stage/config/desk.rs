@@ -1,0 +1,215 @@
+//! What the config service knows: the file, and the protections that are switched off.
+
+use super::kept::{Kept, Switch};
+use super::patch::{SWITCHED, of, off};
+use super::reference;
+use super::spring::Environment;
+use super::start;
+use crate::parts::config::Config;
+use crate::parts::failure::Failure;
+use crate::parts::policy::Refresh;
+use crate::parts::problem::Problem;
+use crate::parts::switches::Switches;
+use bartizan::core::registry::{self, Observed};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Below the data folder.
+pub const FILE: &str = "policy.toml";
+const PROTECTIONS: &str = "protections.json";
+
+/// Clones are one desk. It outlives the service, so that what is asked of it while that is away is done when it is back.
+#[derive(Clone, Debug)]
+pub struct Desk(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    file: PathBuf,
+    kept: Kept,
+    refresh: Refresh,
+    switches: Switches,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// What was read last, good or not.
+    read: Result<String, String>,
+    /// The last good text, as a tree.
+    values: Value,
+    /// Why what was read last is not what is in force.
+    refusal: Option<Refusal>,
+    off: BTreeSet<Switch>,
+    /// How often something has changed.
+    changes: u64,
+}
+
+/// Why the file changes nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refusal {
+    /// Counted from 1.
+    pub line: Option<usize>,
+    pub field: Option<String>,
+    pub why: String,
+}
+
+impl Desk {
+    /// Reads the file, or writes a new one in which everything is a comment; and turns what is switched off.
+    ///
+    /// # Errors
+    ///
+    /// When a file is there that is no good. Nothing is in force yet that could stay.
+    pub fn open(config: &Config) -> Result<Self, Failure> {
+        let file = config.data_dir.join(FILE);
+        let failed = |why: io::Error| Failure::new(format!("{} cannot be used: {why}.", file.display()));
+        if !file.try_exists().map_err(failed)? {
+            std::fs::write(&file, start::text()).map_err(failed)?;
+        }
+        let read = std::fs::read_to_string(&file).map_err(failed)?;
+        let kept = Kept::new(config.data_dir.join(PROTECTIONS));
+        let off = kept.read()?;
+        let values = reference::take(&read, &super::patch::off(&off));
+        let values = values.map_err(|refusal| Failure::new(format!("{}: {refusal}.", file.display())))?;
+        let (refresh, switches) = (config.refresh.clone(), config.switches.clone());
+        off.iter().for_each(|switch| turn(&switches, switch, false));
+        let state = State { read: Ok(read), values, refusal: None, off, changes: 0 };
+        let desk = Self(Arc::new(Shared { file, kept, refresh, switches, state: Mutex::new(state) }));
+        let observed: Arc<dyn Observed> = desk.0.clone();
+        registry::register(&observed);
+        Ok(desk)
+    }
+
+    /// What is in force for a service.
+    pub(super) fn environment(&self, service: &str, profile: &str) -> Environment {
+        let state = self.0.lock();
+        let (above, file) = (of(service, &off(&state.off)), of(service, &state.values));
+        Environment::new(service, profile, &[("protections", &above), (FILE, &file)])
+    }
+
+    /// Looks at the file. What is new and good is in force from here on, and the services ask for it at once.
+    pub(super) fn look(&self) -> Option<Refusal> {
+        let read = std::fs::read_to_string(&self.0.file).map_err(|why| why.to_string());
+        let mut state = self.0.lock();
+        if read != state.read {
+            state.changes += 1;
+            let taken = match &read {
+                Ok(text) => reference::take(text, &off(&state.off)),
+                Err(why) => {
+                    Err(Refusal { line: None, field: None, why: format!("it cannot be read: {why}") })
+                }
+            };
+            state.read = read;
+            match taken {
+                Ok(values) => {
+                    tracing::info!(file = %self.0.file.display(), "its values are in force");
+                    (state.values, state.refusal) = (values, None);
+                    self.0.refresh.ask();
+                }
+                Err(refusal) => {
+                    tracing::warn!(file = %self.0.file.display(), %refusal, "it changes nothing");
+                    state.refusal = Some(refusal);
+                }
+            }
+        }
+        state.refusal.clone()
+    }
+
+    /// The same, and the services ask whether there is anything new or not.
+    pub(super) fn refresh(&self) -> Option<Refusal> {
+        let refusal = self.look();
+        self.0.refresh.ask();
+        refusal
+    }
+
+    /// The layers that are switched off.
+    pub fn off(&self) -> BTreeSet<Switch> {
+        self.0.lock().off.clone()
+    }
+
+    /// Switches layers off or on.
+    ///
+    /// # Errors
+    ///
+    /// When what would be in force then does not fit together, or cannot be written down.
+    pub fn turn(&self, layers: &[Switch], on: bool) -> Result<(), Problem> {
+        let mut state = self.0.lock();
+        let mut wanted = state.off.clone();
+        for switch in layers {
+            if on {
+                wanted.remove(switch)
+            } else {
+                wanted.insert(switch.clone())
+            };
+        }
+        if wanted == state.off {
+            return Ok(());
+        }
+        let misfit =
+            |refusal: Refusal| Problem::invalid(format!("the layers would not fit together: {refusal}"));
+        reference::fits(&state.values, &off(&wanted)).map_err(misfit)?;
+        let unwritten =
+            |why: io::Error| Problem::unavailable(format!("the protections cannot be written down: {why}"));
+        self.0.kept.write(&wanted).map_err(unwritten)?;
+        wanted.symmetric_difference(&state.off).for_each(|switch| turn(&self.0.switches, switch, on));
+        state.off = wanted;
+        state.changes += 1;
+        drop(state);
+        self.0.refresh.ask();
+        Ok(())
+    }
+}
+
+fn turn(switches: &Switches, Switch { call, layer }: &Switch, on: bool) {
+    if let Some(layer) = SWITCHED.into_iter().find(|switched| switched == layer) {
+        switches.turn(call, layer, on);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observed for Shared {
+    fn layer(&self) -> &'static str {
+        "config"
+    }
+
+    fn name(&self) -> &str {
+        FILE
+    }
+
+    fn state(&self) -> &'static str {
+        if self.lock().refusal.is_some() { "refused" } else { "in force" }
+    }
+
+    fn note(&self) -> Option<Cow<'static, str>> {
+        self.lock().refusal.as_ref().map(|refusal| refusal.to_string().into())
+    }
+
+    fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
+        let state = self.lock();
+        show("changes", state.changes as f64);
+        show("switched_off", state.off.len() as f64);
+        let line = state.refusal.as_ref().and_then(|refusal| refusal.line);
+        show("line", line.unwrap_or_default() as f64);
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}, ")?;
+        }
+        if let Some(field) = &self.field {
+            write!(f, "{field}: ")?;
+        }
+        f.write_str(&self.why)
+    }
+}

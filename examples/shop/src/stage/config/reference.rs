@@ -1,0 +1,71 @@
+//! Whether what a file says is good, together with what the code says of every call and every route.
+
+use super::desk::Refusal;
+use super::patch::{expand, merge};
+use crate::parts::policy::{of_call, of_routes};
+use crate::stacks::{CALLS, ROUTES};
+use bartizan::policy::{Format, Policy, PolicyError};
+use serde_json::Value;
+
+/// Reads a text, and judges it with what is switched off above it.
+pub(super) fn take(text: &str, above: &Value) -> Result<Value, Refusal> {
+    judge(Format::Toml, text)?;
+    let mut values: Value = toml::from_str(text).map_err(|why| Refusal::new(why.message()))?;
+    expand(&mut values);
+    fits(&values, above)?;
+    Ok(values)
+}
+
+/// Judges values with what is switched off above them.
+pub(super) fn fits(values: &Value, above: &Value) -> Result<(), Refusal> {
+    let mut all = values.clone();
+    merge(&mut all, above);
+    let judged = judge(Format::Json, &all.to_string());
+    judged.map(drop).map_err(|error| Refusal { line: None, ..error.into() })
+}
+
+/// A policy that is good alone, and with the code.
+fn judge(format: Format, text: &str) -> Result<Policy, PolicyError> {
+    let policy = Policy::parse(format, text)?;
+    for call in CALLS {
+        of_call(&policy, &call.to_string(), call.stack())?;
+    }
+    for routes in ROUTES {
+        of_routes(&policy, routes.name(), routes.stack())?;
+    }
+    Ok(policy)
+}
+
+impl Refusal {
+    fn new(why: impl Into<String>) -> Self {
+        Self { line: None, field: None, why: why.into() }
+    }
+}
+
+impl From<PolicyError> for Refusal {
+    fn from(error: PolicyError) -> Self {
+        Self {
+            line: error.at_line(),
+            field: error.at_field().map(str::to_owned),
+            why: error.message().to_owned(),
+        }
+    }
+}
+
+/// The calls and routes of which a text makes something else than the code does.
+#[cfg(test)]
+pub(super) fn changed(text: &str) -> Vec<String> {
+    let policy = judge(Format::Toml, text).unwrap();
+    let calls = CALLS.into_iter().map(|call| {
+        let base = call.stack();
+        let stack = of_call(&policy, &call.to_string(), base.clone()).unwrap();
+        (call.to_string(), base.diff(&stack))
+    });
+    let routes = ROUTES.into_iter().map(|routes| {
+        let base = routes.stack();
+        let stack = of_routes(&policy, routes.name(), base.clone()).unwrap();
+        (routes.name().to_owned(), base.diff(&stack))
+    });
+    let changes = calls.chain(routes).filter(|(_, changes)| !changes.is_empty());
+    changes.map(|(name, changes)| format!("{name}: {changes:?}")).collect()
+}
