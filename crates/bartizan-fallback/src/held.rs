@@ -40,3 +40,37 @@ impl<W, F> Tie<W, F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Failed;
+    use crate::fallback::Fallback;
+    use crate::give::{TypedCall, TypedWith, Value};
+    use crate::on::FallbackOn;
+    use std::convert::Infallible;
+    use std::future::ready;
+
+    /// Whether a call holds its layer.
+    fn holds<F: Give<(), u8, Infallible>>(value: Fallback, watched: bool, give: &F) -> bool {
+        let shared = Arc::new(Shared::new(value));
+        if watched {
+            shared.watch();
+        }
+        let flags = shared.flags();
+        let held = Arc::new(Held { way: (), shared });
+        Tie::new(&held, flags, give).shared().is_some()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_holds_no_more_than_it_needs() {
+        let (plain, number) = (Fallback::new(), 7);
+        let function = TypedWith(|_: &Failed| Ok(7));
+        assert!(!holds(plain, false, &function), "a mere function is free");
+        assert!(holds(plain, true, &function), "somebody watches");
+        assert!(holds(plain.on(FallbackOn::code(404)), false, &function), "there is more to know than fits");
+        assert!(holds(plain, false, &TypedWith(move |_: &Failed| Ok(number))), "it captures");
+        assert!(holds(plain, false, &TypedCall(|_: Failed| ready(Ok(7)))), "it is asynchronous");
+        assert!(holds(plain, false, &Value(Arc::new(7))), "a value has its place");
+    }
+}

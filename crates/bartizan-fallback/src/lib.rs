@@ -37,6 +37,7 @@
 //! What takes its place is a [value](FallbackLayer::value), a [function](FallbackLayer::with) of the failure, or an [asynchronous
 //! one](FallbackLayer::call), as the call of another service; something of the request can be [kept](FallbackLayer::key) for it. The answer is marked as [`Degraded`], in its
 //! extensions, with the failure. Over gRPC it is a [`Reply::grpc`] or a [`Reply::grpc_status`].
+//! A cache on its way knows nothing of this: what it must not keep should say `Cache-Control: no-store`.
 //!
 //! Should the fallback fail as well, its error goes out. The first failure is behind it: in the extensions of the answer, where that is a failure
 //! with a status; as the source of a [`FallbackError`], where the errors of the inner service are boxed. An error type of its own carries what the

@@ -214,3 +214,55 @@ impl Observed for Shared {
         self.snapshot().each(show);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_good_again_a_second_after_the_last_failure() {
+        let shared = Shared::new(Fallback::new());
+        let is_degraded = || shared.snapshot().degraded;
+        shared.went_well();
+        assert!(!is_degraded());
+        for _ in 0..3 {
+            shared.replaces(&Failure::unready());
+            tokio::time::advance(Duration::from_millis(999)).await;
+            shared.went_well();
+            assert!(is_degraded());
+        }
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(is_degraded(), "nobody knows of it yet");
+        shared.went_well();
+        assert!(!is_degraded());
+        assert_eq!(shared.snapshot().used, 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn flags_say_what_the_value_says() {
+        let shared = Shared::new(Fallback::new());
+        let has = |flag| shared.flags().has(flag);
+        assert!(has(Flags::ENABLED) && has(Flags::AT_ONCE));
+        assert!(!has(Flags::LOOKS | Flags::CODES | Flags::WRITES | Flags::WATCHED));
+        assert_eq!(shared.flags().on(), FallbackOn::FAILURES);
+        shared.watch();
+        let on = FallbackOn::TIMEOUTS.and(FallbackOn::ERRORS);
+        shared.update(Fallback::new().on(on).writes(true));
+        assert!(has(Flags::WATCHED) && has(Flags::WRITES) && has(Flags::LOOKS) && !has(Flags::AT_ONCE));
+        assert_eq!(shared.flags().on(), on);
+        shared.update(Fallback::new().on(FallbackOn::code(404)).enabled(false));
+        assert!(has(Flags::WATCHED) && has(Flags::CODES) && !has(Flags::ENABLED | Flags::WRITES));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn places_are_given_back() {
+        let shared = Shared::new(Fallback::new().max_in_flight(2));
+        assert_eq!([(); 3].map(|()| shared.take_place()), [true, true, false]);
+        shared.leave_place();
+        assert!(shared.take_place());
+        shared.update(Fallback::new().max_in_flight(0));
+        shared.leave_place();
+        assert!(!shared.take_place());
+        assert_eq!((shared.snapshot().in_flight, shared.snapshot().full), (1, 2));
+    }
+}
