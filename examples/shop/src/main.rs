@@ -8,6 +8,7 @@ mod host;
 #[cfg_attr(not(feature = "stage"), expect(dead_code, reason = "only the stage has ops and does harm"))]
 mod parts;
 mod services;
+#[cfg_attr(not(feature = "stage"), expect(dead_code, reason = "only the stage lists layers, to switch them"))]
 mod stacks;
 #[cfg(feature = "stage")]
 mod stage;

@@ -7,7 +7,7 @@ mod properties;
 mod values;
 
 pub use agent::is_there;
-pub use values::{Values, of_call, of_routes};
+pub use values::Values;
 
 use std::time::Duration;
 use tokio::sync::watch;

@@ -6,7 +6,7 @@ use super::PATIENCE;
 use super::known::Known;
 use super::properties::tree;
 use super::values::Values;
-use bartizan::policy::{Format, Policy};
+use bartizan::policy::Format;
 use http::StatusCode;
 use http::header::{ETAG, IF_NONE_MATCH};
 use std::error::Error;
@@ -46,7 +46,7 @@ impl Values {
 
     /// Takes over a text if it is good; true when it is.
     fn heed(&self, format: Format, text: &str, from: &str) -> bool {
-        let taken = Policy::parse(format, text).and_then(|policy| self.take(policy));
+        let taken = self.take(format, text.to_owned());
         taken.inspect_err(|why| tracing::warn!(from, %why, "the policy stays as it was")).is_ok()
     }
 }

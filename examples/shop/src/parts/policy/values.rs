@@ -1,7 +1,7 @@
 //! What layers are told of a policy: their values, when these change.
 
 use super::super::failure::root;
-use bartizan::policy::{Policy, PolicyError};
+use bartizan::policy::{Format, Policy, PolicyError};
 use bartizan::stack::{ClientStack, ServerStack};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,8 @@ pub struct Values(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    latest: Option<Policy>,
+    /// Not as a policy: that would keep layers of its own.
+    latest: Option<(Format, String)>,
     calls: Vec<Seat<ClientStack>>,
     routes: Vec<Seat<ServerStack>>,
 }
@@ -30,7 +31,7 @@ impl Values {
     pub fn call(&self, name: &str, base: ClientStack, tell: impl FnMut(&ClientStack) + Send + 'static) {
         let mut state = self.state();
         let seat = Seat { name: name.to_owned(), base, tell: Box::new(tell) };
-        let now = state.latest.as_ref().map(|policy| seat.of(policy));
+        let now = state.read().map(|policy| policy.and_then(|policy| seat.of(&policy)));
         state.calls.push(seat.told(now));
     }
 
@@ -38,7 +39,7 @@ impl Values {
     pub fn routes(&self, name: &str, base: ServerStack, tell: impl FnMut(&ServerStack) + Send + 'static) {
         let mut state = self.state();
         let seat = Seat { name: name.to_owned(), base, tell: Box::new(tell) };
-        let now = state.latest.as_ref().map(|policy| seat.of(policy));
+        let now = state.read().map(|policy| policy.and_then(|policy| seat.of(&policy)));
         state.routes.push(seat.told(now));
     }
 
@@ -47,18 +48,43 @@ impl Values {
     /// # Errors
     ///
     /// When it does not fit to what the code says.
-    pub(super) fn take(&self, policy: Policy) -> Result<(), PolicyError> {
+    pub(super) fn take(&self, format: Format, text: String) -> Result<(), PolicyError> {
+        let policy = Policy::parse(format, &text)?;
         let mut state = self.state();
         let calls = state.calls.iter().map(|seat| seat.of(&policy)).collect::<Result<Vec<_>, _>>()?;
         let routes = state.routes.iter().map(|seat| seat.of(&policy)).collect::<Result<Vec<_>, _>>()?;
         state.calls.iter_mut().zip(&calls).for_each(|(seat, stack)| (seat.tell)(stack));
         state.routes.iter_mut().zip(&routes).for_each(|(seat, stack)| (seat.tell)(stack));
-        state.latest = Some(policy);
+        state.latest = Some((format, text));
         Ok(())
+    }
+
+    /// What a policy makes of the values of a call.
+    ///
+    /// # Errors
+    ///
+    /// When it does not fit to them.
+    pub fn of_call(policy: &Policy, name: &str, base: ClientStack) -> Result<ClientStack, PolicyError> {
+        Ok(policy.client_with(name, base)?.handle().stack())
+    }
+
+    /// What a policy makes of the values of routes.
+    ///
+    /// # Errors
+    ///
+    /// When it does not fit to them.
+    pub fn of_routes(policy: &Policy, name: &str, base: ServerStack) -> Result<ServerStack, PolicyError> {
+        Ok(policy.server_with(name, base)?.handle().stack())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn read(&self) -> Option<Result<Policy, PolicyError>> {
+        self.latest.as_ref().map(|(format, text)| Policy::parse(*format, text))
     }
 }
 
@@ -75,32 +101,14 @@ impl<S> Seat<S> {
 
 impl Seat<ClientStack> {
     fn of(&self, policy: &Policy) -> Result<ClientStack, PolicyError> {
-        of_call(policy, &self.name, self.base.clone())
+        Values::of_call(policy, &self.name, self.base.clone())
     }
 }
 
 impl Seat<ServerStack> {
     fn of(&self, policy: &Policy) -> Result<ServerStack, PolicyError> {
-        of_routes(policy, &self.name, self.base.clone())
+        Values::of_routes(policy, &self.name, self.base.clone())
     }
-}
-
-/// What a policy makes of the values of a call.
-///
-/// # Errors
-///
-/// When it does not fit to them.
-pub fn of_call(policy: &Policy, name: &str, base: ClientStack) -> Result<ClientStack, PolicyError> {
-    Ok(policy.client_with(name, base)?.handle().stack())
-}
-
-/// What a policy makes of the values of routes.
-///
-/// # Errors
-///
-/// When it does not fit to them.
-pub fn of_routes(policy: &Policy, name: &str, base: ServerStack) -> Result<ServerStack, PolicyError> {
-    Ok(policy.server_with(name, base)?.handle().stack())
 }
 
 impl fmt::Debug for Values {

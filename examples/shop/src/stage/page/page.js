@@ -148,7 +148,9 @@ function draw(layers) {
     drawn(part(at(id), ".body"), all);
     groups.delete(id);
   }
-  drawOthers([...groups].map(([name, all]) => ({ name, all })));
+  // Those that a policy may switch on are not told of while they are off.
+  groups.set("limit", (groups.get("limit") ?? []).filter((it) => it.state !== "off"));
+  drawOthers([...groups].filter(([, all]) => all.length).map(([name, all]) => ({ name, all })));
 }
 
 // An event comes at every change, and every five seconds when there is none.

@@ -11,7 +11,7 @@ export function drawProtections(body, config) {
   mark(file, "data-tone", tone(config));
   write(part(file, ".name"), config.name);
   write(part(file, ".state"), config.state);
-  write(part(file, ".faint"), config.note ? `${config.note}. What was in force stays.` : "");
+  write(part(file, ".faint"), config.note ? `${config.note} – what was in force stays` : "");
   if (known !== config.numbers.changes) {
     known = config.numbers.changes;
     ask(body);
