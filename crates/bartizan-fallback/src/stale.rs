@@ -1,6 +1,7 @@
 //! The last good answer, in place of a call that fails; for `GET` and `HEAD`.
 
 mod age;
+mod ahead;
 mod body;
 mod cache_status;
 mod condition;

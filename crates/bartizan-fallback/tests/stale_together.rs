@@ -5,7 +5,7 @@ mod origin;
 
 use bartizan_fallback::Stale;
 use http_body_util::BodyExt;
-use origin::{Got, Origin, SECOND, Scene, data, frames, pass, request, say, say_body, settle};
+use origin::{Got, Origin, SECOND, Scene, data, drip, frames, pass, request, say, say_body, settle};
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -169,15 +169,14 @@ async fn the_death_of_a_leader_strands_nobody() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_is_dropped_half_way_strands_nobody() {
     let origin = Origin::new(|n, _| async move {
-        sleep(SECOND).await;
-        if n == 0 { say_body(200, "", frames(vec![data("a"), data("b")])) } else { say(200, "", "whole") }
+        if n == 0 { say_body(200, "", drip(&["a", "b"])) } else { say(200, "", "whole") }
     });
     let scene = Scene::new(TOGETHER, origin);
     let leader = scene.clone();
     let leader = tokio::spawn(async move {
         let mut body = leader.call(request("GET", "/", "")).await.unwrap().into_body();
         body.frame().await.unwrap().unwrap();
-        sleep(SECOND).await;
+        sleep(SECOND / 2).await;
     });
     settle().await;
     let mut reads = JoinSet::new();
@@ -204,7 +203,8 @@ async fn a_lease_that_ends_lets_the_next_go_out() {
         }
         reads
     };
-    for (after, ought) in [(0, 1), (9, 1), (2, 2), (9, 2), (2, 3)] {
+    // One goes out after the first lease, and after the second nobody waits any longer.
+    for (after, ought) in [(0, 1), (9, 1), (2, 2), (8, 2), (2, 100)] {
         pass(after * SECOND).await;
         settle().await;
         assert_eq!(scene.origin.calls(), ought);
@@ -215,6 +215,28 @@ async fn a_lease_that_ends_lets_the_next_go_out() {
     drop(reads);
     settle().await;
     scene.assert_idle();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_reads_slowly_holds_nobody_up() {
+    let origin = Origin::new(|_, _| async move {
+        sleep(SECOND).await;
+        say_body(200, "", frames(vec![data("a"), data("b"), data("c")]))
+    });
+    let scene = Scene::new(TOGETHER.max_body(2), origin.clone());
+    for (value, ought) in [(TOGETHER, 1), (TOGETHER.max_body(2), 2)] {
+        scene.handle.update(value);
+        let before = scene.origin.calls();
+        let first = scene.clone();
+        let first = tokio::spawn(async move { first.call(request("GET", "/", "")).await.unwrap() });
+        settle().await;
+        let (second, leader) = tokio::join!(scene.get("/", ""), first);
+        assert_eq!((second.body.as_str(), scene.origin.calls() - before), ("abc", ought));
+        // What was read ahead for the others is there for who asked first.
+        let body = leader.unwrap().into_body();
+        assert_eq!(body.collect().await.unwrap().to_bytes(), "abc");
+        scene.assert_idle();
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,3 +1,4 @@
+use super::ahead::Ahead;
 use super::record::Record;
 use bartizan_http::bytes::Bytes;
 use bartizan_http::http_body::{Body, Frame, SizeHint};
@@ -9,18 +10,20 @@ use std::task::{Context, Poll, ready};
 pin_project! {
     /// Response body that is copied while it goes through, or one that was kept.
     ///
-    /// It never reads ahead of its caller. A copy is put to the others before the last frame is yielded, so that who has read the body to its
-    /// end finds it there.
-    pub struct StaleBody<B> {
+    /// It never waits for what its caller has not asked for. The copy is kept before the last frame is yielded, so that who has read the body
+    /// to its end finds it there.
+    pub struct StaleBody<B: Body> {
         #[pin]
-        content: Content<B>,
+        content: Content<B, B::Error>,
     }
 }
 
 pin_project! {
     #[project = ContentProj]
-    enum Content<B> {
+    enum Content<B, E> {
         Inner { #[pin] body: B, record: Option<Box<Record>> },
+        // Boxed, as it was polled before it came to its place.
+        Ahead { body: Pin<Box<B>>, record: Option<Box<Record>>, ahead: Ahead<E> },
         Kept { data: Bytes },
     }
 }
@@ -37,25 +40,39 @@ impl<B: Body<Data = Bytes>> StaleBody<B> {
         }
         Self { content: Content::Inner { body, record: Some(Box::new(record)) } }
     }
+
+    /// Reads what is there already, if others may wait for it: who has asked first may be slow to read it.
+    pub(crate) fn ahead(self, cx: &mut Context<'_>) -> Self {
+        let (body, mut record) = match self.content {
+            Content::Inner { body, record: Some(record) } if record.is_awaited() => (body, Some(record)),
+            content => return Self { content },
+        };
+        let (mut body, mut ahead) = (Box::pin(body), Ahead::new());
+        ahead.read(body.as_mut(), cx, |frame, is_end| {
+            see(frame, is_end, &mut record);
+            record.is_some()
+        });
+        Self { content: Content::Ahead { body, record, ahead } }
+    }
 }
 
-impl<B> StaleBody<B> {
+impl<B: Body> StaleBody<B> {
     pub(crate) const fn kept(data: Bytes) -> Self {
         Self { content: Content::Kept { data } }
     }
 }
 
-impl<B> Default for StaleBody<B> {
+impl<B: Body> Default for StaleBody<B> {
     fn default() -> Self {
         Self::kept(Bytes::new())
     }
 }
 
-impl<B> fmt::Debug for StaleBody<B> {
+impl<B: Body> fmt::Debug for StaleBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.content {
-            Content::Inner { record: Some(_), .. } => "copied",
-            Content::Inner { record: None, .. } => "passing",
+            Content::Inner { record: Some(_), .. } | Content::Ahead { record: Some(_), .. } => "copied",
+            Content::Inner { record: None, .. } | Content::Ahead { record: None, .. } => "passing",
             Content::Kept { .. } => "kept",
         };
         f.debug_tuple("StaleBody").field(&state).finish()
@@ -72,6 +89,10 @@ impl<B: Body<Data = Bytes>> Body for StaleBody<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let (mut body, record) = match self.project().content.project() {
             ContentProj::Inner { body, record } => (body, record),
+            ContentProj::Ahead { body, record, ahead } => match ahead.next() {
+                Some(frame) => return Poll::Ready(frame),
+                None => (body.as_mut(), record),
+            },
             ContentProj::Kept { data } => {
                 let data = std::mem::take(data);
                 return Poll::Ready((!data.is_empty()).then(|| Ok(Frame::data(data))));
@@ -87,6 +108,7 @@ impl<B: Body<Data = Bytes>> Body for StaleBody<B> {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Inner { body, .. } => body.is_end_stream(),
+            Content::Ahead { body, ahead, .. } => ahead.is_end_stream(body.is_end_stream()),
             Content::Kept { data } => data.is_empty(),
         }
     }
@@ -94,6 +116,7 @@ impl<B: Body<Data = Bytes>> Body for StaleBody<B> {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Inner { body, .. } => body.size_hint(),
+            Content::Ahead { body, ahead, .. } => ahead.size_hint(&body.size_hint()),
             Content::Kept { data } => SizeHint::with_exact(data.len() as u64),
         }
     }

@@ -13,8 +13,8 @@ use tokio::time::sleep_until;
 /// The reads for whose answers others wait.
 ///
 /// The first read of a key takes a lease, and goes out. Equal reads that come meanwhile sleep until it has an answer, which they share or
-/// not, or until the lease is lost: then one of them takes it. A wait takes no timer; one task for each key with waiters watches
-/// the lease's end.
+/// not, or until the lease is lost: then one of them takes it. None of them waits for longer than two leases. A wait takes no timer; one
+/// task for each key with waiters watches the lease's end.
 #[derive(Default)]
 pub(crate) struct Flights(Mutex<Table>);
 
@@ -35,6 +35,8 @@ struct Flight {
     lasts: Duration,
     until: Option<Instant>,
     seats: BTreeMap<u64, oneshot::Sender<Turn>>,
+    /// Seats up to this one were there when the last lease ended.
+    seen: u64,
     watched: bool,
     watch: Option<Watch>,
 }
@@ -138,14 +140,27 @@ impl Flights {
         }
     }
 
-    /// Passes an expired lease on, and says when to look again. `None` if nobody waits.
+    /// Passes an expired lease on, and says when to look again. `None` if nobody waits. Who has waited for a whole lease already does not
+    /// wait for another.
     fn expire(self: &Arc<Self>, key: &Key, now: Instant) -> Option<Instant> {
         let mut table = self.lock();
-        let flight = table.flights.get_mut(key)?;
-        let lease = flight.lease;
-        if flight.is_over(now) && !flight.seats.is_empty() {
+        let inner = &mut *table;
+        let flight = inner.flights.get_mut(key)?;
+        if flight.is_over(now) {
+            let lease = flight.lease;
+            let younger = flight.seats.split_off(&(flight.seen + 1));
+            let patient = std::mem::replace(&mut flight.seats, younger);
+            flight.seen = inner.ids;
+            inner.waiting -= patient.len();
+            let is_awaited = !flight.seats.is_empty();
             drop(table);
-            self.pass_on(key, lease);
+            for (_, seat) in patient {
+                // Who has left does not need it.
+                let _ = seat.send(Turn::Alone);
+            }
+            if is_awaited {
+                self.pass_on(key, lease);
+            }
             table = self.lock();
         }
         let flight = table.flights.get_mut(key)?;
@@ -240,7 +255,7 @@ impl Flights {
 impl Flight {
     fn new(lease: u64, now: Instant, lasts: Duration) -> Self {
         let until = now.checked_add(lasts);
-        Self { lease, lasts, until, seats: BTreeMap::new(), watched: false, watch: None }
+        Self { lease, lasts, until, seats: BTreeMap::new(), seen: 0, watched: false, watch: None }
     }
 
     fn begin(&mut self, lease: u64, now: Instant, lasts: Duration) {

@@ -61,6 +61,7 @@ where
     S::Future: Send,
     B: Send + 'static,
     RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Send,
 {
     /// Answers a read, or goes out with it.
     pub(crate) fn reading(service: S, req: Request<B>, mut read: Box<Read>) -> Self {
@@ -84,6 +85,7 @@ where
     S::Future: Send,
     B: Send + 'static,
     RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Send,
 {
     match plan {
         Plan::Serve(answer) => (Stage::Served { answer: Some(answer) }, None),
@@ -106,6 +108,7 @@ where
     S::Future: Send,
     B: Send + 'static,
     RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Send,
 {
     type Output = Result<Response<StaleBody<RB>>, S::Error>;
 
@@ -137,7 +140,8 @@ where
                     if let (Some(write), Ok(response)) = (this.write.take(), &out) {
                         write.answered(response.status());
                     }
-                    return Poll::Ready(answered(this.read.take(), out, true));
+                    let answer = answered(this.read.take(), out, true);
+                    return Poll::Ready(answer.map(|answer| answer.map(|body| body.ahead(cx))));
                 }
             }
         }

@@ -36,6 +36,11 @@ impl Record {
         Self { read, kept, copy, is_head }
     }
 
+    /// Whether others wait for it, or could.
+    pub(crate) const fn is_awaited(&self) -> bool {
+        self.read.lease.is_some()
+    }
+
     /// Sees a part of the body. False if it became too large.
     pub(crate) fn data(&mut self, data: &[u8]) -> bool {
         self.copy.push(data, self.read.value.max_body, self.read.value.max_bytes)

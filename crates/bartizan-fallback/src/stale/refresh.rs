@@ -25,6 +25,7 @@ pub(crate) fn refresh<S, B, RB>(
     S::Future: Send,
     B: Send + 'static,
     RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Send,
 {
     // Without a runtime there is no background.
     let Ok(runtime) = Handle::try_current() else { return };

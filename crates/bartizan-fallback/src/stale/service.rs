@@ -67,6 +67,7 @@ where
     S::Future: Send,
     B: Body + Send + 'static,
     RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Send,
 {
     type Response = Response<StaleBody<RB>>;
     type Error = S::Error;

@@ -11,9 +11,9 @@ use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::time::advance;
+use tokio::time::{Sleep, advance, sleep};
 use tower::{Layer, Service};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -110,6 +110,30 @@ impl Body for Frames {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         Poll::Ready(self.0.next())
+    }
+}
+
+/// A body of these parts, a second apart.
+pub(crate) fn drip(parts: &[&'static str]) -> impl Body<Data = Bytes, Error = BoxError> + Send + use<> {
+    Drip(parts.to_vec(), None)
+}
+
+struct Drip(Vec<&'static str>, Option<Pin<Box<Sleep>>>);
+
+impl Body for Drip {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.0.is_empty() {
+            return Poll::Ready(None);
+        }
+        ready!(self.1.get_or_insert_with(|| Box::pin(sleep(SECOND))).as_mut().poll(cx));
+        self.1 = None;
+        Poll::Ready(Some(data(self.0.remove(0))))
     }
 }
 
