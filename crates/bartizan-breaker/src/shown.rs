@@ -88,6 +88,7 @@ impl fmt::Display for Pause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let jitter = changed(self.jitter, Self::DEFAULT_JITTER).map(Percent);
         let row = match self.steps {
+            Steps::Doubling { min, max } if min == max => Time(min).to_string(),
             Steps::Doubling { min, max } => format!("{} to {}", Time(min), Time(max)),
             Steps::List { pauses, len } => {
                 let pauses: Vec<String> =
@@ -112,6 +113,7 @@ mod tests {
         let ratio = Ratio::new(0.5).pause(Pause::new().list(&[SECOND]));
         for (breaker, shown) in [
             (breaker, "evidence 25 % to 75 %, open 5 s to 60 s, 1 probe, ramp 10 s"),
+            (breaker.max_open_for(5 * SECOND), "evidence 25 % to 75 %, open 5 s, 1 probe, ramp 10 s"),
             (
                 breaker.evidence(Evidence::new().endpoint()).consecutive(Consecutive::new(5)).probes(3),
                 "evidence 5 % to 40 % and threshold 12, 5 in a row, open 5 s to 60 s, 3 probes, ramp 10 s",

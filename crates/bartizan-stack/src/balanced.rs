@@ -18,7 +18,7 @@ pub struct BalancedLayer {
     balance: BalanceLayer<EndpointLayer>,
 }
 
-/// Service of a [`BalancedLayer`], outside in: deadline, retry, hedge, balance, and for each endpoint a breaker and the deadline of the
+/// Service of a [`BalancedLayer`], outside in: stale, deadline, retry, hedge, balance, and for each endpoint a breaker and the deadline of the
 /// attempt.
 pub type BalancedService<S> =
     OuterService<BalanceService<Uri, EndpointLayer, Through<S>, bartizan_balance::HttpWay>>;

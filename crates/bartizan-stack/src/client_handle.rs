@@ -7,6 +7,7 @@ use bartizan_balance::{Balance, BalanceLayer};
 use bartizan_breaker::{Breaker, BreakerLayer, Evidence, KeyedHandle};
 use bartizan_core::{Name, Purse};
 use bartizan_deadline::DeadlineLayer;
+use bartizan_fallback::StaleLayer;
 use bartizan_hedge::HedgeLayer;
 use bartizan_http::http::Uri;
 use bartizan_retry::RetryLayer;
@@ -25,7 +26,7 @@ pub(crate) struct Parts {
     pub(crate) breaker: HostBreaker,
     pub(crate) each: Each,
     balances: Mutex<Vec<bartizan_balance::Handle<Uri>>>,
-    /// Whether a call can go to more than one endpoint.
+    /// Whether a call can go elsewhere.
     spread: AtomicBool,
 }
 
@@ -33,9 +34,10 @@ impl Parts {
     pub(crate) fn new(stack: ClientStack) -> Self {
         let purse = Purse::new(stack.budget_value());
         let outer = OuterLayer {
+            stale: StaleLayer::new(stack.fit_stale()),
             deadline: DeadlineLayer::new(*stack.deadline_value()).outgoing(),
-            retry: RetryLayer::new(stack.paid_retry()).purse(purse.clone()),
-            hedge: HedgeLayer::new(stack.hedge_value().clone()).purse(purse.clone()),
+            retry: RetryLayer::new(stack.fit_retry()).purse(purse.clone()),
+            hedge: HedgeLayer::new(stack.fit_hedge(false)).purse(purse.clone()),
         };
         let breaker = BreakerLayer::new(stack.fit_breaker()).key(Host::asked as HostOf);
         let attempt = DeadlineLayer::new(stack.attempt_value()).outgoing();
@@ -54,7 +56,8 @@ impl Parts {
     /// Names the layers, the first time.
     pub(crate) fn set_name(&self, name: &Name) {
         if self.name.set(name.clone()).is_ok() {
-            let OuterLayer { deadline, retry, hedge } = self.outer.clone();
+            let OuterLayer { stale, deadline, retry, hedge } = self.outer.clone();
+            let _shared = stale.named(name.clone());
             let _shared =
                 (deadline.named(name.clone()), retry.named(name.clone()), hedge.named(name.clone()));
             let _shared = (self.purse.clone().named(name.clone()), self.breaker.clone().named(name.clone()));
@@ -67,6 +70,9 @@ impl Parts {
         let stack = self.stack();
         if !self.spread.swap(true, Relaxed) {
             self.each.breakers.update(self.around(stack.fit_breaker()));
+            if stack.fit_hedge(true) != stack.fit_hedge(false) {
+                self.outer.hedge.handle().update(stack.fit_hedge(true));
+            }
         }
     }
 
@@ -102,17 +108,21 @@ impl Parts {
     fn update(&self, new: ClientStack) {
         let mut held = self.stack();
         let old = &*held;
+        if old.fit_stale() != new.fit_stale() {
+            self.outer.stale.handle().update(new.fit_stale());
+        }
         if old.deadline_value() != new.deadline_value() {
             self.outer.deadline.handle().update(*new.deadline_value());
         }
-        if old.paid_retry() != new.paid_retry() {
-            self.outer.retry.handle().update(new.paid_retry());
+        if old.fit_retry() != new.fit_retry() {
+            self.outer.retry.handle().update(new.fit_retry());
         }
         if old.budget_value() != new.budget_value() {
             self.purse.update(new.budget_value());
         }
-        if old.hedge_value() != new.hedge_value() {
-            self.outer.hedge.handle().update(new.hedge_value().clone());
+        let is_spread = self.spread.load(Relaxed);
+        if old.fit_hedge(is_spread) != new.fit_hedge(is_spread) {
+            self.outer.hedge.handle().update(new.fit_hedge(is_spread));
         }
         if old.balance_value() != new.balance_value() {
             self.balances().iter().for_each(|balance| balance.update(new.balance_value().clone()));
@@ -170,16 +180,18 @@ impl fmt::Debug for Parts {
 
 impl fmt::Display for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (stack, is_spread) = (self.stack(), !self.balances().is_empty());
+        let (stack, name) = (self.stack(), self.name());
         let breaker = self.around(stack.fit_breaker());
-        let table = if is_spread {
-            stack.table(self.name(), stack.balance_value(), format_args!("for each endpoint: {breaker}"))
-        } else {
+        let hedge = stack.fit_hedge(self.spread.load(Relaxed));
+        let table = if self.balances().is_empty() {
             stack.table(
-                self.name(),
+                name,
+                hedge,
                 "none, calls go where they say",
                 format_args!("for each host: {breaker}"),
             )
+        } else {
+            stack.table(name, hedge, stack.balance_value(), format_args!("for each endpoint: {breaker}"))
         };
         table.fmt(f)
     }
@@ -212,6 +224,12 @@ impl ClientHandle {
         stack.check()?;
         self.0.update(stack);
         Ok(())
+    }
+
+    /// The handle of the last good answers.
+    #[must_use]
+    pub fn stale(&self) -> bartizan_fallback::stale::Handle {
+        self.0.outer.stale.handle()
     }
 
     /// The handle of the deadline.

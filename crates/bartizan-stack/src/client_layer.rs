@@ -12,6 +12,7 @@ use bartizan_http::http::Uri;
 use bartizan_http::{Head, Http, HttpClassifier};
 use futures_core::Stream;
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 use tower::Layer;
 
@@ -27,7 +28,7 @@ pub struct ClientLayer {
     outer: OuterLayer,
 }
 
-/// Service of a [`ClientLayer`], outside in: deadline, retry, hedge, breaker, deadline of the attempt.
+/// Service of a [`ClientLayer`], outside in: stale, deadline, retry, hedge, breaker, deadline of the attempt.
 pub type ClientService<S> = OuterService<HostService<S>>;
 
 /// What stands before each host.
@@ -77,6 +78,14 @@ impl ClientLayer {
     pub fn repeat(mut self, rule: impl Fn(&Head<'_>) -> bool + Clone + Send + Sync + 'static) -> Self {
         self.outer.retry = self.outer.retry.repeat(rule.clone());
         self.outer.hedge = self.outer.hedge.repeat(rule);
+        self
+    }
+
+    /// Adds to what tells the last good answers apart, as [`StaleLayer::key`](bartizan_fallback::StaleLayer::key) does: a tenant, a
+    /// language.
+    #[must_use]
+    pub fn stale_key<K: Hash>(mut self, key: impl Fn(&Head<'_>) -> K + Send + Sync + 'static) -> Self {
+        self.outer.stale = self.outer.stale.key(key);
         self
     }
 

@@ -5,6 +5,7 @@ use bartizan_balance::Balance;
 use bartizan_breaker::Breaker;
 use bartizan_core::Budget;
 use bartizan_deadline::Deadline;
+use bartizan_fallback::Stale;
 use bartizan_hedge::Hedge;
 use bartizan_retry::Retry;
 use std::fmt::{self, Display};
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 /// What stands around a client: how long a call may take, when it is made again, where it goes, and when it is not made at all.
 ///
-/// Outside in: deadline → retry → hedge → breaker → attempt → client, with a breaker for each host; over
+/// Outside in: stale → deadline → retry → hedge → breaker → attempt → client, with a breaker for each host; over
 /// [several endpoints](crate::ClientLayer::members) the balancer comes before the breaker, of which each endpoint has one.
 /// [`Display`] shows it as a table.
 ///
@@ -26,9 +27,12 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientStack {
+    stale: Stale,
     deadline: Deadline,
     retry: Retry,
     hedge: Hedge,
+    /// Whether copies are sent to the one host as well.
+    hedges_hosts: bool,
     budget: Option<Budget>,
     balance: Balance,
     breaker: Breaker,
@@ -40,20 +44,33 @@ impl ClientStack {
     pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(3);
     /// How long one attempt may take: 1 s, or the whole time that the call has, if that is less.
     pub const DEFAULT_ATTEMPT: Duration = Duration::from_secs(1);
+    /// When a host is not called: as [`Breaker::new`] says, for 5 s at most. Many callers that have opened for longer, while a service was
+    /// slow, would be away long after it is well.
+    pub const DEFAULT_BREAKER: Breaker = Breaker::new().max_open_for(Duration::from_secs(5));
 
     /// Creates a stack with a deadline of [`DEFAULT_DEADLINE`](Self::DEFAULT_DEADLINE), attempts of
-    /// [`DEFAULT_ATTEMPT`](Self::DEFAULT_ATTEMPT), and each other part as it is by default.
+    /// [`DEFAULT_ATTEMPT`](Self::DEFAULT_ATTEMPT), the [`DEFAULT_BREAKER`](Self::DEFAULT_BREAKER), and each other part as it is by default.
     #[must_use]
     pub fn new() -> Self {
         Self {
+            stale: Stale::new(),
             deadline: Deadline::new(Self::DEFAULT_DEADLINE),
             retry: Retry::new(),
             hedge: Hedge::new(),
+            hedges_hosts: false,
             budget: None,
             balance: Balance::new(),
-            breaker: Breaker::new(),
+            breaker: Self::DEFAULT_BREAKER,
             attempt: None,
         }
+    }
+
+    /// Sets when the last good answer takes the place of a failure. The call that other reads wait for may take as long as an attempt, if
+    /// that is longer than the [lease](Stale::lease) by default. Default: [`Stale::new`], only what answers themselves allow.
+    #[must_use]
+    pub fn stale(mut self, stale: Stale) -> Self {
+        self.stale = stale;
+        self
     }
 
     /// Sets how long a call may take, all its attempts and the waits between them together; a bare [`Duration`] is a total. Default:
@@ -65,16 +82,21 @@ impl ClientStack {
     }
 
     /// Sets what is made again, how often, and when. Default: [`Retry::new`].
+    ///
+    /// A server, or an open breaker, may have a call wait for as long as then is left for an attempt, or for half of the deadline, unless
+    /// [`max_hint`](Retry::max_hint) was set: who waits for longer has no time for what was waited for.
     #[must_use]
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Sets when a copy of a call is sent that takes long. Default: [`Hedge::new`].
+    /// Sets when a copy of a call is sent that takes long. Default: [`Hedge::new`] over several endpoints, and none to a single host: a copy
+    /// makes sense where it can go elsewhere.
     #[must_use]
     pub fn hedge(mut self, hedge: Hedge) -> Self {
         self.hedge = hedge;
+        self.hedges_hosts = true;
         self
     }
 
@@ -92,7 +114,8 @@ impl ClientStack {
         self
     }
 
-    /// Sets when a host, or one endpoint of several, is not called for a while. Default: [`Breaker::new`].
+    /// Sets when a host, or one endpoint of several, is not called for a while. Default:
+    /// [`DEFAULT_BREAKER`](Self::DEFAULT_BREAKER).
     ///
     /// What is left as it is by default fits itself to the place. Around one endpoint of several the evidence is that
     /// [of an endpoint](bartizan_breaker::Evidence::endpoint), and there is no ramp: what an endpoint refuses, the others take. A probe
@@ -109,6 +132,12 @@ impl ClientStack {
     pub fn attempt(mut self, attempt: impl Into<Deadline>) -> Self {
         self.attempt = Some(attempt.into());
         self
+    }
+
+    /// When the last good answer takes the place of a failure, as it was set.
+    #[must_use]
+    pub const fn stale_value(&self) -> &Stale {
+        &self.stale
     }
 
     /// How long a call may take.
@@ -170,39 +199,96 @@ impl ClientStack {
     #[must_use]
     pub fn diff(&self, other: &Self) -> Vec<Difference> {
         differences([
+            part("stale", &self.fit_stale(), &other.fit_stale()),
             part("deadline", &self.deadline, &other.deadline),
-            part("retry", &self.paid_retry(), &other.paid_retry()),
-            part("hedge", &self.hedge, &other.hedge),
+            part("retry", &self.fit_retry(), &other.fit_retry()),
+            part("hedge", &self.hedged(), &other.hedged()),
             part("balance", &self.balance, &other.balance),
             part("breaker", &self.fit_breaker(), &other.fit_breaker()),
             part("attempt", &self.attempt_value(), &other.attempt_value()),
         ])
     }
 
-    /// The retry with the budget that pays for it.
-    pub(crate) fn paid_retry(&self) -> Retry {
-        self.retry.clone().budget(self.budget_value())
+    /// The last good answer, which who waits for it gets as late as an attempt may end.
+    pub(crate) fn fit_stale(&self) -> Stale {
+        let (stale, attempt) = (self.stale.clone(), self.attempt_value());
+        let is_default = stale.longest_lease() == Stale::DEFAULT_LEASE;
+        if is_default && attempt.is_enabled() && attempt.total() > Stale::DEFAULT_LEASE {
+            return stale.lease(attempt.total());
+        }
+        stale
+    }
+
+    /// The retry with the budget that pays for it. It waits for nobody until no time is left.
+    pub(crate) fn fit_retry(&self) -> Retry {
+        let (retry, attempt) = (self.retry.clone().budget(self.budget_value()), self.attempt_value());
+        let (total, is_default) = (self.deadline.total(), retry.longest_hint() == Retry::DEFAULT_MAX_HINT);
+        if !is_default || !self.deadline.is_enabled() || !attempt.is_enabled() {
+            return retry;
+        }
+        let left = total.saturating_sub(attempt.total()).max(total / 2);
+        retry.max_hint(left.min(Retry::DEFAULT_MAX_HINT))
+    }
+
+    /// The hedge around one host, or over several endpoints. One that was not set asks for no more than there is.
+    pub(crate) fn fit_hedge(&self, is_spread: bool) -> Hedge {
+        let (hedge, ratio) = (self.hedge.clone(), self.budget_value().share());
+        match (self.set_hedge(), is_spread) {
+            (Some(_), _) => hedge,
+            (None, true) if ratio >= Hedge::DEFAULT_EXTRA => hedge,
+            (None, true) if ratio > 0.0 => hedge.extra(ratio),
+            (None, _) => hedge.enabled(false),
+        }
+    }
+
+    /// The hedge, if it was set.
+    pub(crate) fn set_hedge(&self) -> Option<&Hedge> {
+        self.hedges_hosts.then_some(&self.hedge)
+    }
+
+    fn hedged(&self) -> Hedged {
+        Hedged { hedge: self.fit_hedge(true), hosts: self.hedges_hosts }
     }
 
     /// The breaker, whose probes keep their places for as long as an attempt may take.
     pub(crate) fn fit_breaker(&self) -> Breaker {
-        let breaker = self.breaker;
-        let attempt = self.attempt_value();
-        let is_default = breaker == breaker.probe_lease(Breaker::DEFAULT_PROBE_LEASE);
+        let (breaker, attempt) = (self.breaker, self.attempt_value());
+        let is_default = breaker.lease() == Breaker::DEFAULT_PROBE_LEASE;
         if is_default && attempt.is_enabled() && attempt.total() > Breaker::DEFAULT_PROBE_LEASE {
             return breaker.probe_lease(attempt.total());
         }
         breaker
     }
 
-    pub(crate) fn table(&self, name: Option<&str>, balance: impl Display, breaker: impl Display) -> Table {
+    pub(crate) fn table(
+        &self,
+        name: Option<&str>,
+        hedge: impl Display,
+        balance: impl Display,
+        breaker: impl Display,
+    ) -> Table {
         Table::new("client stack", name)
+            .row("stale", self.fit_stale())
             .row("deadline", self.deadline)
-            .row("retry", self.paid_retry())
-            .row("hedge", &self.hedge)
+            .row("retry", self.fit_retry())
+            .row("hedge", hedge)
             .row("balance", balance)
             .row("breaker", breaker)
             .row("attempt", self.attempt_value())
+    }
+}
+
+/// A hedge, and whether it is there around a single host as well.
+#[derive(PartialEq)]
+struct Hedged {
+    hedge: Hedge,
+    hosts: bool,
+}
+
+impl Display for Hedged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.hedge.fmt(f)?;
+        if self.hosts || !self.hedge.is_enabled() { Ok(()) } else { f.write_str(", over several endpoints") }
     }
 }
 
@@ -215,6 +301,6 @@ impl Default for ClientStack {
 /// A table, outside in.
 impl Display for ClientStack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.table(None, &self.balance, self.fit_breaker()).fmt(f)
+        self.table(None, self.hedged(), &self.balance, self.fit_breaker()).fmt(f)
     }
 }

@@ -1,6 +1,7 @@
 use crate::host::Host;
 use bartizan_breaker::{BreakerLayer, BreakerService, KeyedHandle};
 use bartizan_deadline::{DeadlineLayer, DeadlineService};
+use bartizan_fallback::{StaleLayer, StaleService};
 use bartizan_hedge::{HedgeLayer, HedgeService};
 use bartizan_http::http::Uri;
 use bartizan_retry::{RetryLayer, RetryService};
@@ -10,19 +11,20 @@ use tower::Layer;
 /// The layers of a client stack that come before the balancer, made by [`ClientLayer::outer`](crate::ClientLayer::outer).
 #[derive(Clone, Debug)]
 pub struct OuterLayer {
+    pub(crate) stale: StaleLayer,
     pub(crate) deadline: DeadlineLayer,
     pub(crate) retry: RetryLayer,
     pub(crate) hedge: HedgeLayer,
 }
 
-/// Service of an [`OuterLayer`], outside in: deadline, retry, hedge.
-pub type OuterService<S> = DeadlineService<RetryService<HedgeService<S>>>;
+/// Service of an [`OuterLayer`], outside in: stale, deadline, retry, hedge.
+pub type OuterService<S> = StaleService<DeadlineService<RetryService<HedgeService<S>>>>;
 
 impl<S> Layer<S> for OuterLayer {
     type Service = OuterService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        self.deadline.layer(self.retry.layer(self.hedge.layer(inner)))
+        self.stale.layer(self.deadline.layer(self.retry.layer(self.hedge.layer(inner))))
     }
 }
 

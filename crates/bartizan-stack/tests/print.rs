@@ -1,7 +1,8 @@
 //! How stacks are printed and compared.
 
-use bartizan_breaker::{Breaker, Consecutive};
+use bartizan_breaker::Consecutive;
 use bartizan_core::Budget;
+use bartizan_fallback::Stale;
 use bartizan_hedge::Hedge;
 use bartizan_http::http::Uri;
 use bartizan_limit::Limit;
@@ -46,21 +47,23 @@ server stack \"shop\", outside in
 fn a_client_stack_is_a_table() {
     let table = "\
 client stack, outside in
+  stale     what answers allow, 1000 entries, 16 MiB
   deadline  3 s
-  retry     2 retries, 100 ms to 1 s, budget 10 %
-  hedge     2 copies, 5 % extra, from 1 ms
+  retry     2 retries, 100 ms to 1 s, budget 10 %, hints up to 2 s
+  hedge     2 copies, 5 % extra, from 1 ms, over several endpoints
   balance   latency, slow start 10 s, ejects at most 10 %
-  breaker   evidence 25 % to 75 %, open 5 s to 60 s, 1 probe, ramp 10 s
+  breaker   evidence 25 % to 75 %, open 5 s, 1 probe, ramp 10 s
   attempt   1 s";
     assert_eq!(ClientStack::new().to_string(), table);
 
     let table = "\
 client stack \"stock\", outside in
+  stale     what answers allow, 1000 entries, 16 MiB
   deadline  3 s
-  retry     2 retries, 100 ms to 1 s, budget 10 %
-  hedge     2 copies, 5 % extra, from 1 ms
+  retry     2 retries, 100 ms to 1 s, budget 10 %, hints up to 2 s
+  hedge     off
   balance   none, calls go where they say
-  breaker   for each host: evidence 25 % to 75 %, open 5 s to 60 s, 1 probe, ramp 10 s
+  breaker   for each host: evidence 25 % to 75 %, open 5 s, 1 probe, ramp 10 s
   attempt   1 s";
     let layer = ClientLayer::default().named("stock");
     assert_eq!((layer.to_string(), layer.handle().to_string()), (table.into(), table.into()));
@@ -72,23 +75,21 @@ fn over_several_endpoints_it_shows_what_is_before_each() {
         .deadline(500 * SECOND / 1000)
         .retry(Retry::new().max_retries(1))
         .budget(Budget::new().ratio(0.2))
-        .hedge(Hedge::new().enabled(false));
+        .stale(Stale::new().enabled(false));
     let layer = ClientLayer::new(stack).members(["http://a", "http://b"].map(Uri::from_static));
     let table = "\
 client stack, outside in
+  stale     off
   deadline  500 ms
-  retry     1 retry, 100 ms to 1 s, budget 20 %
-  hedge     off
+  retry     1 retry, 100 ms to 1 s, budget 20 %, hints up to 250 ms
+  hedge     2 copies, 5 % extra, from 1 ms
   balance   latency, slow start 10 s, ejects at most 10 %
-  breaker   for each endpoint: evidence 5 % to 40 % and threshold 12, open 5 s to 60 s, 1 probe, ramp 0 s
+  breaker   for each endpoint: evidence 5 % to 40 % and threshold 12, open 5 s, 1 probe, ramp 0 s
   attempt   500 ms";
     assert_eq!((layer.to_string(), layer.handle().to_string()), (table.into(), table.into()));
     // Of one, there is no other to go to.
     let one = ClientLayer::default().members([Uri::from_static("http://a")]).to_string();
-    assert!(
-        one.contains("for each endpoint: evidence 25 % to 75 %, open 5 s to 60 s, 1 probe, ramp 10 s"),
-        "{one}"
-    );
+    assert!(one.contains("for each endpoint: evidence 25 % to 75 %, open 5 s, 1 probe, ramp 10 s"), "{one}");
 }
 
 #[test]
@@ -102,19 +103,22 @@ fn what_is_another_is_listed() {
         .clone()
         .deadline(800 * SECOND / 1000)
         .budget(Budget::new().ratio(0.2))
-        .breaker(Breaker::new().consecutive(Consecutive::new(5)));
+        .breaker(ClientStack::DEFAULT_BREAKER.consecutive(Consecutive::new(5)))
+        .hedge(Hedge::new());
     assert_eq!(
         shown(&old, &new),
         [
             "deadline: 3 s -> 800 ms",
-            "retry: 2 retries, 100 ms to 1 s, budget 10 % -> 2 retries, 100 ms to 1 s, budget 20 %",
-            "breaker: evidence 25 % to 75 %, open 5 s to 60 s, 1 probe, ramp 10 s -> \
-             evidence 25 % to 75 %, 5 in a row, open 5 s to 60 s, 1 probe, ramp 10 s",
+            "retry: 2 retries, 100 ms to 1 s, budget 10 %, hints up to 2 s -> \
+             2 retries, 100 ms to 1 s, budget 20 %, hints up to 400 ms",
+            "hedge: 2 copies, 5 % extra, from 1 ms, over several endpoints -> 2 copies, 5 % extra, from 1 ms",
+            "breaker: evidence 25 % to 75 %, open 5 s, 1 probe, ramp 10 s -> \
+             evidence 25 % to 75 %, 5 in a row, open 5 s, 1 probe, ramp 10 s",
             // It follows from the deadline.
             "attempt: 1 s -> 800 ms",
         ]
     );
-    assert_eq!(shown(&new, &old).len(), 4);
+    assert_eq!(shown(&new, &old).len(), 5);
     assert_ne!(old, new);
 
     let (old, new) = (ServerStack::new(), ServerStack::new().limit(Limit::per_second(5)));

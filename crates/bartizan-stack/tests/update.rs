@@ -102,11 +102,14 @@ async fn a_name_is_that_of_all_layers_inside() {
     assert_eq!(server.limits().name(), Some("names, server"));
 
     let client = ClientLayer::default().named("names, client").named("another");
-    assert_eq!(registered("names, client"), ["breaker", "budget", "deadline", "deadline", "hedge", "retry"]);
+    assert_eq!(
+        registered("names, client"),
+        ["breaker", "budget", "deadline", "deadline", "hedge", "retry", "stale"]
+    );
     let client = client.members([Uri::from_static("http://a")]);
     assert_eq!(
         registered("names, client"),
-        ["balance", "breaker", "budget", "deadline", "deadline", "hedge", "retry"]
+        ["balance", "breaker", "budget", "deadline", "deadline", "hedge", "retry", "stale"]
     );
     assert_eq!(client.handle().name(), Some("names, client"));
     drop(client);

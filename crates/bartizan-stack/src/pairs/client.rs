@@ -3,7 +3,6 @@ use crate::client_stack::ClientStack;
 use crate::misfit::Misfit;
 use bartizan_core::show::{Percent, Time};
 use bartizan_deadline::Deadline;
-use bartizan_hedge::Hedge;
 use bartizan_retry::Backoff;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ pub(crate) fn client(stack: &ClientStack) -> Result<(), Misfit> {
     waits(stack)?;
     copies(stack)?;
     purse(stack)?;
+    leases(stack)?;
     breaker(stack)
 }
 
@@ -68,7 +68,7 @@ fn waits(stack: &ClientStack) -> Result<(), Misfit> {
 
 /// When copies are sent, and what has ended by then.
 fn copies(stack: &ClientStack) -> Result<(), Misfit> {
-    let hedge = stack.hedge_value();
+    let Some(hedge) = stack.set_hedge() else { return Ok(()) };
     let after_failures = Some(Duration::MAX);
     if !hedge.is_enabled() || hedge.most_copies() == 0 || hedge.fixed_delay() == after_failures {
         return Ok(());
@@ -97,13 +97,25 @@ fn copies(stack: &ClientStack) -> Result<(), Misfit> {
 
 /// What retries and copies are paid from.
 fn purse(stack: &ClientStack) -> Result<(), Misfit> {
-    let (hedge, budget): (&Hedge, _) = (stack.hedge_value(), stack.budget_value());
+    let (hedge, budget) = (stack.fit_hedge(true), stack.budget_value());
     if hedge.is_enabled() && hedge.most_copies() > 0 && hedge.extra_load() > budget.share() {
         let (extra, ratio) = (Percent(hedge.extra_load()), Percent(budget.share()));
         let so = "no purse pays for so many copies";
         return Err(Misfit::new(("hedge.extra", &extra), "is more than", ("budget.ratio", &ratio), so));
     }
     Ok(())
+}
+
+/// What waits for an attempt to end.
+fn leases(stack: &ClientStack) -> Result<(), Misfit> {
+    let stale = stack.fit_stale();
+    match attempt(stack) {
+        Some(attempt) if stale.is_enabled() => {
+            let so = "a refresh is given up before its own time is over, and no breaker sees why";
+            longer(attempt, Bound("stale.lease", stale.longest_lease()), so)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What the breaker can see of an attempt.
