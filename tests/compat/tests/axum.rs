@@ -7,6 +7,7 @@ use bartizan_balance::{Balance, BalanceLayer, Choice};
 use bartizan_breaker::{Breaker, BreakerLayer, Consecutive};
 use bartizan_client::{Client, ReqwestService};
 use bartizan_deadline::DeadlineLayer;
+use bartizan_fallback::{Fallback, FallbackLayer};
 use bartizan_hedge::{Hedge, HedgeLayer};
 use bartizan_limit::{Limit, LimitLayer};
 use bartizan_retry::{Backoff, Retry, RetryLayer};
@@ -187,6 +188,29 @@ async fn shed_refuses_while_one_is_inside_in_every_place() {
         };
         assert!(refused.headers().contains_key("retry-after"));
         assert_refused(refused, StatusCode::SERVICE_UNAVAILABLE, "shed").await;
+    }
+}
+
+#[tokio::test]
+async fn fallback_answers_in_every_place() {
+    async fn down() -> StatusCode {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+    let instead = || FallbackLayer::new(Fallback::new()).value(http::Response::new("instead"));
+    let service = ServiceBuilder::new().layer(instead()).service(get(down));
+    let apps = [
+        ("Router::layer", Router::new().route("/", get(down)).layer(instead())),
+        ("Router::route_layer", Router::new().route("/", get(down)).route_layer(instead())),
+        ("MethodRouter::layer", Router::new().route("/", get(down).layer(instead()))),
+        ("MethodRouter::route_layer", Router::new().route("/", get(down).route_layer(instead()))),
+        ("Handler::layer", Router::new().route("/", get(down.layer(instead())))),
+        ("Router::route_service", Router::new().route_service("/", service)),
+    ];
+    for (place, app) in apps {
+        println!("{place}");
+        let answer = ask(serve(app).await).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.text().await.expect("a body"), "instead");
     }
 }
 

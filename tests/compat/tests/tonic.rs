@@ -5,6 +5,7 @@ use bartizan_breaker::{Breaker, BreakerLayer, Consecutive};
 use bartizan_client::AnyBody;
 use bartizan_core::{Refused, find_cause};
 use bartizan_deadline::DeadlineLayer;
+use bartizan_fallback::{Fallback, FallbackLayer, Reply};
 use bartizan_hedge::{Hedge, HedgeLayer};
 use bartizan_limit::{Limit, LimitLayer};
 use bartizan_retry::{Backoff, Retry, RetryLayer};
@@ -157,6 +158,26 @@ async fn deadline_ends_a_call_that_hangs() {
     let channel = ServiceBuilder::new().layer(soon).service(bare().await);
     let late = HealthClient::new(channel).check(how("gone")).await.expect_err("nobody answers");
     assert_eq!(late.code(), Code::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn fallback_answers_on_server_and_channel() {
+    // What is encoded is the one field of the message, `SERVING`.
+    let instead = || {
+        FallbackLayer::new(Fallback::new())
+            .reads(|head| head.uri.path().ends_with("/Check"))
+            .value(Reply::grpc([8, 1]))
+    };
+    let channel = serve(|incoming| {
+        Server::builder().layer(instead()).add_service(patient()).serve_with_incoming(incoming)
+    });
+    let around = ServiceBuilder::new().layer(instead()).service(bare().await);
+    for answers in [
+        HealthClient::new(channel.await).check(how("ill")).await,
+        HealthClient::new(around).check(how("ill")).await,
+    ] {
+        assert_eq!(answers.expect("an answer in its place").into_inner().status, 1);
+    }
 }
 
 #[tokio::test]

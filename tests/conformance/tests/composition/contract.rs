@@ -3,6 +3,7 @@
 use crate::policy::Limit;
 use bartizan_breaker::{BreakerLayer, State};
 use bartizan_deadline::{Deadline, DeadlineLayer, Upload};
+use bartizan_fallback::stale::{Stale, StaleLayer};
 use bartizan_fallback::{Fallback, FallbackLayer};
 use bartizan_guard::GuardLayer;
 use bartizan_hedge::{Hedge, HedgeLayer};
@@ -13,7 +14,7 @@ use bartizan_shed::{Backlog, Shed, ShedLayer, Throttle, ThrottleLayer};
 use bytes::Bytes;
 use conformance::{Call, F, HttpAnswer, HttpProbe, I, P, Probe, REFERENCE, S, T, Tally, TypedProbe, secs};
 use http::{Request, Response};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -297,6 +298,33 @@ async fn c01_contract_of_the_fallback() {
     typed(reads.clone().value("instead"), true, || true).await;
     // Without anything to give, it is as ready as the inner service.
     typed(reads, true, || false).await;
+}
+
+/// It is ready whatever the inner service is, and waits for it within the call. The script rides in the extensions: only reads without a
+/// body are kept.
+#[tokio::test(start_paused = true)]
+async fn c01_contract_of_the_stale_answers() {
+    let answer = |request: Request<Full<Bytes>>| {
+        let answer = Call::answer_http(Request::new(*request.extensions().get().expect("a script")));
+        async {
+            let mut response = answer.await?;
+            response
+                .headers_mut()
+                .insert("cache-control", "max-age=1, stale-while-revalidate=1".parse().unwrap());
+            Ok::<_, BoxError>(response)
+        }
+    };
+    let layer = StaleLayer::new(Stale::new().if_error(secs(1e6)).coalesce(false).seed(SEED));
+    let handle = layer.handle();
+    let probe = Probe::new(answer);
+    let get = |call: Call| Request::get("http://shop/").extension(call).body(Full::default()).unwrap();
+    // Nobody reads an answer below, and what is not read to its end is not kept.
+    let first = layer.layer(probe.clone()).oneshot(get(S)).await.unwrap();
+    first.into_body().collect().await.unwrap();
+    let (moody, around) = moody(probe, true, || true);
+    keeps_the_contract(layer.layer(moody), &around, get).await;
+    let seen = handle.snapshot();
+    assert!(seen.stale_if_error > 20 && (seen.in_flight, seen.recording) == (0, 0), "{seen:?}");
 }
 
 /// It is ready whatever the inner service is, and refuses while that is not.

@@ -4,6 +4,7 @@ use crate::policy::Limit;
 use bartizan_breaker::BreakerLayer;
 use bartizan_core::Refused;
 use bartizan_deadline::DeadlineLayer;
+use bartizan_fallback::stale::{Stale, StaleLayer};
 use bartizan_fallback::{Fallback, FallbackLayer};
 use bartizan_guard::GuardLayer;
 use bartizan_hedge::{Hedge, HedgeLayer};
@@ -110,6 +111,8 @@ async fn c02_auto_traits() {
     let body = || http_body_util::Full::new(Bytes::new()).boxed_unsync();
     over_http_with::<_, _, Replay<_>, _>(RetryLayer::new(Retry::new()), body());
     over_http_with::<_, _, Replay<_>, _>(HedgeLayer::new(Hedge::new()), body());
+    over_http_with::<_, _, _, _>(FallbackLayer::new(Fallback::new()), body());
+    over_http_with::<_, _, _, _>(StaleLayer::new(Stale::new()), body());
 
     typed(BreakerLayer::new(REFERENCE).typed());
     typed(BreakerLayer::new(REFERENCE).typed().key(|n: &u8| *n));
@@ -130,6 +133,7 @@ async fn c02_auto_traits() {
 
     shared(&BreakerLayer::new(REFERENCE).handle());
     shared(&fallback().handle());
+    shared(&StaleLayer::new(Stale::new()).handle());
     shared(&BreakerLayer::new(REFERENCE).key(|head| head.uri.host().map(String::from)).handle());
     shared(&DeadlineLayer::new(secs(1.0)).handle());
     shared(&RetryLayer::new(Retry::new()).handle());

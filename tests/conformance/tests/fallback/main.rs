@@ -5,6 +5,7 @@ mod failing;
 mod kinds;
 mod leaving;
 mod places;
+mod stale;
 
 use bartizan_fallback::{Fallback, FallbackLayer, FallbackOn};
 use bytes::Bytes;
