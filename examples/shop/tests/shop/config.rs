@@ -68,16 +68,17 @@ async fn a_value_that_is_edited_under_load_takes_effect_and_loses_nobody() {
     let shop = Shop::open(folder.path()).await;
     let ops = Ops(&shop);
     let load = ["load", "--rps", "20", "--for", "10s", "--customers", "8", "--json"];
+    let switched = [("gateway->product", "hedge"), ("order->user", "retry"), ("order->payment", "breaker")];
     let edits = async {
-        for n in 0..4 {
+        for (n, choice) in ["round robin", "latency", "random", "p2c"].into_iter().enumerate() {
             let on = n % 2 == 1;
-            let text =
-                [("gateway->product", "hedge"), ("order->user", "retry"), ("order->payment", "breaker")]
-                    .map(|(call, layer)| format!("[clients.\"{call}\"]\n{layer}.enabled = {on}\n"));
-            write(folder.path(), &text.concat());
-            for (layer, call) in
-                [("hedge", "gateway->product"), ("retry", "order->user"), ("breaker", "order->payment")]
-            {
+            let calls = switched.map(|(call, layer)| {
+                let choice = format!("balance.choice = \"{choice}\"\nbreaker.consecutive = {}\n", n + 20);
+                format!("[clients.\"{call}\"]\n{choice}{layer}.enabled = {on}\n")
+            });
+            let limit = format!("[servers.order]\nlimit = {{ rate = {}, burst = 500 }}\n", 1000 + n);
+            write(folder.path(), &[calls.concat(), limit].concat());
+            for (call, layer) in switched {
                 let taken = async {
                     while ops.states(layer, call).await.iter().any(|state| (state != "disabled") != on) {
                         sleep(Duration::from_millis(20)).await;
@@ -95,6 +96,26 @@ async fn a_value_that_is_edited_under_load_takes_effect_and_loses_nobody() {
     }
     assert!(figures["total"]["outcomes"]["ok"].as_u64().unwrap() > 100, "{figures:#}");
     check(folder.path(), shop.base).await;
+}
+
+/// The limit of the gateway is one by address.
+#[tokio::test]
+async fn a_limit_can_be_drawn_and_lifted() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let until = async |wanted: u16| {
+        let asked = async {
+            while say(shop.http.get(shop.url("/api/v1/products"))).await.status != wanted {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(LONG, asked).await.unwrap_or_else(|_| panic!("nobody is answered {wanted}"));
+    };
+    until(200).await;
+    write(folder.path(), "servers.gateway.limit = { rate = 1, per = \"600s\", burst = 1 }");
+    until(429).await;
+    write(folder.path(), "");
+    until(200).await;
 }
 
 #[tokio::test]

@@ -177,6 +177,29 @@ async fn a_process_each_is_a_shop_too() {
 }
 
 #[tokio::test]
+async fn a_service_that_runs_alone_follows_the_policy_of_its_folder() {
+    let (folder, base) = (folder(), free_base());
+    let file = folder.path().join("policy.toml");
+    std::fs::write(&file, "servers.product.limit = { rate = 1, per = \"600s\", burst = 1 }").unwrap();
+    let (mut product, _) = alone(&["run", "product"], folder.path(), base).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answers = async |wanted: u16| {
+        let asked = async {
+            let ask = || http.get(format!("http://127.0.0.1:{}/products", base + 2)).send();
+            while ask().await.unwrap().status() != wanted {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        timeout(LONG, asked).await.unwrap_or_else(|_| panic!("it does not answer {wanted}"));
+    };
+    answers(429).await;
+    std::fs::write(&file, "").unwrap();
+    answers(200).await;
+    signal_to(&product, "TERM").await;
+    assert_eq!(timeout(LONG, product.wait()).await.expect("it ends in time").unwrap().code(), Some(0));
+}
+
+#[tokio::test]
 async fn two_shops_run_side_by_side() {
     let (here, there) = (folder(), folder());
     let (here, there) = tokio::join!(Shop::open(here.path()), Shop::open(there.path()));

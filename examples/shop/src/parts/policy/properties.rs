@@ -25,11 +25,20 @@ pub(super) fn tree(answer: &Bytes) -> Result<Value, String> {
         serde_json::from_slice(answer).map_err(|why| format!("it speaks another language: {why}"))?;
     let mut tree = Value::Object(Map::new());
     for (name, value) in property_sources.into_iter().rev().flat_map(|source| source.source) {
-        let Some(own) = name.strip_prefix(PREFIX) else { continue };
+        let Some(own) = name.strip_prefix(PREFIX).filter(|own| !own.is_empty()) else { continue };
         let place = path(own).into_iter().try_fold(&mut tree, step);
-        *place.ok_or_else(|| format!("{name} stands in a value"))? = value;
+        *place.ok_or_else(|| format!("{name} stands in a value"))? = typed(value);
     }
     Ok(tree)
+}
+
+/// Where a file of properties is behind it, all is text, numbers and truths as well.
+fn typed(value: Value) -> Value {
+    let known = |value: &Value| value.is_number() || value.is_boolean();
+    match &value {
+        Value::String(text) => serde_json::from_str(text).ok().filter(known).unwrap_or(value),
+        _ => value,
+    }
 }
 
 /// `clients[gateway->product].endpoints[0]` is `clients`, `gateway->product`, `endpoints`, `0`.
@@ -82,7 +91,7 @@ mod tests {
         let above = json!({ "source": { "bartizan.clients[order->user].retry.enabled": false } });
         let file = json!({ "name": "f", "source": {
             "bartizan.clients[order->user].retry.enabled": true,
-            "bartizan.clients.order->user.retry.max_retries": 1,
+            "bartizan.clients.order->user.retry.max_retries": "1",
             "bartizan.clients[order->user].endpoints[1]": "b",
             "bartizan.clients[order->user].endpoints[0]": "a",
             "bartizan.servers.order.deadline.total": "2s",
