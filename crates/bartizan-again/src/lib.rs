@@ -26,6 +26,7 @@
 mod arrival;
 mod begun;
 mod http_way;
+mod inner;
 mod original;
 mod repeat;
 mod signs;
@@ -35,6 +36,7 @@ mod way;
 pub use arrival::never_arrived;
 pub use begun::Begun;
 pub use http_way::{HttpKept, HttpTry, HttpWay, RETRY_ON};
+pub use inner::{Inner, Spare};
 pub use repeat::{IDEMPOTENCY_KEY, Repeatable, is_repeatable};
 pub use signs::{Hint, Outcome, Signs};
 pub use typed_way::{TypedTry, TypedWay};

@@ -6,7 +6,7 @@ use crate::events;
 use crate::race::{Answer, Copy, Race, Stage, Step};
 use crate::shared::Shared;
 use crate::watch::Watch;
-use bartizan_again::{Heard, Hint, Outcome, Way};
+use bartizan_again::{Heard, Hint, Outcome, Spare, Way};
 use bartizan_core::{Endpoint, Instant, Verdict};
 use pin_project_lite::pin_project;
 use std::fmt;
@@ -31,9 +31,8 @@ pin_project! {
 
 /// One call, whatever its copies.
 struct Call<S, W: Way<S, Req>, Req> {
-    service: S,
     way: W,
-    watch: Watch,
+    watch: Watch<S>,
     /// None if there are no copies to be sent.
     kept: Option<W::Kept>,
     /// Where the first copy went.
@@ -64,13 +63,12 @@ impl<S, W: Way<S, Req>, Req> ResponseFuture<S, W, Req> {
     pub(crate) fn new(
         primary: W::Try,
         endpoint: Option<Endpoint>,
-        service: S,
+        spare: Arc<Spare<S, Shared>>,
         way: W,
-        shared: Arc<Shared>,
         kept: Option<W::Kept>,
     ) -> Self {
-        let watch = Watch::new(shared);
-        let call = Call { service, way, watch, kept, endpoint, due: Due::Unasked, race: None };
+        let watch = Watch::new(spare);
+        let call = Call { way, watch, kept, endpoint, due: Due::Unasked, race: None };
         Self { primary: Some(primary), timer: None, call }
     }
 }
@@ -112,13 +110,13 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
     #[inline(always)]
     fn primary_answered(&mut self, good: bool) {
         if self.watch.ended(good) && good && self.kept.is_some() {
-            self.watch.shared.own.deposit();
+            self.watch.spare.own.deposit();
         }
         if let Some(race) = self.race.take() {
             let running = race.running();
-            self.watch.shared.counts.count(Count::Superseded, running);
+            self.watch.spare.counts.count(Count::Superseded, running);
             if good && race.timed && running > 0 {
-                self.watch.shared.wins.decided(false);
+                self.watch.spare.wins.decided(false);
             }
         }
         // Nothing is kept of the body from here on.
@@ -230,12 +228,12 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
     /// Whether no further copy will be sent, so that nobody has to wait for when it would be due.
     #[cold]
     fn was_last(&self) -> bool {
-        let most = self.watch.shared.settings().max_hedges;
+        let most = self.watch.spare.settings().max_hedges;
         self.race.as_ref().is_some_and(|race| race.stopped || race.made >= most)
     }
 
     fn set_next(&mut self, now: Instant, timer: Pin<&mut Option<Sleep>>) {
-        if let Some(delay) = self.watch.shared.delay() {
+        if let Some(delay) = self.watch.spare.delay() {
             self.wait(now, delay, timer);
         }
     }
@@ -258,7 +256,7 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
             };
             match step {
                 Step::Sent(endpoint) => {
-                    self.watch.shared.counts.count(Count::Hedges, 1);
+                    self.watch.spare.counts.count(Count::Hedges, 1);
                     let race = self.race();
                     race.avoid = endpoint.map_or(race.avoid, |endpoint| race.avoid.and(endpoint));
                 }
@@ -286,7 +284,7 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
     /// A copy that is not the first is the answer.
     fn won(&mut self, primary: bool) {
         self.watch.cut();
-        let shared = &self.watch.shared;
+        let shared = &*self.watch.spare;
         shared.own.deposit();
         shared.counts.count(Count::Won, 1);
         if let Some(race) = self.race.take() {
@@ -301,7 +299,7 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
     /// Makes a copy, if all that it takes is there. Its turn comes when the copies are polled next.
     #[cold]
     fn make_copy(&mut self, timed: bool) -> bool {
-        let settings = self.watch.shared.settings();
+        let settings = self.watch.spare.settings();
         let race = self.race();
         if race.stopped || race.made >= settings.max_hedges || !settings.enabled {
             return false;
@@ -313,7 +311,7 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
             return false;
         }
         let given = W::context(kept).unwrap_or_default();
-        let shared = &self.watch.shared;
+        let shared = &*self.watch.spare;
         let hopeless = shared.median().zip(given.remaining(now)).is_some_and(|(median, left)| left < median);
         if hopeless {
             shared.counts.count(Count::Hopeless, 1);
@@ -335,7 +333,7 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
         if number == 1 {
             shared.counts.count(Count::Hedged, 1);
         }
-        let stage = Stage::Readying(Some(Box::new((self.service.clone(), sent, tokens))));
+        let stage = Stage::Readying(Some(Box::new((shared.service(), sent, tokens))));
         let race = self.race();
         race.timed |= timed && number == 1;
         race.made = number;

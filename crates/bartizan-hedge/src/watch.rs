@@ -1,19 +1,20 @@
 use crate::shared::Shared;
+use bartizan_again::Spare;
 use bartizan_core::Instant;
 use std::sync::Arc;
 
 /// Learns how long the first copy of a call took. Dropped before it ended, another has won or the caller has left, and it took at least
 /// so long.
-pub(crate) struct Watch {
-    pub(crate) shared: Arc<Shared>,
+pub(crate) struct Watch<S> {
+    pub(crate) spare: Arc<Spare<S, Shared>>,
     /// When the first copy was found pending; none before, and once it has ended.
     began: Option<Instant>,
 }
 
-impl Watch {
+impl<S> Watch<S> {
     #[inline(always)]
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, began: None }
+    pub(crate) const fn new(spare: Arc<Spare<S, Shared>>) -> Self {
+        Self { spare, began: None }
     }
 
     pub(crate) fn begin(&mut self, now: Instant) {
@@ -28,7 +29,7 @@ impl Watch {
             // Failures are fast, and say nothing about how long it takes to succeed.
             Some(_) if !good => true,
             Some(began) => {
-                self.shared.learn(Instant::now().saturating_duration_since(began), false);
+                self.spare.learn(Instant::now().saturating_duration_since(began), false);
                 true
             }
         }
@@ -38,12 +39,12 @@ impl Watch {
     #[inline(always)]
     pub(crate) fn cut(&mut self) {
         if let Some(began) = self.began.take() {
-            self.shared.learn(Instant::now().saturating_duration_since(began), true);
+            self.spare.learn(Instant::now().saturating_duration_since(began), true);
         }
     }
 }
 
-impl Drop for Watch {
+impl<S> Drop for Watch<S> {
     #[inline(always)]
     fn drop(&mut self) {
         self.cut();

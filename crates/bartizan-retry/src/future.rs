@@ -3,7 +3,7 @@
 
 use crate::later::Later;
 use crate::shared::{Flags, Shared};
-use bartizan_again::Way;
+use bartizan_again::{Spare, Way};
 use bartizan_core::{Endpoint, Instant, Verdict};
 use pin_project_lite::pin_project;
 use std::fmt;
@@ -28,9 +28,8 @@ const DONE: &str = "a retry's future is not polled after it is done";
 
 /// One call, whatever its attempts.
 pub(crate) struct Call<S, W: Way<S, Req>, Req> {
-    pub(crate) service: S,
+    pub(crate) spare: Arc<Spare<S, Shared>>,
     pub(crate) way: W,
-    pub(crate) shared: Arc<Shared>,
     pub(crate) kept: Option<W::Kept>,
     /// Where the last attempt went.
     pub(crate) endpoint: Option<Endpoint>,
@@ -44,7 +43,7 @@ impl<S, W: Way<S, Req>, Req> ResponseFuture<S, W, Req> {
     }
 }
 
-impl<S, W: Way<S, Req>, Req> Future for ResponseFuture<S, W, Req> {
+impl<S: Clone, W: Way<S, Req>, Req> Future for ResponseFuture<S, W, Req> {
     type Output = Result<W::Response, W::Error>;
 
     #[inline(always)]
@@ -71,12 +70,12 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
     /// Hears of a success. False if it has to be looked at whether it is one.
     #[inline(always)]
     pub(crate) fn has_succeeded(&self) -> bool {
-        let flags = self.shared.flags();
+        let flags = self.spare.flags();
         if flags.has(Flags::LOOKS) && self.kept.is_some() {
             return false;
         }
         if flags.has(Flags::ENABLED) {
-            self.shared.purse.deposit();
+            self.spare.purse.deposit();
         }
         true
     }

@@ -16,6 +16,7 @@ pin_project! {
     pub(crate) struct Later<S, W: Way<S, Req>, Req> {
         #[pin]
         stage: Stage<W::Try, W::Sent>,
+        service: S,
         call: Call<S, W, Req>,
         course: Course,
     }
@@ -47,7 +48,7 @@ enum Pause {
 
 type Answer<S, W, Req> = Result<<W as Way<S, Req>>::Response, <W as Way<S, Req>>::Error>;
 
-impl<S, W: Way<S, Req>, Req> Later<S, W, Req> {
+impl<S: Clone, W: Way<S, Req>, Req> Later<S, W, Req> {
     /// Decides what follows the first attempt: another one, or its answer.
     #[cold]
     #[inline(never)]
@@ -55,20 +56,25 @@ impl<S, W: Way<S, Req>, Req> Later<S, W, Req> {
         call: Call<S, W, Req>,
         heard: Heard<W::Response, W::Error>,
     ) -> Result<Pin<Box<Self>>, Answer<S, W, Req>> {
-        let settings = call.shared.settings();
+        let settings = call.spare.settings();
         // It may have been switched off since the call began.
         let on = settings.enabled;
         let mut course = Course::new(settings);
         let decided = if on { call.after(&mut course, &heard) } else { Err(Why::NotAsked) };
         match decided {
-            Ok(again) => Ok(Box::pin(Self { stage: Stage::Waiting { again: Some(again) }, call, course })),
+            Ok(again) => {
+                let service = call.spare.service();
+                Ok(Box::pin(Self { stage: Stage::Waiting { again: Some(again) }, service, call, course }))
+            }
             Err(why) => {
                 call.end(why, heard.verdict);
                 Err(heard.answer)
             }
         }
     }
+}
 
+impl<S, W: Way<S, Req>, Req> Later<S, W, Req> {
     pub(crate) const fn attempt(&self) -> u32 {
         self.course.attempt()
     }
@@ -81,23 +87,25 @@ impl<S, W: Way<S, Req>, Req> Future for Later<S, W, Req> {
         let mut this = self.project();
         loop {
             match this.stage.as_mut().project() {
-                StageProj::Waiting { again } => match ready!(this.call.poll_again(again, this.course, cx)) {
-                    Ok(attempt) => this.stage.set(Stage::Trying { attempt }),
-                    Err(error) => return Poll::Ready(Err(error)),
-                },
+                StageProj::Waiting { again } => {
+                    match ready!(this.call.poll_again(again, this.service, this.course, cx)) {
+                        Ok(attempt) => this.stage.set(Stage::Trying { attempt }),
+                        Err(error) => return Poll::Ready(Err(error)),
+                    }
+                }
                 StageProj::Trying { attempt } => {
                     let (call, course) = (&*this.call, &mut *this.course);
                     let poll = || call.way.poll_try(attempt, call.kept.as_ref(), cx);
                     let heard = ready!(within(course.context, poll));
                     if heard.verdict == Verdict::Success && call.has_succeeded() {
-                        call.shared.counts.recovered();
+                        call.spare.counts.recovered();
                         return Poll::Ready(heard.answer);
                     }
                     let again = match call.after(course, &heard) {
                         Ok(again) => again,
                         Err(why) => {
                             if call.end(why, heard.verdict) {
-                                call.shared.counts.recovered();
+                                call.spare.counts.recovered();
                             }
                             return Poll::Ready(heard.answer);
                         }
@@ -139,8 +147,8 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
             now,
             spent: self.began.map(|began| now.saturating_duration_since(began)),
         };
-        let purse = &self.shared.purse;
-        let decided = course.next(&failure, &self.shared.dice).and_then(|next| {
+        let purse = &self.spare.purse;
+        let decided = course.next(&failure, &self.spare.dice).and_then(|next| {
             course.failed_at(self.endpoint);
             let sent = self.way.copy(kept, course.attempt(), course.avoid()).ok_or(Why::TooLarge)?;
             Ok((next, sent))
@@ -157,7 +165,7 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
         };
         let attempt = course.attempt();
         course.context = (attempt > 0).then(|| given.unwrap_or_default().with_attempt(attempt));
-        events::again(self.shared.name(), attempt, wait.unwrap_or_default());
+        events::again(self.spare.name(), attempt, wait.unwrap_or_default());
         let pause = match wait {
             None => Pause::Over,
             Some(Duration::ZERO) => Pause::Yield,
@@ -170,9 +178,9 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
     fn end(&self, why: Why, verdict: Verdict) -> bool {
         let good = verdict == Verdict::Success;
         if good {
-            self.shared.purse.deposit();
+            self.spare.purse.deposit();
         } else {
-            self.shared.counts.ended(why);
+            self.spare.counts.ended(why);
         }
         good
     }
@@ -181,6 +189,7 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
     fn poll_again(
         &mut self,
         again: &mut Option<Again<W::Sent>>,
+        service: &mut S,
         course: &Course,
         cx: &mut task::Context<'_>,
     ) -> Poll<Result<W::Try, W::Error>> {
@@ -195,7 +204,7 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
             Pause::Over => {}
         }
         waiting.pause = Pause::Over;
-        if let Err(error) = ready!(W::poll_ready(&mut self.service, cx)) {
+        if let Err(error) = ready!(W::poll_ready(service, cx)) {
             // The token goes back now, and not when somebody drops the future.
             *again = None;
             return Poll::Ready(Err(error));
@@ -204,8 +213,8 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
         if let Some(token) = token {
             token.spend();
         }
-        self.shared.counts.again(next);
-        let (attempt, endpoint) = within(course.context, || self.way.send(&mut self.service, sent));
+        self.spare.counts.again(next);
+        let (attempt, endpoint) = within(course.context, || self.way.send(service, sent));
         self.endpoint = endpoint;
         Poll::Ready(Ok(attempt))
     }
