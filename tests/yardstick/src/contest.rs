@@ -20,17 +20,24 @@ pub(crate) struct Case {
     pub(crate) floor: Floor,
     /// Whether the call reaches the inner service, whose price is then no layer's: the lane `bare` is subtracted.
     pub(crate) reaches: bool,
+    /// The part of what a peer takes that ours may take, in place of what lies above the floor.
+    part: Option<(f64, &'static str)>,
 }
 
 impl Case {
     /// A case in which the inner service is called, and nothing may be allocated.
     pub(crate) fn new(title: &'static str, floor: Floor) -> Self {
-        Self { title, floor, reaches: true }
+        Self { title, floor, reaches: true, part: None }
     }
 
     /// The same where the call is refused before the inner service.
     pub(crate) fn refused(title: &'static str, floor: Floor) -> Self {
         Self { reaches: false, ..Self::new(title, floor) }
+    }
+
+    /// Where ours may take a part of what a peer takes, whatever the floor is.
+    pub(crate) fn at_most(self, part: f64, peer: &'static str) -> Self {
+        Self { part: Some((part, peer)), ..self }
     }
 }
 
@@ -197,7 +204,11 @@ impl Results<'_> {
         let floor = self.cases[case].floor.at(&self.prices);
         let reaches = |_: &&Figure| self.cases[case].reaches;
         let bare = self.figure(Place::Bare(case)).filter(reaches).map_or(0.0, |bare| bare.nanos);
-        let limit = LEEWAY * floor;
+        let part = self.cases[case].part.and_then(|(part, peer)| {
+            let peer = self.figure(Place::Peer(case, peer))?;
+            Some(part * peer.nanos - bare)
+        });
+        let limit = part.unwrap_or(LEEWAY * floor);
         let beyond_bare = self.beyond_bare(case, |figure| figure.nanos)?;
         let mut judgement = Judgement::at_most(limit, beyond_bare, Unit::Nanoseconds);
         if rounds < self.least_rounds {
@@ -239,6 +250,10 @@ mod tests {
 
     /// The verdicts on a row of bare 2 ns, a peer and ours, with a floor of 21 ns.
     fn judged(peer: f64, ours: f64, allocations: f64) -> Board {
+        judged_as(Case::new("closed", A + R), peer, ours, allocations)
+    }
+
+    fn judged_as(case: Case, peer: f64, ours: f64, allocations: f64) -> Board {
         let figure = |place, nanos, allocations| Figure { place, nanos, allocations, rounds: 1 };
         let mut figures = vec![
             figure(Place::Bare(0), 2.0, 0.0),
@@ -250,14 +265,7 @@ mod tests {
         );
         let counts = vec![None; figures.len()];
         let prices = primitives::prices(&figures);
-        Results {
-            cases: &[Case::new("closed", A + R)],
-            figures: &figures,
-            counts: &counts,
-            prices,
-            least_rounds: 1,
-        }
-        .board("n0")
+        Results { cases: &[case], figures: &figures, counts: &counts, prices, least_rounds: 1 }.board("n0")
     }
 
     #[test]
@@ -271,6 +279,13 @@ mod tests {
         let behind = judged(30.0, 30.0, 0.0);
         assert!(behind.missed());
         assert!(behind.print().contains("missed: behind recloser"));
+    }
+
+    #[test]
+    fn ours_may_take_no_more_than_a_part_of_a_peer() {
+        let case = || Case::new("closed", A + R).at_most(0.5, "recloser");
+        assert!(!judged_as(case(), 66.0, 33.0, 0.0).missed());
+        assert!(judged_as(case(), 65.0, 33.0, 0.0).missed());
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod experiment;
 mod floor;
 mod ground;
 mod instructions;
+mod loopback;
 mod nano;
 mod options;
 mod ours;
@@ -26,7 +27,7 @@ use crate::{
     board::Board,
     contest::Contest,
     experiment::{Experiment, Kind},
-    nano::{n1, n2, n3, n4, n5, n6, n7, n8, n11, n12, n14},
+    nano::{n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14},
     options::Timing,
     progress::say,
     report::Outcome,
@@ -34,7 +35,7 @@ use crate::{
 };
 
 /// Every experiment, in the order in which `all` runs them.
-const EXPERIMENTS: [Experiment; 30] = [
+const EXPERIMENTS: [Experiment; 33] = [
     Experiment::timed("n1", n1::TITLE),
     Experiment::timed("n2", n2::TITLE),
     Experiment::timed("n3", n3::TITLE),
@@ -43,8 +44,11 @@ const EXPERIMENTS: [Experiment; 30] = [
     Experiment::timed("n6", n6::TITLE),
     Experiment::timed("n7", n7::TITLE),
     Experiment::timed("n8", n8::TITLE),
+    Experiment::timed("n9", n9::TITLE),
+    Experiment::timed("n10", n10::TITLE),
     Experiment::timed("n11", n11::TITLE),
     Experiment::timed("n12", n12::TITLE),
+    Experiment::weighed("n13", n13::TITLE),
     Experiment::weighed("n14", n14::TITLE),
     Experiment::simulated("b1", b1::TITLE),
     Experiment::simulated("b2", b2::TITLE),
@@ -95,10 +99,16 @@ enum Command {
     N7(n7::Options),
     /// What a call costs that is balanced by latency.
     N8(n8::Options),
+    /// What a call costs that could get a fallback.
+    N9(n9::Options),
+    /// What the whole client stack costs.
+    N10(n10::Options),
     /// What the HTTP flavour costs.
     N11(n11::Options),
     /// What layers cost that threads share.
     N12(n12::Options),
+    /// What both standard stacks cost over a real connection.
+    N13(n13::Options),
     /// What a breaker, an endpoint and a key weigh.
     N14(n14::Options),
     /// Balancing over hosts that differ and change.
@@ -167,8 +177,11 @@ fn main() -> ExitCode {
         Command::N6(options) => verdict(timed("n6", &options.timing, || n6::contest(&options))),
         Command::N7(options) => verdict(timed("n7", &options.timing, || n7::contest(&options))),
         Command::N8(options) => verdict(timed("n8", &options.timing, || n8::contest(&options))),
+        Command::N9(options) => verdict(timed("n9", &options.timing, || n9::contest(&options))),
+        Command::N10(options) => verdict(timed("n10", &options.timing, || n10::contest(&options))),
         Command::N11(options) => verdict(timed("n11", &options.timing, || n11::contest(&options))),
         Command::N12(options) => verdict(timed("n12", &options.timing, || n12::contest(&options))),
+        Command::N13(options) => verdict(show("n13", options.common.json, n13::run(&options))),
         Command::N14(options) => verdict(show("n14", options.common.json, inside(|| n14::run(&options)))),
         Command::B1(options) => verdict(show("b1", options.common.json, b1::run(&options))),
         Command::B2(options) => verdict(show("b2", options.common.json, b2::run(&options))),

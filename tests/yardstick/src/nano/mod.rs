@@ -1,8 +1,10 @@
 //! N: what a call costs.
 
 pub(crate) mod n1;
+pub(crate) mod n10;
 pub(crate) mod n11;
 pub(crate) mod n12;
+pub(crate) mod n13;
 pub(crate) mod n14;
 pub(crate) mod n2;
 pub(crate) mod n3;
@@ -11,3 +13,4 @@ pub(crate) mod n5;
 pub(crate) mod n6;
 pub(crate) mod n7;
 pub(crate) mod n8;
+pub(crate) mod n9;
