@@ -6,23 +6,22 @@
 //! all connections.
 //!
 //! ```
-//! # #[cfg(all(feature = "breaker", feature = "client", feature = "deadline"))]
+//! # #[cfg(all(feature = "client", feature = "stack"))]
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use axum::{Router, extract::State, routing::get};
 //! use bartizan::client::ReqwestService;
-//! use bartizan::{Breaker, BreakerLayer, Client, Deadline, DeadlineLayer};
+//! use bartizan::{Client, ClientLayer, ServerLayer, ServerStack};
 //! use std::time::Duration;
-//! use tower::ServiceBuilder;
+//! use tower::Layer;
 //!
 //! # let stock = Router::new().route("/stock", get(|| async { "3 left" }));
 //! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! # let upstream = format!("http://{}", listener.local_addr()?);
 //! # tokio::spawn(async { axum::serve(listener, stock).await });
-//! // A client: a server that fails, or takes longer than half a second, is soon not called for a while.
-//! let stack = ServiceBuilder::new()
-//!     .layer(BreakerLayer::new(Breaker::new()).named("stock"))
-//!     .layer(DeadlineLayer::new(Duration::from_millis(500)).outgoing())
-//!     .service(ReqwestService::new(reqwest::Client::builder().no_proxy().build()?));
+//! // A client: what fails is asked again where that does no harm, and a server that fails is soon not called for a while.
+//! let layer = ClientLayer::default().named("stock");
+//! println!("{layer}"); // which layers, outside in, and their values
+//! let stack = layer.layer(ReqwestService::new(reqwest::Client::builder().no_proxy().build()?));
 //! let client = Client::new(stack).base_url(upstream.parse()?).boxed();
 //!
 //! // A server: the call to the stock has what is left of these two seconds, without a line that says so.
@@ -34,7 +33,7 @@
 //! }
 //! let app: Router = Router::new()
 //!     .route("/", get(page))
-//!     .layer(DeadlineLayer::new(Deadline::new(Duration::from_secs(2))))
+//!     .layer(ServerLayer::new(ServerStack::new().deadline(Duration::from_secs(2))))
 //!     .with_state(client);
 //! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! # let url = format!("http://{}", listener.local_addr()?);
@@ -43,8 +42,19 @@
 //! # assert_eq!(Client::new(http).get(url).send().await?.text().await?, "3 left");
 //! # Ok(())
 //! # }
-//! # #[cfg(not(all(feature = "breaker", feature = "client", feature = "deadline")))] fn main() {}
+//! # #[cfg(not(all(feature = "client", feature = "stack")))] fn main() {}
 //! ```
+//!
+//! # The standard stacks
+//!
+//! | stack | outside in |
+//! |---|---|
+//! | `ServerLayer` | deadline → limit → shed → handler |
+//! | `ClientLayer` | last good answer → deadline → retry → hedge → breaker → attempt → client |
+//! | `ClientLayer` over several endpoints | last good answer → deadline → retry → hedge → balance → for each: breaker → attempt → client |
+//!
+//! Each part is a value, which can be changed before and while it runs; `check` says which two of them do not fit together. A policy file, the
+//! feature `policy`, sets them from outside of the program. Whoever wants other layers, or in another order, takes them one by one.
 //!
 //! # The layers
 //!
@@ -57,6 +67,8 @@
 //! | `BalanceLayer` | sends a call to the endpoint that is expected to answer soonest, and none to one that is ill | around a client, inside retry and hedge; `BalanceService` over channels or stacks |
 //! | `ShedLayer` | refuses what would come too late, the least important first, or what is beyond a fixed number in flight | a server, inside the deadline; with a fixed number around a client |
 //! | `LimitLayer` | refuses what is more than a caller's share, by address, header or any key | a server, outside of what costs |
+//! | `FallbackLayer` | answers by a value, a function or another service where a read has failed | outermost around a client |
+//! | `StaleLayer` | answers a read that has failed as the last time that it was good | outermost around a client, inside a fallback |
 //! | `ThrottleLayer` | stops asking a server that refuses too much | around a client |
 //! | `FaultLayer` | fails on purpose, once it is told that it may | where the failure would come from: before a handler, innermost around a client |
 //!
@@ -73,10 +85,13 @@
 //! | `balance` | `BalanceLayer` and `BalanceService`, [`balance`] | on |
 //! | `breaker` | `BreakerLayer`, [`breaker`] | on |
 //! | `deadline` | `DeadlineLayer`, [`deadline`] | on |
+//! | `fallback` | `FallbackLayer` and `StaleLayer`, [`fallback`] | on |
 //! | `hedge` | `HedgeLayer`, [`hedge`] | on |
 //! | `limit` | `LimitLayer`, [`limit`] | on |
 //! | `retry` | `RetryLayer`, [`retry`] | on |
 //! | `shed` | `ShedLayer` and `ThrottleLayer`, [`shed`] | on |
+//! | `stack` | `ServerLayer` and `ClientLayer`, [`stack`], and the layers in them | on |
+//! | `policy` | `policy`: the standard stacks from a file that can be changed while they run | off |
 //! | `console` | `console`: every named layer as JSON and as a stream | off |
 //! | `discover` | `discover`: endpoints by DNS or from a file, heartbeats over TCP and HTTP | off |
 //! | `consul` | `discover::Consul` and `discover::Registration` | off |
@@ -131,6 +146,8 @@ pub use bartizan_client::Client;
 pub use bartizan_core::{Budget, Context, Kind, Priority, Purse, Refused, Verdict, find_cause};
 #[cfg(feature = "deadline")]
 pub use bartizan_deadline::{Deadline, DeadlineLayer};
+#[cfg(feature = "fallback")]
+pub use bartizan_fallback::{Fallback, FallbackLayer, Stale, StaleLayer};
 #[cfg(feature = "fault")]
 pub use bartizan_fault::{Fault, FaultLayer, Faults};
 #[cfg(feature = "hedge")]
@@ -153,17 +170,12 @@ pub mod docs {
 /// Its own README, and the pages of the workspace.
 #[cfg(all(
     doctest,
-    feature = "balance",
-    feature = "breaker",
     feature = "client",
     feature = "consul",
-    feature = "deadline",
     feature = "fault",
     feature = "grpc",
-    feature = "hedge",
-    feature = "limit",
-    feature = "retry",
-    feature = "shed"
+    feature = "policy",
+    feature = "stack"
 ))]
 mod readme {
     #[doc = include_str!("../README.md")]
