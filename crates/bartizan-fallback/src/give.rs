@@ -1,15 +1,16 @@
 use crate::failure::Failed;
-use crate::reply::{IntoOffer, IntoReply, Reply};
+use crate::reply::{IntoOffer, IntoReply, Reply, Substitute};
+use bartizan_http::http::Response;
 use pin_project_lite::pin_project;
 use std::fmt;
-use std::future::{Ready, ready};
+use std::future::Ready;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 /// What takes the place of a failed call. A layer is given one by [`value`](crate::FallbackLayer::value),
-/// [`with`](crate::FallbackLayer::with) or [`call`](crate::FallbackLayer::call).
+/// [`with`](crate::FallbackLayer::with), [`call`](crate::FallbackLayer::call) or [`forward`](crate::FallbackLayer::forward).
 pub trait Give<K, T, E>: Clone + Send + Sync + 'static {
     /// Future of an asynchronous function.
     type Later: Future<Output = Result<T, E>>;
@@ -61,9 +62,20 @@ impl<K, T: Clone + Send + Sync + 'static, E: 'static> Give<K, T, E> for Value<T>
         Some(Ok(T::clone(&self.0)))
     }
 
-    fn later(&self, failed: Failed<K>) -> Self::Later {
-        let value = self.now(&failed);
-        ready(value.expect("a value is always there"))
+    fn later(&self, _: Failed<K>) -> Self::Later {
+        unreachable!("{NOT_LATER}")
+    }
+}
+
+impl<K, B: 'static, E: 'static> Give<K, Substitute<B>, E> for Value<Reply> {
+    type Later = Ready<Result<Substitute<B>, E>>;
+
+    fn now(&self, _: &Failed<K>) -> Option<Result<Substitute<B>, E>> {
+        Some(Ok(Substitute::Own(Reply::clone(&self.0))))
+    }
+
+    fn later(&self, _: Failed<K>) -> Self::Later {
+        unreachable!("{NOT_LATER}")
     }
 }
 
@@ -71,16 +83,18 @@ impl<K, T: Clone + Send + Sync + 'static, E: 'static> Give<K, T, E> for Value<T>
 #[derive(Clone, Copy)]
 pub struct With<F>(pub(crate) F);
 
-impl<F, R, K, E> Give<K, Reply, E> for With<F>
+impl<F, R, K, B, E> Give<K, Substitute<B>, E> for With<F>
 where
     F: Fn(&Failed<K>) -> R + Clone + Send + Sync + 'static,
     R: IntoOffer<E>,
+    B: 'static,
     E: 'static,
 {
-    type Later = Ready<Result<Reply, E>>;
+    type Later = Ready<Result<Substitute<B>, E>>;
 
-    fn now(&self, failed: &Failed<K>) -> Option<Result<Reply, E>> {
-        (self.0)(failed).into_offer()
+    fn now(&self, failed: &Failed<K>) -> Option<Result<Substitute<B>, E>> {
+        let offer = (self.0)(failed).into_offer()?;
+        Some(offer.map(Substitute::Own))
     }
 
     fn later(&self, _: Failed<K>) -> Self::Later {
@@ -113,21 +127,43 @@ where
 #[derive(Clone, Copy)]
 pub struct Call<F>(pub(crate) F);
 
-impl<F, Fut, K, E> Give<K, Reply, E> for Call<F>
+impl<F, Fut, K, B, E> Give<K, Substitute<B>, E> for Call<F>
 where
     F: Fn(Failed<K>) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future,
     Fut::Output: IntoReply<E>,
 {
-    type Later = Replying<Fut, E>;
+    type Later = Replying<Fut, B, E>;
     const LATER: bool = true;
 
-    fn now(&self, _: &Failed<K>) -> Option<Result<Reply, E>> {
+    fn now(&self, _: &Failed<K>) -> Option<Result<Substitute<B>, E>> {
         None
     }
 
     fn later(&self, failed: Failed<K>) -> Self::Later {
-        Replying { future: (self.0)(failed), error: PhantomData }
+        Replying { future: (self.0)(failed), given: PhantomData }
+    }
+}
+
+/// An asynchronous function that asks another service, in the HTTP flavour.
+#[derive(Clone, Copy)]
+pub struct Forward<F>(pub(crate) F);
+
+impl<F, Fut, K, B, X, E> Give<K, Substitute<B>, E> for Forward<F>
+where
+    F: Fn(Failed<K>) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<Response<B>, X>>,
+    X: Into<E>,
+{
+    type Later = Forwarding<Fut, E>;
+    const LATER: bool = true;
+
+    fn now(&self, _: &Failed<K>) -> Option<Result<Substitute<B>, E>> {
+        None
+    }
+
+    fn later(&self, failed: Failed<K>) -> Self::Later {
+        Forwarding { future: (self.0)(failed), given: PhantomData }
     }
 }
 
@@ -155,22 +191,46 @@ where
 pin_project! {
     /// Future of a [`Call`].
     #[must_use = "futures do nothing unless they are polled"]
-    pub struct Replying<Fut, E> {
+    pub struct Replying<Fut, B, E> {
         #[pin]
         future: Fut,
-        error: PhantomData<fn() -> E>,
+        given: PhantomData<fn() -> (B, E)>,
     }
 }
 
-impl<Fut, E> Future for Replying<Fut, E>
+impl<Fut, B, E> Future for Replying<Fut, B, E>
 where
     Fut: Future,
     Fut::Output: IntoReply<E>,
 {
-    type Output = Result<Reply, E>;
+    type Output = Result<Substitute<B>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(ready!(self.project().future.poll(cx)).into_reply())
+        let reply = ready!(self.project().future.poll(cx)).into_reply();
+        Poll::Ready(reply.map(Substitute::Own))
+    }
+}
+
+pin_project! {
+    /// Future of a [`Forward`].
+    #[must_use = "futures do nothing unless they are polled"]
+    pub struct Forwarding<Fut, E> {
+        #[pin]
+        future: Fut,
+        given: PhantomData<fn() -> E>,
+    }
+}
+
+impl<Fut, B, X, E> Future for Forwarding<Fut, E>
+where
+    Fut: Future<Output = Result<Response<B>, X>>,
+    X: Into<E>,
+{
+    type Output = Result<Substitute<B>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = ready!(self.project().future.poll(cx));
+        Poll::Ready(answer.map(Substitute::Other).map_err(Into::into))
     }
 }
 
@@ -185,4 +245,4 @@ macro_rules! dotted {
     )+};
 }
 
-dotted!(With<F>, TypedWith<F>, Call<F>, TypedCall<F>, Replying<Fut, E>);
+dotted!(With<F>, TypedWith<F>, Call<F>, Forward<F>, TypedCall<F>, Replying<Fut, B, E>, Forwarding<Fut, E>);

@@ -3,7 +3,7 @@ use crate::failure::{Degraded, Failure, FallbackError};
 use crate::give::{Give, Nothing};
 use crate::key::{Keep, KeepHead, NoKey};
 use crate::on::{FallbackOn, Signs};
-use crate::reply::Reply;
+use crate::reply::Substitute;
 use crate::way::{Begun, Way};
 use bartizan_core::{Attempt, Classify, Context, Step, Verdict};
 use bartizan_http::bytes::Bytes;
@@ -37,14 +37,14 @@ where
     S: Service<Request<B>, Response = Response<RB>>,
     S::Error: Send + Sync + 'static,
     RB: Body<Data = Bytes>,
-    F: Give<<G as Keep>::Key, Reply, S::Error>,
+    F: Give<<G as Keep>::Key, Substitute<RB>, S::Error>,
     G: KeepHead,
     C: Classify<Request<B>>,
     C::Attempt: Attempt<Response<RB>, S::Error>,
 {
     type Response = Response<FallbackBody<RB>>;
     type Key = G::Key;
-    type Given = Reply;
+    type Given = Substitute<RB>;
     type Give = F;
     type Attempt = C::Attempt;
 
@@ -105,9 +105,14 @@ where
         answer.map(FallbackBody::inner)
     }
 
-    fn replace(given: Reply, failure: Arc<Failure>, grpc: bool) -> Self::Response {
-        let (response, trailers) = given.fit(grpc, &failure).into_parts();
-        let mut response = response.map(|data| FallbackBody::own(data, trailers));
+    fn replace(given: Substitute<RB>, failure: Arc<Failure>, grpc: bool) -> Self::Response {
+        let mut response = match given {
+            Substitute::Other(response) => response.map(FallbackBody::inner),
+            Substitute::Own(reply) => {
+                let (response, trailers) = reply.fit(grpc, &failure).into_parts();
+                response.map(|data| FallbackBody::own(data, trailers))
+            }
+        };
         response.extensions_mut().insert(Degraded::new(failure));
         response
     }

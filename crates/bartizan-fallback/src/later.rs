@@ -1,7 +1,7 @@
 use crate::failure::Failure;
 use crate::future::{Answer, Heard, Kept};
 use crate::give::Give;
-use crate::lost::{Offer, Place, Want, settle};
+use crate::lost::{Lost, Offer, Place, Want, settle};
 use crate::way::{Begun, Way};
 use bartizan_core::Context;
 use pin_project_lite::pin_project;
@@ -121,7 +121,7 @@ impl<S: Service<Req>, W: Way<S, Req>, Req> Next<S, W, Req> {
     /// How it goes on once the inner service was heard.
     fn heard(kept: Option<Kept<S, W, Req>>, heard: Heard<S, Req>) -> Self {
         let Some(kept) = kept else { return Self::Done(heard.map(W::pass)) };
-        match kept.judge(heard).map_err(|lost| lost.replace()) {
+        match kept.judge(heard).map_err(Lost::replace) {
             Ok(answer) | Err(Err(answer)) => Self::Done(answer),
             Err(Ok(later)) => Self::Later(later),
         }

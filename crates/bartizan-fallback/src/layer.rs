@@ -1,6 +1,6 @@
 use crate::failure::Failed;
 use crate::fallback::Fallback;
-use crate::give::{Call, Nothing, TypedCall, TypedWith, Value, With};
+use crate::give::{Call, Forward, Nothing, TypedCall, TypedWith, Value, With};
 use crate::handle::Handle;
 use crate::held::Held;
 use crate::http_way::HttpWay;
@@ -16,8 +16,8 @@ use tower::Layer;
 
 /// [`Layer`] that applies [`FallbackService`]. Its clones and its services share settings, counts and state.
 ///
-/// It replaces nothing until it is told what by: [`value`](Self::value), [`with`](Self::with) or [`call`](Self::call), of which the last one
-/// counts.
+/// It replaces nothing until it is told what by: [`value`](Self::value), [`with`](Self::with), [`call`](Self::call) or
+/// [`forward`](Self::forward), of which the last one counts.
 #[derive(Debug)]
 pub struct FallbackLayer<W = HttpWay> {
     held: Arc<Held<W>>,
@@ -143,25 +143,21 @@ impl<F: Clone, G: Keep + Clone, C: Clone> FallbackLayer<HttpWay<F, G, C>> {
         self.gives(With(give))
     }
 
-    /// Replaces failures by what an asynchronous function makes of them, as by the answer of another service: a `http::Response` of bytes or
-    /// text, a [`Reply`], or a `Result` of either. An error of it goes out in place of the failure.
+    /// Replaces failures by what an asynchronous function makes of them: a `http::Response` of bytes or text, a [`Reply`], or a `Result` of
+    /// either. An error of it goes out in place of the failure.
     ///
     /// The failed answer is dropped before, the function runs within the call, and is dropped with it. No more than
     /// [`Fallback::max_in_flight`] run at once.
     ///
     /// ```
     /// use bartizan_fallback::{Fallback, FallbackLayer};
-    /// use http::{Request, Response};
-    /// use std::convert::Infallible;
-    /// use tower::{ServiceExt, service_fn};
+    /// use http::Response;
+    /// use std::time::Duration;
+    /// # async fn look_up(path: &str) -> String { path.to_owned() }
     ///
-    /// let copy = service_fn(|req: Request<String>| async move {
-    ///     Ok::<_, Infallible>(Response::new(format!("{} as of yesterday", req.uri())))
-    /// });
-    /// let layer = FallbackLayer::new(Fallback::new()).key(|head| head.uri.clone()).call(move |failed| async move {
-    ///     let req = Request::get(failed.key).body(String::new()).expect("it was a target before");
-    ///     copy.oneshot(req).await
-    /// });
+    /// let layer = FallbackLayer::new(Fallback::new())
+    ///     .key(|head| head.uri.path().to_owned())
+    ///     .call(async |failed| Response::new(look_up(&failed.key).await));
     /// # let _ = layer;
     /// ```
     #[must_use]
@@ -171,6 +167,40 @@ impl<F: Clone, G: Keep + Clone, C: Clone> FallbackLayer<HttpWay<F, G, C>> {
         Fut: Future,
     {
         self.gives(Call(give))
+    }
+
+    /// Replaces failures by the answer of another service, whose body is of the same type as that of the inner service and passes untouched, with
+    /// its trailers. An error goes out in place of the failure. The body of the request is not there to be sent again.
+    ///
+    /// As with [`call`](Self::call), the failed answer is dropped before, and no more than [`Fallback::max_in_flight`] wait for the head at once.
+    ///
+    /// ```
+    /// use bartizan_fallback::{Fallback, FallbackLayer};
+    /// use http::{Request, Response};
+    /// use tower::{BoxError, Layer, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+    /// # type Body = http_body_util::Full<bytes::Bytes>;
+    /// let main = service_fn(async |_: Request<Body>| Err::<Response<Body>, BoxError>("down".into()));
+    /// let copy = service_fn(async |req: Request<Body>| Ok::<_, BoxError>(Response::new(Body::from(req.uri().to_string()))));
+    ///
+    /// let layer = FallbackLayer::new(Fallback::new()).key(|head| head.uri.clone()).forward(move |failed| {
+    ///     let mut req = Request::new(Body::default());
+    ///     *req.uri_mut() = failed.key;
+    ///     copy.oneshot(req)
+    /// });
+    /// let answer = layer.layer(main).oneshot(Request::get("/a").body(Body::default())?).await?;
+    /// assert_eq!(answer.status(), 200);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn forward<H, Fut>(self, give: H) -> FallbackLayer<HttpWay<Forward<H>, G, C>>
+    where
+        H: Fn(Failed<G::Key>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future,
+    {
+        self.gives(Forward(give))
     }
 
     fn gives<H>(self, give: H) -> FallbackLayer<HttpWay<H, G, C>> {

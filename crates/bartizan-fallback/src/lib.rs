@@ -34,9 +34,9 @@
 //! A body that fails later, or a code in its trailers, comes too late. Of the failed answer nothing is kept but its [`Failure`]; the body is
 //! dropped.
 //!
-//! What takes its place is a [value](FallbackLayer::value), a [function](FallbackLayer::with) of the failure, or an [asynchronous
-//! one](FallbackLayer::call), as the call of another service; something of the request can be [kept](FallbackLayer::key) for it. The answer is marked as [`Degraded`], in its
-//! extensions, with the failure. Over gRPC it is a [`Reply::grpc`] or a [`Reply::grpc_status`].
+//! What takes its place is a [value](FallbackLayer::value), a [function](FallbackLayer::with) of the failure, an [asynchronous
+//! one](FallbackLayer::call), or the answer of [another service](FallbackLayer::forward); something of the request can be [kept](FallbackLayer::key) for it. The
+//! answer is marked as [`Degraded`], in its extensions, with the failure. Over gRPC it is a [`Reply::grpc`] or a [`Reply::grpc_status`].
 //! A cache on its way knows nothing of this: what it must not keep should say `Cache-Control: no-store`.
 //!
 //! Should the fallback fail as well, its error goes out. The first failure is behind it: in the extensions of the answer, where that is a failure
@@ -89,13 +89,13 @@ pub use counts::Snapshot;
 pub use failure::{Degraded, Failed, Failure, FallbackError};
 pub use fallback::Fallback;
 pub use future::ResponseFuture;
-pub use give::{Call, Give, Nothing, Replying, TypedCall, TypedWith, Value, With};
+pub use give::{Call, Forward, Forwarding, Give, Nothing, Replying, TypedCall, TypedWith, Value, With};
 pub use handle::Handle;
 pub use http_way::HttpWay;
 pub use key::{Keep, KeepHead, KeepOf, Keyed, NoKey};
 pub use layer::FallbackLayer;
 pub use on::{FallbackOn, Outcome};
-pub use reply::{IntoOffer, IntoReply, Reply};
+pub use reply::{IntoOffer, IntoReply, Reply, Substitute};
 pub use service::FallbackService;
 #[cfg(feature = "stale")]
 pub use stale::{Stale, StaleLayer, StaleService};

@@ -17,6 +17,15 @@ pub struct Reply {
     trailers: Option<HeaderMap>,
 }
 
+/// What takes the place of a failed call: something of our own, or the answer of another service, with a body as the inner service's.
+#[derive(Debug)]
+pub enum Substitute<B> {
+    /// What was made here.
+    Own(Reply),
+    /// What another service has answered.
+    Other(Response<B>),
+}
+
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");

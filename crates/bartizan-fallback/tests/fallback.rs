@@ -139,6 +139,38 @@ async fn a_fallback_that_fails_has_the_failure_behind_it() {
 }
 
 #[tokio::test]
+async fn the_answer_of_another_service_passes_untouched() {
+    let trailers = http::HeaderMap::from_iter([("x-end".parse().unwrap(), "1".parse().unwrap())]);
+    let other = move |path: String| {
+        let body = Full::<Bytes>::from(path).with_trailers(ready(Some(Ok(trailers.clone()))));
+        ready(Ok::<_, Infallible>(Response::builder().status(203).body(body).unwrap()))
+    };
+    let down = {
+        let other = other.clone();
+        service_fn(move |_: Request<()>| {
+            let mut response = other(String::new()).into_inner();
+            *response.as_mut().unwrap().status_mut() = StatusCode::BAD_GATEWAY;
+            ready(response)
+        })
+    };
+    let layer = layer().key(|head| head.uri.path().to_owned()).forward(move |failed| other(failed.key));
+    let handle = layer.handle();
+    let response = layer.layer(down).oneshot(Request::get("/a").body(()).unwrap()).await.unwrap();
+    let degraded = response.extensions().get::<Degraded>().unwrap();
+    assert_eq!((degraded.failure().outcome(), response.status().as_u16()), (Outcome::Status(502), 203));
+    let read = response.into_body().collect().await.unwrap();
+    assert_eq!(read.trailers().unwrap()["x-end"], "1");
+    assert_eq!(read.to_bytes(), "/a");
+    assert_eq!((handle.snapshot().used, handle.snapshot().in_flight), (1, 0));
+
+    let failing =
+        FallbackLayer::new(Fallback::new()).forward(|_| ready(Err::<_, BoxError>("no luck".into())));
+    let inner = inner(503).map_err(BoxError::from);
+    let error = failing.layer(inner).oneshot(Request::new(())).await.unwrap_err();
+    assert_eq!(error.downcast::<FallbackError>().unwrap().failure().outcome(), Outcome::Status(503));
+}
+
+#[tokio::test]
 async fn a_grpc_call_is_answered_over_grpc() {
     let call =
         || Request::post("/shop.Stock/Get").header("content-type", "application/grpc").body(()).unwrap();

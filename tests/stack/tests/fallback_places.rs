@@ -137,14 +137,10 @@ async fn a_copy_of_the_service_is_asked() {
             .await;
     let client = ReqwestService::new(reqwest::Client::builder().no_proxy().build().unwrap());
     let layer =
-        FallbackLayer::new(Fallback::new()).key(|head| head.uri.path().to_owned()).call(move |failed| {
-            let (client, url) = (client.clone(), copy.clone() + &failed.key);
-            async move {
-                let req = Request::get(url).body(bartizan_client::Body::default()).unwrap();
-                let (head, body) = client.oneshot(req).await.map_err(BoxError::from)?.into_parts();
-                let read = body.collect().await.map_err(BoxError::from)?.to_bytes();
-                Ok::<_, BoxError>(Response::from_parts(head, read))
-            }
+        FallbackLayer::new(Fallback::new()).key(|head| head.uri.path().to_owned()).forward(move |failed| {
+            let req =
+                Request::get(copy.clone() + &failed.key).body(bartizan_client::Body::default()).unwrap();
+            client.clone().oneshot(req)
         });
     let down = ReqwestService::new(reqwest::Client::builder().no_proxy().build().unwrap());
     let around = layer.layer(MapErr::new(down, BoxError::from));
