@@ -4,6 +4,7 @@ pub(crate) mod again;
 pub(crate) mod balance;
 pub(crate) mod limit;
 pub(crate) mod shed;
+pub(crate) mod stack;
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::{
-    clock,
+    clock, front,
     limits::{Aimd, Envoy, Gradient2, Rule, Seen, Vegas},
     overload::{Class, Door, Guest, Log, Run},
 };
@@ -30,9 +30,12 @@ pub(crate) enum Shedder {
     Gradient2,
     Envoy,
     Ours,
+    /// The standard stack of a server.
+    Standard,
 }
 
 impl Shedder {
+    /// All but the standard stack.
     pub(crate) const fn all(per_worker: f64) -> [Self; 7] {
         [
             Self::None,
@@ -54,13 +57,14 @@ impl Shedder {
             Self::Gradient2 => "Gradient2 (Netflix)".into(),
             Self::Envoy => "gradient (Envoy)".into(),
             Self::Ours => "ours".into(),
+            Self::Standard => ours::stack::NAME.into(),
         }
     }
 
     pub(crate) fn role(self) -> Role {
         match self {
             Self::None => Role::Bare,
-            Self::Ours => Role::Ours,
+            Self::Ours | Self::Standard => Role::Ours,
             _ => Role::Peer,
         }
     }
@@ -79,6 +83,7 @@ impl Shedder {
             Self::Gradient2 => play(Box::new(Gradient2::new())),
             Self::Envoy => play(Box::new(Envoy::new(run.seed))),
             Self::Ours => clock::paused(|| run.play(&mut Layered::new(ours::shed::adaptive))),
+            Self::Standard => front::play(run),
         }
     }
 }
@@ -129,7 +134,7 @@ impl Door for Ruled {
 pub(crate) struct Desk(Rc<RefCell<Vec<bool>>>);
 
 impl Desk {
-    fn set(&self, seat: usize, may_leave: bool) {
+    pub(super) fn set(&self, seat: usize, may_leave: bool) {
         let mut seats = self.0.borrow_mut();
         if seat >= seats.len() {
             seats.resize(seat + 1, false);

@@ -64,8 +64,10 @@ impl Options {
         cells
     }
 
-    fn shedders(&self) -> [Shedder; 7] {
-        Shedder::all(self.per_worker)
+    fn shedders(&self) -> impl ExactSizeIterator<Item = Shedder> + use<> {
+        let mut shedders = Shedder::all(self.per_worker).to_vec();
+        shedders.push(Shedder::Standard);
+        shedders.into_iter()
     }
 }
 
@@ -114,7 +116,7 @@ fn board(options: &Options, workers: usize, seconds: f64, tallies: &[Tally]) -> 
     let mut board = Board::new(format!("{TITLE}, {workers} workers, {seconds} s"), columns);
     let mut bare = 0.0;
     for (shedder, tallies) in
-        options.shedders().iter().zip(tallies.chunks(options.common.runs() as usize * cells.len()))
+        options.shedders().zip(tallies.chunks(options.common.runs() as usize * cells.len()))
     {
         let figures = figures(options, tallies);
         let [.., steady, worst, refused] = figures[..] else { continue };
@@ -149,6 +151,7 @@ fn board(options: &Options, workers: usize, seconds: f64, tallies: &[Tally]) -> 
         options.common.runs(),
         options.common.seed,
     ));
+    board.note("The standard stack of a server is told the deadline by the request's header; all else is as it is by default.");
     board.note("Where nothing is wrong, ours may not serve less than no shedding does, but for a hundredth of a percent.");
     board
 }

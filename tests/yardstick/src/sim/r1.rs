@@ -77,11 +77,21 @@ struct Shape {
 
 pub(crate) const TITLE: &str = "r1: recovery from a retry storm";
 
-const RETRIERS: [Retrier; 4] = [Retrier::None, Retrier::Tower, Retrier::Finagle, Retrier::Ours];
 /// Length of the bins in which success is looked at.
 const BIN: Duration = Duration::from_millis(500);
 /// The share of the calls of a bin that must succeed in a service that has recovered.
 const RECOVERED: f64 = 0.99;
+
+impl Shape {
+    const fn time_out(&self) -> Duration {
+        Duration::from_millis(self.timeout)
+    }
+
+    const fn retriers(&self) -> [Retrier; 5] {
+        let standard = Retrier::Standard(self.time_out());
+        [Retrier::None, Retrier::Tower, Retrier::Finagle, Retrier::Ours, standard]
+    }
+}
 
 /// What disturbs a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,7 +108,7 @@ pub(crate) fn run(options: &Options) -> Vec<Board> {
         slow.chain([(options.failing_load, Trouble::Failures(options.failures))]).collect();
     let mut jobs = Vec::new();
     for &(load, trouble) in &settings {
-        for retrier in RETRIERS {
+        for retrier in options.shape.retriers() {
             jobs.extend(options.common.seeds().map(|seed| (load, trouble, retrier, seed)));
         }
     }
@@ -109,11 +119,13 @@ pub(crate) fn run(options: &Options) -> Vec<Board> {
     bar.finish_and_clear();
 
     let runs = options.common.runs() as usize;
-    let boards = settings.iter().zip(logs.chunks(runs * RETRIERS.len())).map(|(&(load, trouble), logs)| {
+    let each = runs * options.shape.retriers().len();
+    let boards = settings.iter().zip(logs.chunks(each)).map(|(&(load, trouble), logs)| {
         let mut board = match trouble {
             Trouble::Slow => slow_board(options, load, logs),
             Trouble::Failures(share) => failures_board(options, load, share, logs),
         };
+        board.note("Of the standard stack all but the time-out and the number of attempts is as it is by default.");
         let Shape { workers, capacity, clients, timeout, attempts, shared, .. } = options.shape;
         board.note(format!(
             "{workers} workers, {capacity} requests/s, FIFO, works on what its caller gave up; {clients} clients with {} budget{}, time-out {timeout} ms, {attempts} attempts; mean of {runs} runs, first seed {}.",
@@ -135,7 +147,7 @@ fn slow_board(options: &Options, load: f64, logs: &[Log]) -> Board {
     ];
     let columns = columns.map(|(title, unit)| Column::new(title, unit).plotted());
     let mut board = Board::new(format!("{TITLE}, load {load}"), columns.into());
-    for (retrier, logs) in RETRIERS.iter().zip(logs.chunks(options.common.runs() as usize)) {
+    for (retrier, logs) in options.shape.retriers().iter().zip(logs.chunks(options.common.runs() as usize)) {
         let figures: Vec<[f64; 3]> = logs.iter().map(|log| log.after_slowness(&options.shape)).collect();
         let means = stats::means(&figures);
         board.row(retrier.role(), retrier.name(), means.map(Shown::from).into());
@@ -168,7 +180,7 @@ fn failures_board(options: &Options, load: f64, share: f64, logs: &[Log]) -> Boa
     let columns = columns.map(|(title, unit)| Column::new(title, unit).plotted());
     let title = format!("{TITLE}, {:.0} % of attempts fail, load {load}", share * 100.0);
     let mut board = Board::new(title, columns.into());
-    for (retrier, logs) in RETRIERS.iter().zip(logs.chunks(options.common.runs() as usize)) {
+    for (retrier, logs) in options.shape.retriers().iter().zip(logs.chunks(options.common.runs() as usize)) {
         let means = stats::means(&logs.iter().map(Log::overall).collect::<Vec<_>>());
         board.row(retrier.role(), retrier.name(), means.map(Shown::from).into());
         if retrier.role() == Role::Ours {
@@ -250,7 +262,11 @@ fn one(shape: Shape, load: f64, trouble: Trouble, retrier: Retrier, seed: u64) -
             let fails = matches!(trouble, Trouble::Failures(share) if dice.f64() < share);
             let on = on.clone();
             async move {
-                let answer = within(&on, Duration::from_millis(shape.timeout), served).await;
+                let answer = match retrier {
+                    // It has a time-out of its own.
+                    Retrier::Standard(_) => Some(served.await),
+                    _ => within(&on, shape.time_out(), served).await,
+                };
                 answer.filter(|()| !fails).ok_or(Fault::Down)
             }
         });
@@ -351,5 +367,14 @@ mod tests {
         assert!((94.0..96.0).contains(&succeeded) && extra == 0.0, "{succeeded} {extra}");
         let [succeeded, extra] = failing(Retrier::Tower);
         assert!(succeeded > 99.9 && (4.5..6.0).contains(&extra), "{succeeded} {extra}");
+        let [succeeded, extra] = failing(Retrier::Standard(SHAPE.time_out()));
+        assert!(succeeded > 99.5 && (4.5..8.0).contains(&extra), "{succeeded} {extra}");
+    }
+
+    #[test]
+    fn the_standard_stack_gives_attempts_up_itself() {
+        let standard = Retrier::Standard(SHAPE.time_out());
+        let [recovered, peak, succeeded] = one(SHAPE, 0.7, Trouble::Slow, standard, 1).after_slowness(&SHAPE);
+        assert!(recovered.is_finite() && peak > 1.0 && succeeded < 100.0, "{recovered} {peak} {succeeded}");
     }
 }

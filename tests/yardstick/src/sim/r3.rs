@@ -1,6 +1,6 @@
 //! r3: retries in three tiers, one behind the other, whose leaf fails.
 
-use std::{cell::RefCell, convert::Infallible, pin::Pin, rc::Rc, time::Duration};
+use std::{cell::RefCell, convert::Infallible, pin::Pin, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use clap::Args;
@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use super::{
     crew, dice,
+    kept::{Kept, KeptFuture},
     retries::tries,
     stage::{Stage, play},
 };
@@ -21,6 +22,7 @@ use crate::{
     ours::{
         self,
         again::{self, Budget, RetrySettings},
+        stack,
     },
     peers::again::{Purse, Unlimited, tower_retry},
     progress, stats,
@@ -69,10 +71,11 @@ enum Tier {
     Plain,
     Tower,
     Ours,
+    Standard,
 }
 
 impl Tier {
-    const ALL: [Self; 4] = [Self::Passes, Self::Plain, Self::Tower, Self::Ours];
+    const ALL: [Self; 5] = [Self::Passes, Self::Plain, Self::Tower, Self::Ours, Self::Standard];
 
     fn name(self) -> &'static str {
         match self {
@@ -80,13 +83,14 @@ impl Tier {
             Self::Plain => "tower retry, no budget",
             Self::Tower => "tower retry, TpsBudget",
             Self::Ours => "ours",
+            Self::Standard => stack::NAME,
         }
     }
 
     fn role(self) -> Role {
         match self {
             Self::Passes => Role::Bare,
-            Self::Ours => Role::Ours,
+            Self::Ours | Self::Standard => Role::Ours,
             Self::Plain | Self::Tower => Role::Peer,
         }
     }
@@ -122,7 +126,7 @@ fn board(options: &Options, share: f64, logs: &[Log]) -> Board {
     for (tier, logs) in Tier::ALL.iter().zip(logs.chunks(options.common.runs() as usize)) {
         let means = stats::means(&logs.iter().map(|log| log.summary(options)).collect::<Vec<_>>());
         board.row(tier.role(), tier.name(), means.map(Shown::from).into());
-        if *tier == Tier::Ours {
+        if tier.role() == Role::Ours {
             board.judge(vec![
                 Some(Judgement::at_most(MOST_IN_A_SECOND, means[0], Unit::Times)),
                 Some(Judgement::at_most(MOST_OVERALL, means[1], Unit::Times)),
@@ -145,6 +149,7 @@ fn board(options: &Options, share: f64, logs: &[Log]) -> Board {
         options.common.runs(),
         options.common.seed,
     ));
+    board.note("Of the standard stacks all but the number of attempts is as it is by default: deadlines, breakers, shedding.");
     board.note("What the leaf is asked, as a multiple of the calls that begin in the same time. The peers' tiers know nothing of each other.");
     board
 }
@@ -240,6 +245,14 @@ impl Tier {
                 let retry = again::http_retry(network, settings);
                 through(ours::http_client_deadline(retry, Duration::from_secs(options.deadline)))
             }
+            Self::Standard => {
+                let next = Arc::new(Kept::new(next));
+                let network = service_fn(move |request| {
+                    let answer = next.get()(head(request));
+                    KeptFuture::new(async move { Ok::<_, Infallible>(answer.await) })
+                });
+                through(stack::client(network, options.attempts, seed))
+            }
         }
     }
 
@@ -255,7 +268,7 @@ impl Tier {
     }
 
     /// A tier's server, which asks the next one.
-    fn server(self, client: Hop, stage: &Stage, options: &Options) -> Hop {
+    fn server(self, client: Hop, stage: &Stage, options: &Options, seed: u64) -> Hop {
         let (stage, service) = (stage.clone(), Duration::from_millis(options.service));
         let handler = service_fn(move |_: Request<Wire>| {
             let (stage, client) = (stage.clone(), client.clone());
@@ -266,6 +279,7 @@ impl Tier {
         });
         match self {
             Self::Ours => through(ours::http_deadline(handler, Duration::from_secs(options.deadline))),
+            Self::Standard => through(stack::server(handler, seed)),
             _ => through(handler),
         }
     }
@@ -292,9 +306,10 @@ fn one(options: Options, share: f64, tier: Tier, seed: u64) -> Log {
             })
         });
         for number in 0..options.tiers {
-            let client = tier.client(next, &options, seed ^ (u64::from(number) << 32));
+            let seed = seed ^ (u64::from(number) << 32);
+            let client = tier.client(next, &options, seed);
             let outermost = number + 1 == options.tiers;
-            next = if outermost { client } else { tier.server(client, &stage, &options) };
+            next = if outermost { client } else { tier.server(client, &stage, &options, seed) };
         }
 
         let mut dice = dice::of(seed, 0, 1);
@@ -349,6 +364,14 @@ mod tests {
         let [_, overall, _] = one(SHAPE, 1.0, Tier::Plain, 1).summary(&SHAPE);
         // The last calls' retries come after the end.
         assert!((40.0..=64.0).contains(&overall), "{overall}");
+    }
+
+    #[test]
+    fn the_standard_stacks_do_not_multiply() {
+        for share in [0.5, 1.0] {
+            let [_, overall, _] = one(SHAPE, share, Tier::Standard, 1).summary(&SHAPE);
+            assert!(overall < MOST_OVERALL, "{share}: {overall}");
+        }
     }
 
     #[test]

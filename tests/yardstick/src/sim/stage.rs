@@ -55,15 +55,16 @@ struct Cast {
 
 /// The parts that have something to do.
 #[derive(Default)]
-struct Ready {
+pub(super) struct Ready {
     queue: Mutex<VecDeque<usize>>,
     /// Of the runtime, while the stage is not at work itself.
     director: Mutex<Option<Waker>>,
 }
 
-struct Cue {
-    part: usize,
-    ready: Arc<Ready>,
+/// Wakes a part.
+pub(super) struct Cue {
+    pub(super) part: usize,
+    pub(super) ready: Arc<Ready>,
 }
 
 /// Plays `script` to its end on a clock that stands still but for what the stage and the layers' timers wait for. Everything lasts
@@ -233,15 +234,15 @@ impl<E: Fn() -> bool + Unpin> Future for Director<E> {
 }
 
 impl Ready {
-    fn next(&self) -> Option<usize> {
+    pub(super) fn next(&self) -> Option<usize> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
-    fn busy(&self) {
+    pub(super) fn busy(&self) {
         *self.director.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn idle(&self, waker: &Waker) {
+    pub(super) fn idle(&self, waker: &Waker) {
         *self.director.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
     }
 }
