@@ -2,6 +2,7 @@
 
 pub(crate) mod again;
 pub(crate) mod balance;
+pub(crate) mod fallback;
 pub(crate) mod limit;
 pub(crate) mod shed;
 

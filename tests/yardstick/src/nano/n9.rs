@@ -70,8 +70,6 @@ pub(crate) fn contest(options: &Options) -> Contest {
             Case::new("function, with a handle", A),
         ],
         teams: vec![lanes],
-        notes: vec![
-            "tower-resilience has no handle: its function stands in both columns.".into(),
-        ],
+        notes: vec!["tower-resilience has no handle: its function stands in both columns.".into()],
     }
 }
