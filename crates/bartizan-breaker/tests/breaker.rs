@@ -44,6 +44,33 @@ fn is_refused<T>(out: Result<T, BoxError>) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_layer_over_one_key_is_over_its_circuit() {
+    let layer = keyed!(STRICT).max_keys(NonZeroUsize::MIN).named("one key");
+    let handle = layer.handle();
+    let seven = handle.layer(&7).typed();
+    let call = |n| layer.layer(service_fn(fails_below_zero)).oneshot(n);
+    // It has no key of its own: what passes here counts for 7.
+    for n in [-1, -2, -3] {
+        assert!(seven.layer(service_fn(fails_below_zero)).oneshot(n).await.is_err());
+    }
+    assert!(is_refused(call(7).await));
+    let refused = seven.layer(service_fn(fails_below_zero)).oneshot(1).await.unwrap_err();
+    assert_eq!(refused.to_string(), "refused by breaker one key: open: failures in a row");
+
+    // As long as there is the layer, the circuit does not give way to another key, though it is closed and idle.
+    handle.get(&7).unwrap().reset();
+    for _ in 0..3 {
+        assert_eq!(call(8).await.unwrap(), 8);
+    }
+    assert!(handle.get(&8).is_none() && handle.get(&7).is_some());
+    drop(seven);
+    for _ in 0..3 {
+        assert_eq!(call(8).await.unwrap(), 8);
+    }
+    assert!(handle.get(&8).is_some() && handle.get(&7).is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_key_has_a_circuit_of_its_own() {
     let layer = keyed!(STRICT).named("each key");
     let handle = layer.handle();

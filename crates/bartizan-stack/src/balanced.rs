@@ -1,4 +1,5 @@
-use crate::client_handle::{ClientHandle, Parts};
+use crate::client_handle::ClientHandle;
+use crate::client_parts::Parts;
 use crate::halves::{EndpointLayer, OuterLayer, OuterService};
 use bartizan_balance::{BalanceLayer, BalanceService, Change, Member, Through};
 use bartizan_http::Head;

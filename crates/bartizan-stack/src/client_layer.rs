@@ -1,5 +1,6 @@
 use crate::balanced::BalancedLayer;
-use crate::client_handle::{ClientHandle, Parts};
+use crate::client_handle::ClientHandle;
+use crate::client_parts::Parts;
 use crate::client_stack::ClientStack;
 use crate::halves::{EndpointLayer, EndpointService, OuterLayer, OuterService};
 use crate::host::Host;
@@ -91,6 +92,8 @@ impl ClientLayer {
 
     /// Spreads the calls over these: each a `Uri`, or a [`Member`] with weight, tier and zone. Host and port of a request give way to
     /// those of the endpoint; so with endpoints by `https` their certificates must name them.
+    ///
+    /// Of one alone, the breaker is that of a service, as no other takes what it refuses.
     #[must_use]
     pub fn members<T: Into<Member<Uri>>>(self, members: impl IntoIterator<Item = T>) -> BalancedLayer {
         let members: Vec<Member<Uri>> = members.into_iter().map(Into::into).collect();

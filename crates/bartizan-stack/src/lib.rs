@@ -161,8 +161,10 @@
 //! forced on a breaker by [its handle](ClientHandle::breakers) stays until a stack with another mode comes.
 
 mod balanced;
+mod client_fit;
 mod client_handle;
 mod client_layer;
+mod client_parts;
 mod client_stack;
 mod difference;
 mod halves;

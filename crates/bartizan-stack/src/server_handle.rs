@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 /// What the handles and the clones of one layer share.
 pub(crate) struct Parts {
     name: OnceLock<Name>,
+    /// Held while layers are changed. They tell of that, and who hears of it may look at the stack.
+    turn: Mutex<()>,
     stack: Mutex<ServerStack>,
     /// A handle of it is made when it is asked for: a layer that nobody watches counts nothing.
     deadline: DeadlineLayer,
@@ -24,7 +26,8 @@ impl Parts {
         shed: bartizan_shed::Handle,
     ) -> Self {
         let limit: Arc<dyn Limits> = Arc::new(limit);
-        Self { name: OnceLock::new(), stack: Mutex::new(stack), deadline, limit: Mutex::new(limit), shed }
+        let (name, turn, stack) = (OnceLock::new(), Mutex::new(()), Mutex::new(stack));
+        Self { name, turn, stack, deadline, limit: Mutex::new(limit), shed }
     }
 
     /// The first name stays.
@@ -34,29 +37,48 @@ impl Parts {
 
     /// Steers another limit from now on, set as the stack says.
     pub(crate) fn set_limit(&self, limit: Arc<dyn Limits>) {
-        let stack = self.stack();
-        limit.update(stack.limit_or_none());
-        *self.limit.lock().unwrap_or_else(PoisonError::into_inner) = limit;
+        let _turn = lock(&self.turn);
+        limit.update(self.stack().limit_or_none());
+        *lock(&self.limit) = limit;
+    }
+
+    fn update(&self, new: ServerStack) {
+        let _turn = lock(&self.turn);
+        let old = self.stack();
+        if old.deadline_value() != new.deadline_value() {
+            self.deadline.handle().update(*new.deadline_value());
+        }
+        if old.limit_value() != new.limit_value() {
+            self.limit().update(new.limit_or_none());
+        }
+        if old.shed_value() != new.shed_value() {
+            self.shed.update(*new.shed_value());
+        }
+        *lock(&self.stack) = new;
     }
 
     fn name(&self) -> Option<&str> {
         self.name.get().map(Name::as_str)
     }
 
-    fn stack(&self) -> MutexGuard<'_, ServerStack> {
-        self.stack.lock().unwrap_or_else(PoisonError::into_inner)
+    fn stack(&self) -> ServerStack {
+        lock(&self.stack).clone()
     }
 
     fn limit(&self) -> Arc<dyn Limits> {
-        self.limit.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.limit).clone()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Parts")
             .field("name", &self.name())
-            .field("stack", &*self.stack())
+            .field("stack", &self.stack())
             .finish_non_exhaustive()
     }
 }
@@ -81,7 +103,7 @@ impl ServerHandle {
     /// The stack as it was last set as a whole. What the handle of a part has changed since is not in it.
     #[must_use]
     pub fn stack(&self) -> ServerStack {
-        self.0.stack().clone()
+        self.0.stack()
     }
 
     /// Takes over a new stack, the whole of it or nothing. Requests that run go on; buckets keep their tokens, and who is in flight
@@ -92,17 +114,7 @@ impl ServerHandle {
     /// If its parts do not [fit together](ServerStack::check). All stays as it was.
     pub fn update(&self, stack: ServerStack) -> Result<(), Misfit> {
         stack.check()?;
-        let mut held = self.0.stack();
-        if held.deadline_value() != stack.deadline_value() {
-            self.deadline().update(*stack.deadline_value());
-        }
-        if held.limit_value() != stack.limit_value() {
-            self.0.limit().update(stack.limit_or_none());
-        }
-        if held.shed_value() != stack.shed_value() {
-            self.0.shed.update(*stack.shed_value());
-        }
-        *held = stack;
+        self.0.update(stack);
         Ok(())
     }
 

@@ -359,6 +359,42 @@ async fn the_halves_are_the_whole() {
     assert_eq!(ask(&service, "/").await, (200, None));
 }
 
+/// Looks at a stack whenever it hears of something.
+struct Curious<F>(F, Arc<AtomicUsize>);
+
+impl<F: Fn() -> String + 'static + Send + Sync> tracing::Subscriber for Curious<F> {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        assert!(!(self.0)().is_empty());
+        self.1.fetch_add(1, SeqCst);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_hears_of_a_change_may_look_at_the_stack() {
+    let heard = Arc::new(AtomicUsize::new(0));
+    let off = Deadline::new(SECOND).enabled(false);
+    let (server, client) = (ServerLayer::default().handle(), ClientLayer::default().handle());
+    let (look, looked) = (server.clone(), client.clone());
+    let curious = Curious(move || format!("{look}{look:?}{looked}{looked:?}"), heard.clone());
+    tracing::subscriber::with_default(curious, || {
+        server.update(server.stack().deadline(off).shed(Shed::new().enabled(false))).unwrap();
+        assert!(heard.load(SeqCst) > 0);
+        let before = heard.load(SeqCst);
+        client.update(client.stack().deadline(off).retry(Retry::new().enabled(false))).unwrap();
+        assert!(heard.load(SeqCst) > before);
+    });
+}
+
 #[test]
 fn types_are_what_servers_and_clients_ask_for() {
     fn is<T: Clone + Send + Sync + 'static>(_: &T) {}

@@ -29,10 +29,13 @@ fn three() -> ServerLayer {
     ServerLayer::new(ServerStack::new().limit(Limit::per(3, 3 * HOUR)))
 }
 
+/// Puts a layer before a handler.
+type Put = fn(Player, ServerLayer) -> Router;
+
 #[tokio::test]
 async fn it_goes_where_axum_takes_a_layer_and_counts_over_all_connections() {
     for reach in Reach::ALL {
-        let places: [(&str, fn(Player, ServerLayer) -> Router); 6] = [
+        let places: [(&str, Put); 6] = [
             ("Router::layer", |player, layer| Router::new().route("/", get(player)).layer(layer)),
             ("Router::route_layer", |player, layer| Router::new().route("/", get(player)).route_layer(layer)),
             ("MethodRouter::layer", |player, layer| Router::new().route("/", get(player).layer(layer))),
