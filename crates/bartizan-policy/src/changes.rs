@@ -37,7 +37,7 @@ impl Changes {
 
     /// Whether nothing is another.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -56,13 +56,13 @@ impl Change {
 
     /// What the setting was, as it was written. `None` where it was not named.
     #[must_use]
-    pub fn old(&self) -> Option<&str> {
+    pub fn from(&self) -> Option<&str> {
         self.old.as_deref()
     }
 
     /// What the setting is. `None` where it is named no longer.
     #[must_use]
-    pub fn new(&self) -> Option<&str> {
+    pub fn to(&self) -> Option<&str> {
         self.new.as_deref()
     }
 }

@@ -16,12 +16,13 @@ mod schema;
 mod settings;
 mod shed;
 mod short;
+mod stale;
 mod switch;
 mod tables;
 mod time;
 
 pub(crate) use endpoint::Endpoint;
-pub(crate) use resolved::{CLIENTS, Named, SERVERS, check, names};
+pub(crate) use resolved::{CLIENTS, Client, Named, SERVERS, check, names};
 pub use schema::schema;
 pub(crate) use schema::{
     AboveOne, AboveZero, BelowOne, Between, Nats, NumberOr, Percentile, Positive, Share, TimeOr,

@@ -2,7 +2,7 @@
 
 use crate::PolicyError;
 use crate::client::Shape;
-use crate::document::{CLIENTS, Judged, Named, SERVERS};
+use crate::document::{CLIENTS, Client, Judged, Named, SERVERS};
 use crate::tree::Node;
 use bartizan_balance::{Change, Handle};
 use bartizan_core::Member;
@@ -39,8 +39,8 @@ struct Endpoints {
 
 /// What is to be done to one of them, once it is known that all can be done.
 pub(crate) enum Due<'a> {
-    Server(&'a LivingServer, ServerStack),
-    Client(&'a LivingClient, Box<ClientStack>, Option<Vec<Member<Uri>>>),
+    Server(&'a LivingServer, Box<ServerStack>),
+    Client(&'a LivingClient, Box<Client>),
 }
 
 const LATE: &str = "cannot come while the client runs: it was made without a balancer";
@@ -55,7 +55,7 @@ impl LivingServer {
     pub(crate) fn due(&self, root: &Node) -> Result<Due<'_>, PolicyError> {
         let table = Named::of(root, SERVERS, &self.name, self.base.is_some()).map_err(PolicyError::in_use)?;
         let stack = table.server(self.base.clone().unwrap_or_default(), Judged::Whole)?;
-        Ok(Due::Server(self, stack))
+        Ok(Due::Server(self, Box::new(stack)))
     }
 }
 
@@ -88,11 +88,11 @@ impl LivingClient {
     /// What a policy says of it.
     pub(crate) fn due(&self, root: &Node) -> Result<Due<'_>, PolicyError> {
         let table = Named::of(root, CLIENTS, &self.name, self.base.is_some()).map_err(PolicyError::in_use)?;
-        let (stack, members) = table.client(self.base.clone().unwrap_or_default(), Judged::Whole)?;
-        match (&self.endpoints, &members) {
+        let client = table.client(self.base.clone().unwrap_or_default(), Judged::Whole)?;
+        match (&self.endpoints, &client.members) {
             (None, Some(_)) => Err(table.refuse(Some("endpoints"), LATE)),
             (Some(_), None) => Err(table.refuse(None, LOST)),
-            _ => Ok(Due::Client(self, Box::new(stack), members)),
+            _ => Ok(Due::Client(self, Box::new(client))),
         }
     }
 }
@@ -102,10 +102,10 @@ impl Due<'_> {
     pub(crate) fn done(self) {
         match self {
             // That its parts fit together was seen when it was made.
-            Self::Server(server, stack) => drop(server.handle.update(stack)),
-            Self::Client(client, stack, members) => {
-                drop(client.handle.update(*stack));
-                if let (Some(endpoints), Some(members)) = (&client.endpoints, members) {
+            Self::Server(server, stack) => drop(server.handle.update(*stack)),
+            Self::Client(client, now) => {
+                drop(client.handle.update(now.stack));
+                if let (Some(endpoints), Some(members)) = (&client.endpoints, now.members) {
                     endpoints.follow(members);
                 }
             }

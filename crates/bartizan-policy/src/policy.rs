@@ -1,5 +1,5 @@
 use crate::client::PolicyClientLayer;
-use crate::document::{CLIENTS, Judged, Named, SERVERS, check, expand, names};
+use crate::document::{CLIENTS, Client, Judged, Named, SERVERS, check, expand, names};
 use crate::handle::Handle;
 use crate::living::{LivingClient, LivingServer};
 use crate::shared::{Shared, State};
@@ -189,6 +189,34 @@ impl Policy {
         Handle(self.shared.clone())
     }
 
+    /// Says what the policy makes of the stack of a server now, for layers that are put together elsewhere. They do not follow it by
+    /// themselves: ask again after each [change](Self::handle).
+    ///
+    /// # Errors
+    ///
+    /// If both together do not fit.
+    pub fn server_stack(&self, name: &str, base: ServerStack) -> Result<ServerStack, PolicyError> {
+        let mut state = self.shared.state();
+        state.ask(SERVERS, name);
+        let stack =
+            Named::of(&state.root, SERVERS, name, true).and_then(|table| table.server(base, Judged::Whole));
+        stack.map_err(|error| state.placed(error))
+    }
+
+    /// Says what the policy makes of the stack of a client now, for layers that are put together elsewhere. They do not follow it by
+    /// themselves: ask again after each [change](Self::handle).
+    ///
+    /// # Errors
+    ///
+    /// If both together do not fit.
+    pub fn client_stack(&self, name: &str, base: ClientStack) -> Result<ClientStack, PolicyError> {
+        let mut state = self.shared.state();
+        state.ask(CLIENTS, name);
+        let stack =
+            Named::of(&state.root, CLIENTS, name, true).and_then(|table| table.client(base, Judged::Whole));
+        stack.map(|client| client.stack).map_err(|error| state.placed(error))
+    }
+
     fn make_server(&self, name: &str, base: Option<ServerStack>) -> Result<ServerLayer, PolicyError> {
         let mut state = self.shared.state();
         let stack = Named::of(&state.root, SERVERS, name, base.is_some())
@@ -204,7 +232,7 @@ impl Policy {
 
     fn make_client(&self, name: &str, base: Option<ClientStack>) -> Result<PolicyClientLayer, PolicyError> {
         let mut state = self.shared.state();
-        let (stack, members) = Named::of(&state.root, CLIENTS, name, base.is_some())
+        let Client { stack, members } = Named::of(&state.root, CLIENTS, name, base.is_some())
             .and_then(|table| table.client(base.clone().unwrap_or_default(), Judged::Whole))
             .map_err(|error| state.placed(error))?;
         let layer = ClientLayer::try_new(stack).map_err(|misfit| PolicyError::new(&misfit.to_string()))?;

@@ -5,6 +5,7 @@ use bartizan_balance::{Balance, Choice, Ejection, Excess, FailureRatio, RingHash
 use bartizan_breaker::{Breaker, Consecutive, Evidence, Mode, Pause, Ratio, Window};
 use bartizan_core::Budget;
 use bartizan_deadline::Deadline;
+use bartizan_fallback::{FallbackOn, Stale};
 use bartizan_hedge::Hedge;
 use bartizan_limit::Limit;
 use bartizan_policy::{Format, Policy, schema};
@@ -55,6 +56,23 @@ fn of_a_server() {
 
     let bulkhead = ServerStack::new().deadline(ms(7000)).shed(Shed::fixed(32).enabled(false));
     assert_eq!(policy.server("bulkhead").unwrap().handle().stack(), bulkhead);
+}
+
+fn stale() -> Stale {
+    Stale::new()
+        .if_error(ms(600_000))
+        .while_revalidate(ms(5000))
+        .fresh(true)
+        .coalesce(true)
+        .lease(ms(2000))
+        .max_waiting(100)
+        .max_entries(50)
+        .max_bytes(100_000)
+        .max_body(5000)
+        .refresh_backoff(ms(200), ms(4000))
+        .max_refreshes(3)
+        .on(FallbackOn::TIMEOUTS.and(FallbackOn::SERVER_ERRORS).and(FallbackOn::code(429)))
+        .seed(12)
 }
 
 fn retry() -> Retry {
@@ -152,6 +170,7 @@ fn of_a_client() {
     let policy = Policy::parse(Format::Toml, ALL).unwrap();
     let stock = ClientStack::new()
         .deadline(Deadline::new(ms(4000)).margin(ms(5)))
+        .stale(stale())
         .retry(retry())
         .hedge(hedge())
         .budget(Budget::new().ratio(0.2).min_tokens(9))
@@ -172,7 +191,7 @@ fn of_a_client() {
                 .backoff(Backoff::decorrelated(ms(5), ms(50)))
                 .throttled_backoff(Backoff::constant(ms(2000))),
         )
-        .breaker(Breaker::new().without_evidence().consecutive(Consecutive::new(4)))
+        .breaker(ClientStack::DEFAULT_BREAKER.without_evidence().consecutive(Consecutive::new(4)))
         .balance(Balance::new().choice(Choice::LeastRequests).ejection(Ejection::new().without_excess()));
     let layer = policy.client("other").unwrap();
     assert_eq!(layer.handle().stack(), other);

@@ -16,7 +16,7 @@ const TOML: &[(&str, &str)] = &[
     ("[server.shop]\n", "line 1, server: unknown setting, did you mean `servers`?"),
     (
         "[clients.stock]\n\nretires = {}\n",
-        "line 3, clients.stock.retires: unknown setting, known are `endpoints`, `deadline`, `retry`, `hedge`, `budget`, `balance`, `breaker`, `attempt`",
+        "line 3, clients.stock.retires: unknown setting, known are `endpoints`, `stale`, `deadline`, `retry`, `hedge`, `budget`, `balance`, `breaker`, `attempt`",
     ),
     (
         "[clients.stock.retry]\nmax_retires = 3\n",
@@ -177,12 +177,9 @@ const TOML: &[(&str, &str)] = &[
     ),
     (
         "[clients.stock]\nretry.on = [0]\n",
-        "line 2, clients.stock.retry.on[0]: a code must be within 1..=65535",
+        "line 2, clients.stock.retry.on[0]: must be `failures`, `gateway`, `connect` or a code within 1..=65535, not 0",
     ),
-    (
-        "[clients.stock]\nretry.on = []\n",
-        "line 2, clients.stock.retry.on: must name at least one, and at most eight codes",
-    ),
+    ("[clients.stock]\nretry.on = []\n", "line 2, clients.stock.retry.on: must name at least one"),
     (
         "[clients.stock]\nretry.backoff.exponential = { min = \"2s\", max = \"1s\" }\n",
         "line 2, clients.stock.retry.backoff.exponential.max: backoff: max must not be less than min",
@@ -208,6 +205,22 @@ const TOML: &[(&str, &str)] = &[
     (
         "[servers.default]\nshed.normal = 0\n[servers.a]\n",
         "line 2, servers.default.shed.normal: normal must be above 0 and at most 1",
+    ),
+    (
+        "[clients.stock]\nretry.on = [1, 2, 3, 4, 5, 6, 7, 8, 9]\n",
+        "line 2, clients.stock.retry.on: must name at most eight codes",
+    ),
+    (
+        "[clients.stock]\nstale.lease = \"0s\"\n",
+        "line 2, clients.stock.stale.lease: lease must be above zero",
+    ),
+    (
+        "[clients.stock]\nstale.on = [\"time-outs\"]\n",
+        "line 2, clients.stock.stale.on[0]: unknown word `time-outs`, did you mean `timeouts`?",
+    ),
+    (
+        "[clients.stock]\nstale.refresh_backoff = { min = \"2s\", max = \"1s\" }\n",
+        "line 2, clients.stock.stale.refresh_backoff: refresh_backoff: max must not be less than min",
     ),
     // Two that do not fit.
     (

@@ -130,7 +130,7 @@ fn an_update_reaches_all_that_live_and_those_that_come() {
     );
     assert_eq!(shop.handle().stack().deadline_value().total(), 2 * SECOND);
     let expected = ClientStack::new()
-        .breaker(Breaker::new().consecutive(Consecutive::new(3)))
+        .breaker(ClientStack::DEFAULT_BREAKER.consecutive(Consecutive::new(3)))
         .retry(Retry::new().enabled(false));
     assert_eq!(stock.handle().stack(), expected);
     assert_eq!(with.handle().stack().retry_value().most_retries(), 0);

@@ -87,7 +87,7 @@ impl Server {
             .seed(1)
     }
 
-    fn without_base(&self, text: impl ToString) -> String {
+    fn without_base(&self, text: &dyn ToString) -> String {
         text.to_string().replace(&self.base, "BASE")
     }
 }
@@ -127,7 +127,7 @@ async fn its_properties_are_the_policy() {
     assert_eq!(stock.handle().stack(), same.unwrap().client("stock").unwrap().handle().stack());
     assert!(policy.client("user.eu").is_ok());
     let snapshot = policy.handle().snapshot();
-    assert_eq!(server.without_base(snapshot.source.unwrap()), "config server BASE/stock/default");
+    assert_eq!(server.without_base(&snapshot.source.unwrap()), "config server BASE/stock/default");
     assert_eq!(snapshot.label.as_deref(), Some("\"one\""));
     assert!(!format!("{:?}", server.source().authorization("Basic c2VjcmV0")).contains("c2Vj"));
 }
@@ -182,7 +182,7 @@ async fn what_is_wrong_or_does_not_come_leaves_the_old_one() {
     ] {
         server.says(None, properties);
         let error = policy.refresh().await.unwrap_err();
-        assert_eq!(server.without_base(error), format!("{at}, {expected}"));
+        assert_eq!(server.without_base(&error), format!("{at}, {expected}"));
     }
     let refused = policy.handle().snapshot().refused;
     assert_eq!(refused, 5);
@@ -192,16 +192,16 @@ async fn what_is_wrong_or_does_not_come_leaves_the_old_one() {
     server.desk.lock().unwrap().status = Some(StatusCode::INTERNAL_SERVER_ERROR);
     let error = policy.refresh().await.unwrap_err();
     let expected = format!("{at}: cannot be asked: answered 500 Internal Server Error out oforder");
-    assert_eq!(server.without_base(error), expected);
+    assert_eq!(server.without_base(&error), expected);
     server.desk.lock().unwrap().status = None;
     server.desk.lock().unwrap().body = String::from("<html>");
-    let error = server.without_base(policy.refresh().await.unwrap_err());
+    let error = server.without_base(&policy.refresh().await.unwrap_err());
     assert!(
         error.starts_with(&format!("{at}: answered what is no configuration: expected value")),
         "{error}"
     );
     server.desk.lock().unwrap().body = "x".repeat((4 << 20) + 1);
-    let error = server.without_base(policy.refresh().await.unwrap_err());
+    let error = server.without_base(&policy.refresh().await.unwrap_err());
     assert_eq!(error, format!("{at}: cannot be asked: answered more than 4194304 bytes"));
     assert_eq!(retries(&stock), 1);
 
@@ -248,16 +248,16 @@ async fn without_a_server_the_last_known_good_is_taken() {
     let stock = policy.client("stock").unwrap();
     assert_eq!(retries(&stock), 6);
     let source = policy.handle().snapshot().source.unwrap();
-    assert_eq!(server.without_base(source), "last known good of config server BASE/stock/default");
+    assert_eq!(server.without_base(&source), "last known good of config server BASE/stock/default");
 
     // Of another server's, or damaged, it is none.
     let error = Policy::empty().follow(nobody().keep(&path)).await.unwrap_err();
-    let error = server.without_base(error).replace(path.to_str().unwrap(), "PATH");
+    let error = server.without_base(&error).replace(path.to_str().unwrap(), "PATH");
     let asked = "config server http://127.0.0.1:1/conf/stock/default: cannot be asked: Connection refused (os error 111)";
     assert_eq!(error, format!("{asked}, and no last known good can be had: PATH is of BASE/stock/default"));
     std::fs::write(&path, &std::fs::read(&path).unwrap()[..20]).unwrap();
     let error = Policy::empty().follow(hasty()).await.unwrap_err();
-    let error = server.without_base(error).replace(path.to_str().unwrap(), "PATH");
+    let error = server.without_base(&error).replace(path.to_str().unwrap(), "PATH");
     let asked = "config server BASE/stock/default: cannot be asked: no answer within 1ms";
     assert_eq!(error, format!("{asked}, and no last known good can be had: PATH is damaged"));
 

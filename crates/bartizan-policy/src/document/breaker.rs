@@ -2,6 +2,7 @@ use super::settings::{Judged, settings};
 use super::{AboveZero, Between, Nats, NumberOr, Share, Switch, Time, spelled};
 use crate::tree::Fault;
 use bartizan_breaker::{Breaker, Consecutive, Evidence, Mode, Pause, Ratio, Window};
+use bartizan_stack::ClientStack;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::time::Duration;
@@ -24,7 +25,7 @@ settings! {
     };
     /// Trips as well after failures in a row: their number, or a table. Without it: off.
     #[schemars(with = "Option<NumberOr<ConsecutiveTable>>")]
-    consecutive: ConsecutiveTable = consecutive;
+    consecutive: ConsecutiveTable = |breaker, table: ConsecutiveTable| consecutive(breaker, &table);
     /// From when on a call is slow. Without it: never.
     slow_after: Time = Breaker::slow_after;
     /// The pause after a trip, where the rule that fired has none of its own.
@@ -32,10 +33,10 @@ settings! {
         pause.onto(Pause::new(), Judged::Whole).map(|pause| breaker.pause(pause))
     };
     /// How long the circuit refuses before it probes. Each failed probe doubles it.
-    #[schemars(extend("default" = spelled(Pause::DEFAULT_MIN)))]
+    #[schemars(extend("default" = spelled(ClientStack::DEFAULT_BREAKER.pauses().first())))]
     open_for: Time = Breaker::open_for;
     /// The longest pause. Not shorter than `open_for`.
-    #[schemars(extend("default" = spelled(Pause::DEFAULT_MAX)))]
+    #[schemars(extend("default" = spelled(ClientStack::DEFAULT_BREAKER.pauses().longest())))]
     max_open_for: Time = Breaker::try_max_open_for, with open_for, else Breaker::new().open_for(Duration::ZERO);
     /// How many probes are let through at a time.
     #[schemars(range(min = 1, max = Breaker::MAX_PROBES), extend("default" = Breaker::DEFAULT_PROBES))]
@@ -230,7 +231,7 @@ fn evidence(breaker: Breaker, evidence: Switch<EvidenceTable>) -> Result<Breaker
     })
 }
 
-fn consecutive(breaker: Breaker, table: ConsecutiveTable) -> Result<Breaker, Fault> {
+fn consecutive(breaker: Breaker, table: &ConsecutiveTable) -> Result<Breaker, Fault> {
     let failures = table.failures.unwrap_or(Consecutive::DEFAULT_FAILURES);
     let rule = Consecutive::try_new(failures).map_err(|invalid| Fault::from(invalid).within("failures"))?;
     Ok(breaker.consecutive(match pause(table.pause.as_ref())? {

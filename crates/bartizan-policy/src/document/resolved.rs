@@ -14,7 +14,14 @@ pub(crate) const CLIENTS: &str = "clients";
 pub(crate) const DEFAULT: &str = "default";
 
 /// What is one thing: half of one and half of another make none.
-const WHOLES: &[&str] = &["backoff", "choice", "endpoints", "pause", "throttled_backoff"];
+const WHOLES: &[&str] = &["backoff", "choice", "endpoints", "pause", "refresh_backoff", "throttled_backoff"];
+
+/// What a table makes of a client.
+pub(crate) struct Client {
+    pub(crate) stack: ClientStack,
+    /// Where its calls go, if it says so.
+    pub(crate) members: Option<Vec<Member<Uri>>>,
+}
 
 /// A table with what it inherits, by its name.
 pub(crate) struct Named<'a> {
@@ -67,16 +74,12 @@ impl<'a> Named<'a> {
         made.map_err(|fault| self.blame(fault))
     }
 
-    /// The stack that the table makes of another, and where its calls go, if it says so.
-    pub(crate) fn client(
-        &self,
-        base: ClientStack,
-        judged: Judged,
-    ) -> Result<(ClientStack, Option<Vec<Member<Uri>>>), PolicyError> {
+    /// The client that the table makes of a stack.
+    pub(crate) fn client(&self, base: ClientStack, judged: Judged) -> Result<Client, PolicyError> {
         let made = read::<ClientTable>(self.node()).and_then(|table| {
             let stack = table.onto(base, judged)?;
             self.fits(stack.check(), judged)?;
-            Ok((stack, table.members()?))
+            Ok(Client { stack, members: table.members()? })
         });
         made.map_err(|fault| self.blame(fault))
     }
@@ -116,8 +119,8 @@ pub(crate) fn check(root: &Node) -> Result<(), PolicyError> {
         for name in std::iter::once(DEFAULT).chain(names(root, kind)) {
             let table = Named::of(root, kind, name, true)?;
             match kind {
-                SERVERS => drop(table.server(ServerStack::new(), Judged::Alone)?),
-                _ => drop(table.client(ClientStack::new(), Judged::Alone)?),
+                SERVERS => table.server(ServerStack::new(), Judged::Alone).map(drop)?,
+                _ => table.client(ClientStack::new(), Judged::Alone).map(drop)?,
             }
         }
     }

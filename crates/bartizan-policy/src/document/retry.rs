@@ -220,9 +220,7 @@ impl JsonSchema for Spread {
 /// Which answers are meant: a group of them, or a code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum On {
-    Failures,
-    Gateway,
-    Connect,
+    Group(RetryOn),
     Code(u16),
 }
 
@@ -244,25 +242,23 @@ impl serde::de::Visitor<'_> for AnyOn {
     }
 
     fn visit_u64<E: serde::de::Error>(self, code: u64) -> Result<On, E> {
-        match u16::try_from(code) {
-            Ok(code) => Ok(On::Code(code)),
-            Err(_) => Err(E::invalid_value(serde::de::Unexpected::Unsigned(code), &self)),
-        }
+        let known = u16::try_from(code).ok().filter(|code| RetryOn::try_code(*code).is_ok());
+        known.map(On::Code).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Unsigned(code), &self))
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<On, E> {
-        match text {
-            "failures" => Ok(On::Failures),
-            "gateway" => Ok(On::Gateway),
-            "connect" => Ok(On::Connect),
-            _ => Err(E::unknown_variant(text, ON)),
-        }
+        Ok(On::Group(match text {
+            "failures" => RetryOn::FAILURES,
+            "gateway" => RetryOn::GATEWAY,
+            "connect" => RetryOn::CONNECT,
+            _ => return Err(E::unknown_variant(text, ON)),
+        }))
     }
 }
 
 impl JsonSchema for On {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "On".into()
+        "RetryOn".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
@@ -274,25 +270,17 @@ impl JsonSchema for On {
 }
 
 fn retry_on(on: &[On]) -> Result<RetryOn, Fault> {
-    let mut codes = on
-        .iter()
-        .filter_map(|on| if let On::Code(code) = on { Some(code) } else { None })
-        .collect::<Vec<_>>();
-    codes.sort();
+    let mut codes: Vec<u16> =
+        on.iter().filter_map(|on| if let On::Code(code) = on { Some(*code) } else { None }).collect();
+    codes.sort_unstable();
     codes.dedup();
-    if on.is_empty() || codes.len() > 8 {
-        return Err(Fault::new("must name at least one, and at most eight codes"));
+    // More do not fit, and there is no setter that says so without a panic.
+    if codes.len() > 8 {
+        return Err(Fault::new("must name at most eight codes"));
     }
-    let mut all: Option<RetryOn> = None;
-    for (index, on) in on.iter().enumerate() {
-        let one = match on {
-            On::Failures => RetryOn::FAILURES,
-            On::Gateway => RetryOn::GATEWAY,
-            On::Connect => RetryOn::CONNECT,
-            On::Code(code) => RetryOn::try_code(*code)
-                .map_err(|_| Fault::new("a code must be within 1..=65535").at(index))?,
-        };
-        all = Some(all.map_or(one, |all| all.and(one)));
-    }
-    all.ok_or_else(|| Fault::new("must name at least one"))
+    let one = |on: &On| match on {
+        On::Group(group) => *group,
+        On::Code(code) => RetryOn::code(*code),
+    };
+    on.iter().map(one).reduce(RetryOn::and).ok_or_else(|| Fault::new("must name at least one"))
 }

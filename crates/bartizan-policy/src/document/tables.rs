@@ -7,6 +7,7 @@ use super::limit::LimitTable;
 use super::retry::RetryTable;
 use super::settings::Judged;
 use super::shed::ShedTable;
+use super::stale::StaleTable;
 use super::{Endpoint, TimeOr};
 use crate::tree::Fault;
 use bartizan_core::Member;
@@ -53,6 +54,8 @@ pub(crate) struct ClientTable {
     /// Where its calls go. Without it: where each request says, or what code discovers.
     #[schemars(length(min = 1))]
     endpoints: Option<Vec<Endpoint>>,
+    /// When the last good answer takes the place of a failure.
+    stale: Option<StaleTable>,
     /// How long a call may take, all its attempts together: a table, or its `total` alone.
     #[schemars(with = "Option<TimeOr<DeadlineTable>>")]
     deadline: Option<DeadlineTable>,
@@ -90,6 +93,10 @@ impl ServerTable {
 
 impl ClientTable {
     pub(crate) fn onto(&self, stack: ClientStack, judged: Judged) -> Result<ClientStack, Fault> {
+        let stack = part(stack, "stale", self.stale.as_ref(), |stack, stale| {
+            let base = stack.stale_value().clone();
+            stale.onto(base, judged).map(|stale| stack.stale(stale))
+        })?;
         let stack = part(stack, "deadline", self.deadline.as_ref(), |stack, deadline| {
             let base = *stack.deadline_value();
             deadline.onto(base, judged).map(|deadline| stack.deadline(deadline))

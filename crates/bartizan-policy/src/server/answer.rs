@@ -33,7 +33,7 @@ pub(super) fn read(body: &[u8], prefix: &str) -> Result<(Node, Option<String>), 
             let wrong = |text: &str| PolicyError::new(text).part(&part).field(&key);
             let Some(path) = path(rest) else { return Err(wrong("is no name of a property")) };
             let node = node(value, &part);
-            insert(&mut root, &path, node).map_err(|text| wrong(text))?;
+            insert(&mut root, &path, node).map_err(wrong)?;
         }
     }
     close(&mut root).map_err(|fault| root.blame(&fault))?;
