@@ -47,7 +47,7 @@
 //! | a body that broke off, has another length than it said, has trailers, is too large, or was not read to its end | the body |
 //!
 //! Nonsense in fields allows less, never more. Nothing is guessed: an answer that says nothing of its freshness is stale at once, and of use only
-//! within the limits of the [`Stale`] value.
+//! within the limits of the [`Stale`] value. What could be served at no time is not kept.
 //!
 //! An answer is kept under method, scheme, authority (or `Host`), path and query, what [`StaleLayer::key`] adds, and the fields of its request
 //! that its `Vary` names. **Behind [`nest`], axum cuts the prefix off the path:** a layer inside of two nested routers would take their pages for

@@ -4,6 +4,7 @@ use super::condition;
 use super::directives::Said;
 use super::fields;
 use super::trouble::Trouble;
+use super::value::Stale;
 use super::vary::Vary;
 use bartizan_core::Instant;
 use bartizan_http::bytes::Bytes;
@@ -55,6 +56,12 @@ impl Kept {
         })
     }
 
+    /// Whether there is a time at which it may be served.
+    pub(crate) fn is_of_use(&self, value: &Stale) -> bool {
+        let said = Said::of(&self.headers);
+        is_of_use(value, &said, lifetime(&said, &self.headers, self.wall).unwrap_or_default())
+    }
+
     /// How long its body has to be, if it says so.
     pub(crate) fn length(&self) -> Option<u64> {
         self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
@@ -79,7 +86,18 @@ impl Kept {
     }
 }
 
+fn is_of_use(value: &Stale, said: &Said, lifetime: Duration) -> bool {
+    let limits = [value.if_error, value.while_revalidate, said.if_error, said.while_revalidate];
+    let is_limit = |limit: Duration| !limit.is_zero();
+    is_limit(lifetime) || !said.never_stale && limits.into_iter().flatten().any(is_limit)
+}
+
 impl Entry {
+    /// Whether there is a time at which it may be served.
+    pub(crate) fn is_of_use(&self, value: &Stale) -> bool {
+        is_of_use(value, &self.said, self.lifetime)
+    }
+
     /// How many bytes it takes, about.
     pub(crate) const fn weight(&self) -> usize {
         self.weight

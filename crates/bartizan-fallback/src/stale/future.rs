@@ -47,6 +47,12 @@ struct Held<S, B> {
 const DONE: &str = "a future is not polled after it is done";
 
 impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
+    /// Has gone out with a request that is not looked at.
+    #[inline]
+    pub(crate) const fn calling(future: S::Future) -> Self {
+        Self { stage: Stage::Calling { future }, read: None, write: None }
+    }
+
     /// Goes out with a request that is not looked at.
     #[inline]
     pub(crate) const fn passing(service: S, req: Request<B>, write: Option<Write>) -> Self {

@@ -246,7 +246,8 @@ impl Read {
             hint: failure.retry_after(),
             throw: self.shared().dice.unit(),
         };
-        entry.trouble().failed(leave, now, &pause, failure.clone());
+        let old = entry.trouble().failed(leave, now, &pause, failure.clone());
+        drop(old);
     }
 
     /// Answers with what the service has answered, and keeps that if it may.
@@ -257,7 +258,8 @@ impl Read {
     ) -> Response<StaleBody<B>> {
         self.shared().answered(now);
         if let Some(found) = &self.found {
-            found.trouble().is_over();
+            let old = found.trouble().is_over();
+            drop(old);
         }
         if self.asks && response.status() == StatusCode::NOT_MODIFIED {
             if let Some(found) = self.found.clone() {
@@ -273,7 +275,7 @@ impl Read {
         } else {
             None
         };
-        let Some(kept) = kept else {
+        let Some(kept) = kept.filter(|kept| self.value.coalesce || kept.is_of_use(&self.value)) else {
             self.release_all();
             return Response::from_parts(head, StaleBody::passing(body));
         };

@@ -1,3 +1,4 @@
+use super::counts::Count;
 use super::entry::{Entry, Kept};
 use super::read::Read;
 use super::shared::Shared;
@@ -114,10 +115,19 @@ impl Read {
     /// Keeps an answer, unless it was outdated while it was under way, and shares it with those who wait.
     pub(crate) fn keep(&mut self, entry: &Arc<Entry>) {
         let shared = self.shared().clone();
-        if !shared.store.put(self.key, self.epoch, entry.clone()) {
+        let is_current = if entry.is_of_use(&self.value) {
+            let is_kept = shared.store.put(self.key, self.epoch, entry.clone());
+            if is_kept {
+                shared.counts.count(Count::Stored);
+            }
+            is_kept
+        } else {
+            // For those who wait, and nobody after them.
+            shared.store.is_current(&self.key, self.epoch)
+        };
+        if !is_current {
             return self.release();
         }
-        shared.counts.count(super::counts::Count::Stored);
         shared.flights.is_shareable(&self.key);
         if let Some(lease) = self.lease.take() {
             lease.share(entry);

@@ -11,22 +11,26 @@ use bartizan_http::http_body::Body;
 use bartizan_http::is_grpc;
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tower::Service;
 
 /// Service that keeps good answers, and serves them in place of calls that fail.
 ///
 /// It is always ready, as it cannot know before the request comes whether the inner service is needed for it. A request that goes out makes a
 /// clone of the inner service ready, and calls it; an error of that readiness is a failure of the request.
+///
+/// While the layer is switched off it is as ready as the inner service, and calls the instance that was made ready.
 pub struct StaleService<S> {
     inner: S,
+    /// The inner service was made ready, as the layer is switched off.
+    is_ready: bool,
     shared: Arc<Shared>,
     keys: Keys,
 }
 
 impl<S> StaleService<S> {
     pub(crate) const fn new(inner: S, shared: Arc<Shared>, keys: Keys) -> Self {
-        Self { inner, shared, keys }
+        Self { inner, is_ready: false, shared, keys }
     }
 
     /// The inner service.
@@ -74,12 +78,25 @@ where
     type Future = ResponseFuture<S, B>;
 
     #[inline]
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        if self.shared.is_enabled() {
+            return Poll::Ready(Ok(()));
+        }
+        self.is_ready = false;
+        ready!(self.inner.poll_ready(cx))?;
+        self.is_ready = true;
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn call(&mut self, req: Request<B>) -> Self::Future {
-        let service = self.inner.clone();
+        let mut service = self.inner.clone();
+        if std::mem::take(&mut self.is_ready) {
+            std::mem::swap(&mut self.inner, &mut service);
+            if !self.shared.is_enabled() {
+                return ResponseFuture::calling(service.call(req));
+            }
+        }
         if !self.shared.is_enabled() {
             return ResponseFuture::passing(service, req, None);
         }

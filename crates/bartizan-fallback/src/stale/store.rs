@@ -2,15 +2,15 @@ use super::entry::Entry;
 use super::key::{AsItIs, Key, Target};
 use super::value::Stale;
 use bartizan_http::http::HeaderMap;
-use quick_cache::unsync::{Cache, DefaultLifecycle};
-use quick_cache::{OptionsBuilder, Weighter};
+use quick_cache::unsync::Cache;
+use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The answers that are kept, within bounds of their number and of their bytes that hold at all times.
 ///
-/// Both are one bound: an answer weighs what it takes, and at least the share of one entry. The lock is held for a look-up, never
-/// while anything is awaited, and nothing of others runs under it.
+/// Both are one bound: an answer weighs what it takes, and at least the share of one entry. The lock is held for a look-up. What is taken
+/// out is dropped after it: with an answer goes the error of a call that has failed, and that is somebody else's.
 pub(crate) struct Store(Mutex<Inner>);
 
 struct Inner {
@@ -21,7 +21,7 @@ struct Inner {
     taken: [u32; BUCKETS],
 }
 
-type Answers = Cache<Key, Arc<Variants>, ByWeight, AsItIs>;
+type Answers = Cache<Key, Arc<Variants>, ByWeight, AsItIs, HandOut>;
 
 const BUCKETS: usize = 64;
 /// So few entries that the share of one is more than what is left to those that were never asked for again.
@@ -50,6 +50,20 @@ impl Weighter<Key, Arc<Variants>> for ByWeight {
     }
 }
 
+/// Hands out what is pushed out.
+#[derive(Clone, Copy, Debug)]
+struct HandOut;
+
+type Out = Vec<Arc<Variants>>;
+
+impl Lifecycle<Key, Arc<Variants>> for HandOut {
+    type RequestState = Out;
+
+    fn on_evict(&self, out: &mut Out, _: Key, variants: Arc<Variants>) {
+        out.push(variants);
+    }
+}
+
 /// What was there when a call went out, so that its answer is not kept if it was outdated meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Epoch(u32);
@@ -73,7 +87,7 @@ impl Bounds {
             .shards(1)
             .build()
             .expect("both capacities are set");
-        Cache::with_options(options, ByWeight, AsItIs::default(), DefaultLifecycle::default())
+        Cache::with_options(options, ByWeight, AsItIs::default(), HandOut)
     }
 }
 
@@ -83,13 +97,29 @@ impl Inner {
         self.cache.get_or_insert_with(|| bounds.cache())
     }
 
-    fn put(&mut self, key: Key, mut entries: Vec<Arc<Entry>>) {
+    /// Puts answers to a target in place of those that are there.
+    fn put(&mut self, key: Key, mut entries: Vec<Arc<Entry>>, out: &mut Out) {
         let bounds = self.bounds;
         let mut weight: u64 = entries.iter().map(|entry| bounds.weight(entry)).sum();
         while entries.len() > 1 && weight > bounds.bytes as u64 {
-            weight -= bounds.weight(&entries.remove(0));
+            weight -= bounds.weight(&entries[0]);
+            let oldest = vec![entries.remove(0)];
+            out.push(Arc::new(Variants { entries: oldest, weight: 0 }));
         }
-        self.cache().insert(key, Arc::new(Variants { entries, weight }));
+        self.cache().insert_with_lifecycle(key, Arc::new(Variants { entries, weight }), out);
+    }
+
+    fn peek(&self, key: &Key) -> Option<Arc<Variants>> {
+        self.cache.as_ref()?.peek(key).cloned()
+    }
+
+    /// Has it be known that something was taken out.
+    fn count(&mut self, bucket: usize) {
+        self.taken[bucket] = self.taken[bucket].wrapping_add(1);
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Arc<Variants>> {
+        self.cache.as_mut()?.remove(key).map(|(_, variants)| variants)
     }
 }
 
@@ -117,78 +147,88 @@ impl Store {
         (entry, epoch)
     }
 
+    /// Whether nothing was outdated since the epoch.
+    pub(crate) fn is_current(&self, key: &Key, epoch: Epoch) -> bool {
+        self.lock().taken[key.bucket(BUCKETS)] == epoch.0
+    }
+
     /// Keeps an answer, in place of one to the same requests. False if its target was outdated since the epoch.
     pub(crate) fn put(&self, key: Key, epoch: Epoch, entry: Arc<Entry>) -> bool {
-        let inner = &mut *self.lock();
+        let mut out = Out::new();
+        let mut inner = self.lock();
         if inner.taken[key.bucket(BUCKETS)] != epoch.0 {
             return false;
         }
-        let known = inner.cache.as_ref().and_then(|cache| cache.peek(&key).cloned());
-        let known = known.as_ref().map_or(&[][..], |variants| &variants.entries);
+        out.extend(inner.peek(&key));
+        let known = out.first().map_or(&[][..], |known| &known.entries);
         let mut entries: Vec<_> = known.iter().filter(|known| !known.replaces(&entry)).cloned().collect();
         if entries.len() == VARIANTS {
             entries.remove(0);
         }
         entries.push(entry);
-        inner.put(key, entries);
+        inner.put(key, entries, &mut out);
+        drop(inner);
         true
     }
 
     /// Takes out one answer.
     pub(crate) fn take(&self, key: &Key, entry: &Entry) {
-        let inner = &mut *self.lock();
-        let known = inner.cache.as_ref().and_then(|cache| cache.peek(key).cloned());
-        let Some(known) = known else { return };
+        let mut out = Out::new();
+        let mut inner = self.lock();
+        let Some(known) = inner.peek(key) else { return };
         let others: Vec<_> = known.entries.iter().filter(|known| !known.replaces(entry)).cloned().collect();
         if others.is_empty() {
-            inner.cache().remove(key);
+            out.extend(inner.remove(key));
         } else {
-            inner.put(*key, others);
+            inner.put(*key, others, &mut out);
         }
+        drop(inner);
     }
 
     /// Takes out all answers of both methods to a key.
     pub(crate) fn outdate(&self, key: &Key) {
-        let inner = &mut *self.lock();
-        let taken = &mut inner.taken[key.bucket(BUCKETS)];
-        *taken = taken.wrapping_add(1);
-        if let Some(cache) = &mut inner.cache {
-            cache.remove(key);
-            cache.remove(&key.sibling());
-        }
+        let mut inner = self.lock();
+        inner.count(key.bucket(BUCKETS));
+        let out = [inner.remove(key), inner.remove(&key.sibling())];
+        drop(inner);
+        drop(out);
     }
 
     /// Takes out all answers to a target, whatever else their keys have. It looks at all keys.
     pub(crate) fn forget(&self, target: &Target) {
-        let inner = &mut *self.lock();
-        let taken = &mut inner.taken[target.bucket(BUCKETS)];
-        *taken = taken.wrapping_add(1);
-        if let Some(cache) = &mut inner.cache {
-            cache.retain(|key, _| !key.has_target(target));
-        }
+        let mut inner = self.lock();
+        inner.count(target.bucket(BUCKETS));
+        let keys = inner.cache.iter().flat_map(Cache::iter).map(|(key, _)| *key);
+        let keys: Vec<Key> = keys.filter(|key| key.has_target(target)).collect();
+        let out: Vec<_> = keys.iter().map(|key| inner.remove(key)).collect();
+        drop(inner);
+        drop(out);
     }
 
     /// Takes out everything.
     pub(crate) fn purge(&self) {
-        let inner = &mut *self.lock();
-        inner.taken.iter_mut().for_each(|taken| *taken = taken.wrapping_add(1));
-        let old = inner.cache.take();
-        drop(old);
+        let mut inner = self.lock();
+        (0..BUCKETS).for_each(|bucket| inner.count(bucket));
+        let out = inner.cache.take();
+        drop(inner);
+        drop(out);
     }
 
     /// Sets new bounds. What does not fit any more goes.
     pub(crate) fn update(&self, value: &Stale) {
-        let inner = &mut *self.lock();
+        let mut out = Out::new();
+        let mut inner = self.lock();
         let bounds = Bounds::of(value);
         if inner.bounds == bounds {
             return;
         }
         inner.bounds = bounds;
-        if let Some(mut old) = inner.cache.take() {
-            for (key, variants) in old.drain() {
-                inner.put(key, variants.entries.clone());
-            }
+        let old = inner.cache.take();
+        for (key, variants) in old.iter().flat_map(Cache::iter) {
+            inner.put(*key, variants.entries.clone(), &mut out);
         }
+        drop(inner);
+        drop(old);
     }
 
     /// How many answers are kept, and how many bytes they take.

@@ -42,11 +42,18 @@ impl Trouble {
         Ok(Leave(self.round))
     }
 
-    /// Hears that a call has failed.
-    pub(crate) fn failed(&mut self, leave: Leave, now: Instant, pause: &Pause, cause: Arc<Failure>) {
+    /// Hears that a call has failed. What is returned is to be dropped outside of all locks, as it holds an error of somebody else's.
+    #[must_use]
+    pub(crate) fn failed(
+        &mut self,
+        leave: Leave,
+        now: Instant,
+        pause: &Pause,
+        cause: Arc<Failure>,
+    ) -> Option<Arc<Failure>> {
         // Of many that went out at once, the first to fail is the one that counts.
         if leave.0 != self.round {
-            return;
+            return Some(cause);
         }
         let times = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
         let grown = pause.min.saturating_mul(times);
@@ -57,14 +64,15 @@ impl Trouble {
             Duration::try_from_secs_f64(most.as_secs_f64() * 0.5 * pause.throw).unwrap_or_default();
         self.wait = most.saturating_sub(taken_off).max(pause.hint.unwrap_or_default().min(pause.max));
         self.until = (!self.wait.is_zero()).then(|| now.checked_add(self.wait)).flatten();
-        self.cause = Some(cause);
+        self.cause.replace(cause)
     }
 
-    /// Hears that a call has succeeded.
-    pub(crate) fn is_over(&mut self) {
-        if self.cause.is_some() {
-            *self = Self { round: self.round.wrapping_add(1), ..Self::default() };
-        }
+    /// Hears that a call has succeeded. What is returned is to be dropped outside of all locks.
+    #[must_use]
+    pub(crate) fn is_over(&mut self) -> Option<Arc<Failure>> {
+        let cause = self.cause.take()?;
+        *self = Self { round: self.round.wrapping_add(1), ..Self::default() };
+        Some(cause)
     }
 }
 
@@ -88,7 +96,7 @@ mod tests {
             .filter(|ms| {
                 let now = start + *ms * MS;
                 let leave = trouble.leave(now);
-                leave.map(|leave| trouble.failed(leave, now, &pause, failure())).is_ok()
+                leave.map(|leave| drop(trouble.failed(leave, now, &pause, failure()))).is_ok()
             })
             .collect()
     }
@@ -110,7 +118,7 @@ mod tests {
         let now = Instant::now();
         let mut trouble = Trouble::default();
         let leaves: Vec<Leave> = (0..100).map(|_| trouble.leave(now).unwrap()).collect();
-        leaves.into_iter().for_each(|leave| trouble.failed(leave, now, &PLAIN, failure()));
+        leaves.into_iter().for_each(|leave| drop(trouble.failed(leave, now, &PLAIN, failure())));
         assert!(trouble.leave(now + 99 * MS).is_err());
         assert!(trouble.leave(now + 100 * MS).is_ok());
     }
@@ -120,12 +128,12 @@ mod tests {
         let now = Instant::now();
         let mut trouble = Trouble::default();
         let leave = trouble.leave(now).unwrap();
-        trouble.failed(leave, now, &PLAIN, failure());
+        drop(trouble.failed(leave, now, &PLAIN, failure()));
         let probe = now + 100 * MS;
         assert!(trouble.leave(probe).is_ok(), "it is never heard of again");
         assert!((0..100).all(|ms| trouble.leave(probe + ms * MS).is_err()));
         assert!(trouble.leave(probe + 100 * MS).is_ok());
-        trouble.is_over();
+        drop(trouble.is_over());
         assert!((0..100).all(|_| trouble.leave(probe + 100 * MS).is_ok()));
     }
 }
