@@ -124,9 +124,8 @@ pub async fn start(bound: Bound, config: &Config, build: Build) -> Result<Runnin
         };
         let killed = runtime.block_on(async {
             let opened = async {
-                // What was known last holds before anybody is asked.
                 if !matches!(instance.service, Name::Ops | Name::Registry | Name::Config) {
-                    config.policy.follow(&config, instance.service.as_str());
+                    config.policy.follow(&config, instance.service.as_str()).await?;
                 }
                 let routes = build(config.clone(), stopped.clone()).await?;
                 let listener = tokio::net::TcpListener::from_std(listener);

@@ -2,18 +2,12 @@
 
 mod agent;
 mod follow;
-mod known;
-mod properties;
 mod values;
 
 pub use agent::is_there;
 pub use values::Values;
 
-use std::time::Duration;
 use tokio::sync::watch;
-
-/// How long the config service has for an answer.
-const PATIENCE: Duration = Duration::from_millis(300);
 
 /// By this whoever follows the config service in this process asks it at once. Clones are one.
 #[derive(Clone, Debug, Default)]

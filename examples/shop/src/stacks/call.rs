@@ -3,6 +3,7 @@
 use super::{BREAKER, EJECTION, balance};
 use crate::contracts::user::User;
 use crate::parts::config::Name;
+use bartizan::fallback::Stale;
 use bartizan::http::Head;
 use bartizan::stack::ClientStack;
 use bartizan::{Budget, Hedge, Retry};
@@ -77,6 +78,7 @@ impl Call {
     pub fn stack(self) -> ClientStack {
         let balance = if self.ejects { balance().ejection(EJECTION) } else { balance() };
         ClientStack::new()
+            .stale(Stale::new().enabled(self.stale))
             .deadline(self.total)
             .retry(Retry::new().max_retries(self.retries).enabled(self.retries > 0))
             .hedge(Hedge::new().enabled(self.hedged))

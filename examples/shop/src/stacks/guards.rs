@@ -4,10 +4,10 @@ use super::WAITING;
 use super::call::Call;
 use super::replicas::Replicas;
 use crate::parts::config::Config;
-use bartizan::fallback::{Failed, Fallback, FallbackLayer, Stale, StaleLayer};
+use bartizan::fallback::{Failed, Fallback, FallbackLayer, StaleLayer};
 use bartizan::shed::BacklogLayer;
 use bartizan::stack::ClientStack;
-use bartizan::{Balance, DeadlineLayer, HedgeLayer, Purse, RetryLayer, Shed, ShedLayer, balance};
+use bartizan::{Balance, DeadlineLayer, HedgeLayer, Purse, Retry, RetryLayer, Shed, ShedLayer, balance};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, Uri};
@@ -34,10 +34,10 @@ impl Guards {
         let deadline = *stack.deadline_value();
         // What makes the call again, and what sends a copy of it, are paid from one purse.
         let purse = Purse::new(stack.budget_value());
-        let retry = RetryLayer::new(stack.retry_value().clone()).purse(purse.clone());
+        let retry = RetryLayer::new(paid(&stack)).purse(purse.clone());
         let hedge = HedgeLayer::new(stack.hedge_value().clone()).purse(purse.clone());
         let fallback = FallbackLayer::new(Fallback::new().enabled(call.instead.is_some()));
-        let stale = StaleLayer::new(Stale::new().enabled(call.stale));
+        let stale = StaleLayer::new(stack.stale_value().clone());
         // What a call does not have is not shown, and is there all the same: a policy can switch it on.
         let is = |has: bool| has.then(|| name.clone());
         let fallback = is(call.instead.is_some()).map_or(fallback.clone(), |name| fallback.named(name));
@@ -48,7 +48,7 @@ impl Guards {
         let in_flight = ShedLayer::new(Shed::fixed(call.in_flight))
             .backlog(WAITING.max_wait(call.waits))
             .named(name.as_str());
-        let (places, said, last) = (in_flight.handle(), fallback.handle(), stale.handle());
+        let (places, said) = (in_flight.handle(), fallback.handle());
         let add = |layer, has: bool, turn: Box<dyn Fn(bool) + Send>| {
             if has {
                 config.switches.add(&call.to_string(), layer, &config.here, turn);
@@ -56,7 +56,6 @@ impl Guards {
         };
         add("bulkhead", true, Box::new(move |on| places.update(places.value().enabled(on))));
         add("fallback", call.instead.is_some(), Box::new(move |on| said.update(said.value().enabled(on))));
-        add("stale", call.stale, Box::new(move |on| last.update(last.value().enabled(on))));
         let deadline = DeadlineLayer::new(deadline).outgoing().named(name.as_str());
         let replicas = Replicas::new(call, &name, config);
         Self { call, stack, name, fallback, stale, deadline, retry, hedge, purse, in_flight, replicas }
@@ -68,14 +67,15 @@ impl Guards {
 
     /// Has the layers follow the policy.
     pub(super) fn follow(&self, config: &Config, balance: balance::Handle<Uri>) {
-        let deadline = self.deadline.handle();
+        let (stale, deadline) = (self.stale.handle(), self.deadline.handle());
         let (retry, hedge, purse) = (self.retry.handle(), self.hedge.handle(), self.purse.clone());
         let (replicas, mut before) = (self.replicas.clone(), self.stack.clone());
         config.policy.call(&self.call.to_string(), self.stack.clone(), move |stack| {
             for difference in before.diff(stack) {
                 match difference.field() {
+                    "stale" => stale.update(stack.stale_value().clone()),
                     "deadline" => deadline.update(*stack.deadline_value()),
-                    "retry" => retry.update(stack.retry_value().clone()),
+                    "retry" => retry.update(paid(stack)),
                     "hedge" => hedge.update(stack.hedge_value().clone()),
                     "balance" => balance.update(stack.balance_value().clone()),
                     _ => {}
@@ -86,6 +86,11 @@ impl Guards {
             before = stack.clone();
         });
     }
+}
+
+/// The retry, with the budget that it shares with the hedge.
+fn paid(stack: &ClientStack) -> Retry {
+    stack.retry_value().clone().budget(stack.budget_value())
 }
 
 /// What was kept to be said, as JSON.

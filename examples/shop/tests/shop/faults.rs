@@ -217,6 +217,7 @@ async fn faults_of_calls_do_what_they_are_called() {
     let (ops, ada) = (Ops(&shop), Customer::new(&shop).await);
     // Else an older page is shown in the place of what fails.
     switch(&ops, "gateway->product", "stale", false).await;
+    ops.until("stale", "gateway->product", "disabled").await;
     for target in ["product", "gateway->product"] {
         let said = browse(&ops, &ada, target, "error", json!({})).await;
         assert!(said.status.is_server_error(), "{target}: {said:?}");

@@ -68,7 +68,7 @@ async fn what_is_switched_off_hurts_and_heals_when_it_is_on() {
     let look = async || ada.get("/api/v1/products/tea-mint").await;
     assert_eq!(look().await.status, 200);
     switch(&ops, CALL, "all", false).await;
-    for layer in ["retry", "hedge", "breaker"] {
+    for layer in ["stale", "retry", "hedge", "breaker"] {
         ops.until(layer, CALL, "disabled").await;
     }
     ops.until("shed", CALL, "disabled").await;

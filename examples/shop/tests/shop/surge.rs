@@ -80,6 +80,7 @@ async fn checkout_goes_on_while_a_crowd_is_refused() {
     let (ops, ada) = (Ops(&shop), Customer::new(&shop).await);
     // Else who is refused sees an older page.
     switch(&ops, "gateway->product", "stale", false).await;
+    ops.until("stale", "gateway->product", "disabled").await;
     ops.set("gateway->product", "latency", json!({ "ms": 100, "ttl_s": 600 })).await;
     ops.set("gateway", "load", json!({ "share": 0.16, "ttl_s": 600 })).await;
     let number = |crowd: &Value, name: &str| crowd["numbers"][name].as_u64().unwrap();

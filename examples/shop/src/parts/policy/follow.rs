@@ -1,117 +1,96 @@
 //! Follows a config service, or a file.
 
 use super::super::config::Config;
-use super::super::failure::root;
-use super::PATIENCE;
-use super::known::Known;
-use super::properties::tree;
+use super::super::failure::Failure;
 use super::values::Values;
-use bartizan::policy::Format;
-use http::StatusCode;
-use http::header::{ETAG, IF_NONE_MATCH};
-use std::error::Error;
+use bartizan::policy::{ConfigServer, Policy};
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio::time::sleep;
 
-/// How often a source is asked whether there is anything new.
+/// How often a source is asked whether there is anything new; and how often the policy is, which has heard of it.
 const EVERY: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(100);
 
-/// Below the data folder: what a service that runs alone follows.
+/// Below the data folder: what a service that runs alone follows, and what a config service told each instance last.
 const FILE: &str = "policy.toml";
+const FOLDER: &str = "config";
 
 impl Values {
     /// Follows the config service, if there is one, or else the file in the data folder, if that is there; on the current runtime, for as
-    /// long as that lives. What was known last holds at once, and until there is something else.
-    pub fn follow(&self, config: &Config, service: &str) {
-        let asked = config.refresh.asked();
+    /// long as that lives. A config service that is away is waited for no longer than for an answer: what it told last holds then, or what
+    /// the code says.
+    ///
+    /// # Errors
+    ///
+    /// When the file is no good.
+    pub async fn follow(&self, config: &Config, service: &str) -> Result<(), Failure> {
+        let file = config.data_dir.join(FILE);
         if let Some(url) = &config.settings {
-            let service = Service {
-                url: format!("{url}/{service}/default"),
-                known: Known::new(&config.data_dir, url, service),
-                etag: None,
+            let policy = Policy::empty().named(config.here.clone());
+            let kept = config.data_dir.join(FOLDER);
+            let unwritten = |why| Failure::new(format!("{} cannot be used: {why}.", kept.display()));
+            std::fs::create_dir_all(&kept).map_err(unwritten)?;
+            let source = Source {
+                url: url.clone(),
+                service: service.to_owned(),
+                kept: kept.join(format!("{}.json", config.here)),
             };
-            let known = service.known.read();
-            if let Some(text) = known {
-                self.heed(Format::Json, &text, "what was known last");
-            }
-            tokio::spawn(service.follow(self.clone(), asked));
-        } else {
-            let file = config.data_dir.join(FILE);
-            if file.exists() {
-                tokio::spawn(watch(file, self.clone(), asked));
-            }
+            let found = source.ask(&policy).await;
+            self.heed(policy.clone());
+            tokio::spawn(source.go_on(policy, self.clone(), found, config.refresh.asked()));
+        } else if file.exists() {
+            let wrong = |why| Failure::new(format!("{why}."));
+            let policy = Policy::open(file).map_err(wrong)?.named(config.here.clone());
+            policy.watch(EVERY).map_err(wrong)?;
+            self.heed(policy.clone());
+            tokio::spawn(tell(policy, self.clone()));
         }
-    }
-
-    /// Takes over a text if it is good; true when it is.
-    fn heed(&self, format: Format, text: &str, from: &str) -> bool {
-        let taken = self.take(format, text.to_owned());
-        taken.inspect_err(|why| tracing::warn!(from, %why, "the policy stays as it was")).is_ok()
+        Ok(())
     }
 }
 
-struct Service {
+/// What a config service has for a service.
+struct Source {
     url: String,
-    known: Known,
-    etag: Option<http::HeaderValue>,
+    service: String,
+    kept: PathBuf,
 }
 
-impl Service {
-    async fn follow(mut self, values: Values, mut asked: tokio::sync::watch::Receiver<()>) {
-        let http = match reqwest::Client::builder().no_proxy().timeout(PATIENCE).build() {
-            Ok(http) => http,
-            Err(why) => return tracing::warn!(%why, "the config service cannot be asked"),
+impl Source {
+    /// Has a policy follow it; false when there is nothing to begin with.
+    async fn ask(&self, policy: &Policy) -> bool {
+        let Ok(server) = ConfigServer::try_new(&self.url, &self.service, "default") else { return false };
+        policy.follow(server.every(EVERY).keep(&self.kept)).await.is_ok()
+    }
+
+    /// Asks until it is found, and at once when somebody says so.
+    async fn go_on(self, policy: Policy, values: Values, mut found: bool, mut asked: watch::Receiver<()>) {
+        while !found {
+            sleep(EVERY).await;
+            found = self.ask(&policy).await;
+        }
+        let refresh = async {
+            while asked.changed().await.is_ok() {
+                // Whether it was of use, the policy tells itself.
+                let _ = policy.refresh().await;
+            }
         };
-        loop {
-            asked.borrow_and_update();
-            match self.ask(&http).await {
-                Ok(None) => {}
-                Ok(Some(text)) => {
-                    if values.heed(Format::Json, &text, &self.url) {
-                        self.known.keep(&text);
-                    }
-                }
-                Err(why) => tracing::debug!(url = self.url, why = root(&*why), "nothing new is known"),
-            }
-            // Nobody can ask any more when the other end is gone, and time goes on.
-            if let Ok(Err(_)) = timeout(EVERY, asked.changed()).await {
-                tokio::time::sleep(EVERY).await;
-            }
-        }
-    }
-
-    /// The policy, if there is a new one.
-    async fn ask(&mut self, http: &reqwest::Client) -> Result<Option<String>, Box<dyn Error + Send + Sync>> {
-        let mut request = http.get(&self.url);
-        if let Some(etag) = &self.etag {
-            request = request.header(IF_NONE_MATCH, etag);
-        }
-        let answer = request.send().await?;
-        let (status, etag) = (answer.status(), answer.headers().get(ETAG).cloned());
-        if status == StatusCode::NOT_MODIFIED {
-            return Ok(None);
-        }
-        let body = answer.error_for_status()?.bytes().await?;
-        let tree = tree(&body)?;
-        self.etag = etag;
-        Ok(Some(tree.to_string()))
+        tokio::join!(refresh, tell(policy.clone(), values));
     }
 }
 
-/// Follows a file. What cannot be read changes nothing.
-async fn watch(file: PathBuf, values: Values, mut asked: tokio::sync::watch::Receiver<()>) {
-    let mut known = None;
+/// Tells the layers whenever the policy is another.
+async fn tell(policy: Policy, values: Values) {
+    let policy = policy.handle();
+    let mut told = 0;
     loop {
-        asked.borrow_and_update();
-        if let Ok(text) = std::fs::read_to_string(&file)
-            && known.as_ref() != Some(&text)
-        {
-            values.heed(Format::Toml, &text, &file.display().to_string());
-            known = Some(text);
+        let version = policy.snapshot().version;
+        if version != told {
+            told = version;
+            values.tell();
         }
-        if let Ok(Err(_)) = timeout(EVERY, asked.changed()).await {
-            tokio::time::sleep(EVERY).await;
-        }
+        sleep(LOOK).await;
     }
 }

@@ -42,6 +42,8 @@ pub fn build(desk: Desk) -> Build {
 
 fn start(desk: Desk, config: &Config) -> Router {
     tokio::spawn(keep(desk.clone()));
+    // Those who could not ask for a while need not wait for their turn.
+    desk.refresh();
     let token: Arc<str> = config.ops_token.as_str().into();
     let refresh = post(refresh).route_layer(from_fn_with_state(token, token::bearer));
     let routes = Router::new()

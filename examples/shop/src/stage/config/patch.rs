@@ -4,7 +4,7 @@ use super::kept::Switch;
 use serde_json::{Map, Value, json};
 
 /// The layers that a policy does not know; `parts::switches` turns them.
-pub(super) const SWITCHED: [&str; 3] = ["bulkhead", "fallback", "stale"];
+pub(super) const SWITCHED: [&str; 2] = ["bulkhead", "fallback"];
 
 /// Where a layer stands in the table of its call.
 fn place(layer: &str) -> Vec<&str> {

@@ -2,7 +2,6 @@
 
 use super::desk::Refusal;
 use super::patch::{expand, merge};
-use crate::parts::policy::Values;
 use crate::stacks::{CALLS, ROUTES};
 use bartizan::policy::{Format, Policy, PolicyError};
 use serde_json::Value;
@@ -28,10 +27,10 @@ pub(super) fn fits(values: &Value, above: &Value) -> Result<(), Refusal> {
 fn judge(format: Format, text: &str) -> Result<Policy, PolicyError> {
     let policy = Policy::parse(format, text)?;
     for call in CALLS {
-        Values::of_call(&policy, &call.to_string(), call.stack())?;
+        policy.client_stack(&call.to_string(), call.stack())?;
     }
     for routes in ROUTES {
-        Values::of_routes(&policy, routes.name(), routes.stack())?;
+        policy.server_stack(routes.name(), routes.stack())?;
     }
     Ok(policy)
 }
@@ -58,12 +57,12 @@ pub(super) fn changed(text: &str) -> Vec<String> {
     let policy = judge(Format::Toml, text).unwrap();
     let calls = CALLS.into_iter().map(|call| {
         let base = call.stack();
-        let stack = Values::of_call(&policy, &call.to_string(), base.clone()).unwrap();
+        let stack = policy.client_stack(&call.to_string(), base.clone()).unwrap();
         (call.to_string(), base.diff(&stack))
     });
     let routes = ROUTES.into_iter().map(|routes| {
         let base = routes.stack();
-        let stack = Values::of_routes(&policy, routes.name(), base.clone()).unwrap();
+        let stack = policy.server_stack(routes.name(), base.clone()).unwrap();
         (routes.name().to_owned(), base.diff(&stack))
     });
     let changes = calls.chain(routes).filter(|(_, changes)| !changes.is_empty());
