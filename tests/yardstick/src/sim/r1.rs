@@ -264,7 +264,10 @@ fn one(shape: Shape, load: f64, trouble: Trouble, retrier: Retrier, seed: u64) -
             async move {
                 let answer = match retrier {
                     // It has a time-out of its own.
-                    Retrier::Standard(_) => Some(served.await),
+                    Retrier::Standard(_) => {
+                        served.await;
+                        Some(())
+                    }
                     _ => within(&on, shape.time_out(), served).await,
                 };
                 answer.filter(|()| !fails).ok_or(Fault::Down)

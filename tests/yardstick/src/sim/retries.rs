@@ -76,7 +76,7 @@ impl Retrier {
             Self::Standard(attempt) => {
                 let calls = Calls::default();
                 let server = Arc::new(Kept::new(Server { inner, calls: calls.clone() }));
-                let network = service_fn(move |request| server.get().serve(request));
+                let network = service_fn(move |request| server.get().serve(&request));
                 over_http(stack::timed_client(network, retries + 1, attempt, seed), calls)
             }
         }
@@ -98,7 +98,7 @@ impl<S> Server<S>
 where
     S: Service<Call, Response = (), Error = Fault, Future: 'static> + Clone,
 {
-    fn serve<B>(&self, request: Request<B>) -> KeptFuture<Result<Response<Wire>, Infallible>> {
+    fn serve<B>(&self, request: &Request<B>) -> KeptFuture<Result<Response<Wire>, Infallible>> {
         let number = request.uri().path()[1..].parse().expect("the path is a number");
         let call = self.calls.borrow()[&number].clone();
         let answer = self.inner.clone().call(call);
