@@ -2,6 +2,7 @@ use crate::client_parts::Parts;
 use crate::client_stack::ClientStack;
 use crate::host::Host;
 use crate::misfit::Misfit;
+use bartizan_balance::{Change, Member};
 use bartizan_breaker::KeyedHandle;
 use bartizan_core::Purse;
 use bartizan_http::http::Uri;
@@ -71,6 +72,18 @@ impl ClientHandle {
     #[must_use]
     pub fn balance(&self) -> Option<bartizan_balance::Handle<Uri>> {
         self.0.last_balance()
+    }
+
+    /// Makes these the members of the balancer, as [`ClientLayer::members`](crate::ClientLayer::members) does; those that were there before
+    /// keep their state. False if there is no balancer.
+    pub fn members<T: Into<Member<Uri>>>(&self, members: impl IntoIterator<Item = T>) -> bool {
+        let members: Vec<Member<Uri>> = members.into_iter().map(Into::into).collect();
+        let Some(balance) = self.balance() else { return false };
+        if members.len() > 1 {
+            self.0.spread();
+        }
+        balance.change(Change::Set(members));
+        true
     }
 
     /// The handle of the breakers, one for each host or endpoint.

@@ -105,12 +105,10 @@
 //! let reports = ServerLayer::new(reports)
 //!     .limit_by(|head| head.headers.get("x-tenant").cloned())
 //!     .priority(|_| Priority::SHEDDABLE);
-//! // Streams last: what bounds them in time and number stays away from them.
-//! let streams = ServerLayer::new(ServerStack::new()).exempt(|head| head.uri.path() == "/events");
+//! // Who listens to events for hours is not counted among those in flight.
+//! let all = ServerLayer::default().exempt(|head| head.uri.path() == "/events");
 //!
-//! let app: Router = Router::new()
-//!     .route("/report", get(|| async { "a report" }).layer(reports))
-//!     .layer(streams);
+//! let app: Router = Router::new().route("/report", get(|| async { "a report" }).layer(reports)).layer(all);
 //! ```
 //!
 //! A layer of a client is one stack. Calls that need another have a layer of their own over the same client:

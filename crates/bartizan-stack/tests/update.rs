@@ -270,6 +270,25 @@ async fn a_balanced_client_is_changed_while_it_runs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn more_members_than_one_have_breakers_of_endpoints_and_hedges() {
+    let layer = ClientLayer::default();
+    assert!(!layer.handle().members([Uri::from_static("http://a")]));
+    let layer = layer.members([Uri::from_static("http://a")]);
+    let handle = layer.handle();
+    let shown = || handle.to_string();
+    assert!(shown().contains("evidence 25 % to 75 %") && shown().contains("hedge     off"), "{}", shown());
+    assert!(handle.members(["http://a", "http://b"].map(Uri::from_static)));
+    assert!(
+        shown().contains("evidence 5 % to 40 %") && shown().contains("hedge     2 copies"),
+        "{}",
+        shown()
+    );
+    let service = layer.layer(Server::default().service());
+    assert_eq!(ask(&service, "http://any/").await, (200, None));
+    assert_eq!(handle.balance().unwrap().snapshot().endpoints.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn times_budgets_and_copies_change() {
     let server = Server::default();
     let layer = ClientLayer::new(ClientStack::new().hedge(Hedge::new().enabled(false)));
