@@ -38,7 +38,7 @@ impl FallbackLayer {
     }
 
     /// Turns the layer into the typed flavour, for requests of any type, by a function that says whether one only reads. The closure's
-    /// argument needs its type. Comes first: what the layer was told to replace failures by is not kept.
+    /// argument needs its type. Comes first: a [rule](Self::reads) or classifier that the layer has is not kept.
     ///
     /// Errors are failures, and every `Ok` is good: [`classify`](FallbackLayer::classify) changes that.
     ///
@@ -84,10 +84,7 @@ impl<F: Clone, G: Clone, C: Clone> FallbackLayer<HttpWay<F, G, C>> {
     }
 }
 
-impl<F, C: Clone> FallbackLayer<HttpWay<F, NoKey, C>>
-where
-    F: Clone,
-{
+impl<C: Clone> FallbackLayer<HttpWay<Nothing, NoKey, C>> {
     /// Keeps something of each request's head, such as a path or an id, for the function that may have to answer it:
     /// [`Failed::key`]. It is taken before the call, of every request that can get a fallback. Comes before the function. Default: nothing.
     ///
@@ -216,7 +213,7 @@ impl<P: Clone, F: Clone, G: Clone, C: Clone> FallbackLayer<TypedWay<P, F, G, C>>
     }
 }
 
-impl<P: Clone, F: Clone, C: Clone> FallbackLayer<TypedWay<P, F, NoKey, C>> {
+impl<P: Clone, C: Clone> FallbackLayer<TypedWay<P, Nothing, NoKey, C>> {
     /// Keeps something of each request for the function that may have to answer it: [`Failed::key`]. Comes before the function. Default:
     /// nothing.
     #[must_use]
