@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
 use axum::body::Body;
-use bartizan_balance::{Balance, Choice};
+use bartizan_balance::{Balance, Choice, Ejection};
 use bartizan_breaker::{Breaker, Consecutive, Mode, State};
-use bartizan_core::registry;
+use bartizan_core::registry::{self, Observed};
 use bartizan_core::{Budget, Change, Instant, Refused};
 use bartizan_deadline::Deadline;
 use bartizan_hedge::Hedge;
@@ -241,7 +241,7 @@ async fn breakers_change_that_are_and_that_will_be() {
 async fn a_balanced_client_is_changed_while_it_runs() {
     let server = Server::default();
     let layer = ClientLayer::new(strict().balance(Balance::new().choice(Choice::RoundRobin)));
-    let layer = layer.members(["http://a", "http://b"].map(Uri::from_static));
+    let layer = layer.named("balanced, changed").members(["http://a", "http://b"].map(Uri::from_static));
     let handle = layer.handle();
     let service = || layer.layer(server.service());
     // A failure each, and nobody is left.
@@ -263,7 +263,9 @@ async fn a_balanced_client_is_changed_while_it_runs() {
     assert_eq!(handle.breakers().all().len(), 3);
 
     handle.update(handle.stack().balance(Balance::new().choice(Choice::Random))).unwrap();
-    assert_eq!(handle.stack().balance_value().chosen_by(), Choice::Random);
+    let of_us = |seen: &Arc<dyn Observed>| seen.layer() == "balance" && seen.name() == "balanced, changed";
+    let seen = registry::handles().into_iter().find(of_us).unwrap();
+    assert_eq!(seen.note().as_deref(), Some("random"));
     // Nothing that was learnt of them is lost.
     let failures: u32 = balance.snapshot().endpoints.iter().map(|endpoint| endpoint.failures).sum();
     assert_eq!(failures, 5);
@@ -283,9 +285,17 @@ async fn more_members_than_one_have_breakers_of_endpoints_and_hedges() {
         "{}",
         shown()
     );
+
+    // Six failures are enough before an endpoint, where a service would have ten.
+    let in_turn = Balance::new().choice(Choice::RoundRobin).ejection(Ejection::new().enabled(false));
+    let once = handle.stack().retry(Retry::new().enabled(false)).hedge(Hedge::new().enabled(false));
+    handle.update(once.balance(in_turn)).unwrap();
     let service = layer.layer(Server::default().service());
-    assert_eq!(ask(&service, "http://any/").await, (200, None));
-    assert_eq!(handle.balance().unwrap().snapshot().endpoints.len(), 2);
+    for _ in 0..12 {
+        assert_eq!(ask(&service, "http://any/fail").await, (500, None));
+        tokio::time::advance(SECOND / 10).await;
+    }
+    assert_eq!(ask(&service, "http://any/").await, (503, Some("breaker")));
 }
 
 #[tokio::test(start_paused = true)]
