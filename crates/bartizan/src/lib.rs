@@ -92,6 +92,7 @@
 //! | `shed` | `ShedLayer` and `ThrottleLayer`, [`shed`] | on |
 //! | `stack` | `ServerLayer` and `ClientLayer`, [`stack`], and the layers in them | on |
 //! | `policy` | `policy`: the standard stacks from a file that can be changed while they run | off |
+//! | `config` | the same from a config server | off |
 //! | `console` | `console`: every named layer as JSON and as a stream | off |
 //! | `discover` | `discover`: endpoints by DNS or from a file, heartbeats over TCP and HTTP | off |
 //! | `consul` | `discover::Consul` and `discover::Registration` | off |
