@@ -87,9 +87,9 @@ fn copies(stack: &ClientStack) -> Result<(), Misfit> {
         not_shorter(Bound(name, delay), total, "the time is over before a copy is sent")?;
         let copies = hedge.most_copies();
         if copies > 1 && delay.saturating_mul(copies) >= total.1 {
-            let (all, time) = (format_args!("{copies} × {}", Time(delay)), Time(total.1));
-            let so = "the time is over before the last copy is sent";
-            return Err(Misfit::new((name, &all), "is not shorter than", (total.0, &time), so));
+            let (all, so) =
+                (format!("{copies} × {}", Time(delay)), "the time is over before the last copy is sent");
+            return Err(Misfit::new((name, &all), "is not shorter than", (total.0, &Time(total.1)), so));
         }
     }
     Ok(())
