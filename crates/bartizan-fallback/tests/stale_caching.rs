@@ -1,4 +1,5 @@
 //! What is served without a call, what is asked for again in the background, and what a request may ask for.
+#![cfg(feature = "stale")]
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
 mod origin;
@@ -364,4 +365,17 @@ async fn hostile_times_are_harmless() {
         }
         scene.assert_idle();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_by_another_scheme_outdates_as_well() {
+    let scene = Scene::new(CACHE, counting("cache-control: max-age=60"));
+    // As a server sees a request by HTTP/2, and by HTTP/1.
+    assert_eq!(scene.get("http://h/a", "").await.body, "0");
+    assert_eq!(scene.get("/a", "host: h").await.body, "1");
+    scene.send(request("PUT", "/a", "host: i")).await.unwrap();
+    assert_eq!(scene.get("http://h/a", "").await.body, "0");
+    scene.send(request("PUT", "/a", "host: H")).await.unwrap();
+    assert_eq!(scene.get("http://h/a", "").await.body, "4");
+    assert_eq!(scene.get("/a", "host: h").await.body, "5");
 }

@@ -1,4 +1,5 @@
 //! What a call costs that the layer has nothing to do with, and what one costs that it has.
+#![cfg(feature = "stale")]
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
 use bartizan_fallback::{Stale, StaleLayer};

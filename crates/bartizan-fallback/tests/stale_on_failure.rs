@@ -1,4 +1,5 @@
 //! The last good answer in place of a failure: when, for how long, and what it says of itself.
+#![cfg(feature = "stale")]
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
 mod origin;

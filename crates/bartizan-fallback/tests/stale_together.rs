@@ -1,8 +1,10 @@
 //! Equal reads at once: one call, whoever leaves, and nobody sees what is another's.
+#![cfg(feature = "stale")]
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
 mod origin;
 
+use bartizan_core::{Kind, Reason, Refused};
 use bartizan_fallback::Stale;
 use http_body_util::BodyExt;
 use origin::{Got, Origin, SECOND, Scene, data, drip, frames, pass, request, say, say_body, settle};
@@ -294,4 +296,24 @@ async fn readers_that_leave_at_any_poll_hold_nothing() {
         scene.assert_idle();
     }
     assert!(wakes.load(Relaxed) > 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_leader_was_refused_the_next_may_get() {
+    const LATE: Reason = Reason::new("deadline", Kind::DeadlineExceeded, "deadline passed").reached();
+    let origin = Origin::new(|n, _| async move {
+        sleep(SECOND / 10).await;
+        if n < 3 { Err(Refused::new(&LATE).into()) } else { say(200, "", "good") }
+    });
+    let scene = Scene::new(TOGETHER, origin);
+    let mut reads = JoinSet::new();
+    for _ in 0..100 {
+        let scene = scene.clone();
+        reads.spawn(
+            async move { scene.send(request("GET", "/", "")).await.is_ok_and(|got| got.body == "good") },
+        );
+    }
+    let good = reads.join_all().await.into_iter().filter(|is_good| *is_good).count();
+    assert_eq!((good, scene.origin.calls()), (97, 4));
+    scene.assert_idle();
 }

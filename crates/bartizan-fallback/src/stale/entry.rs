@@ -186,7 +186,7 @@ impl Entry {
         if has_it {
             headers.remove(CONTENT_LENGTH);
         }
-        headers.insert(AGE, self.age.at(now).as_secs().into());
+        headers.insert(AGE, self.age.at(now).as_secs().min(1 << 31).into());
         if let Some(value) = status.value() {
             add(headers, value);
         }

@@ -3,7 +3,8 @@
 
 use super::body::StaleBody;
 use super::lease::Seat;
-use super::read::{Plan, Read};
+use super::plan::Plan;
+use super::read::Read;
 use super::refresh::refresh;
 use super::write::Write;
 use bartizan_core::Instant;

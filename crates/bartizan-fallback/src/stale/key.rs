@@ -12,16 +12,32 @@ use std::sync::Arc;
 pub(crate) struct Key {
     /// Path and query.
     path: [u64; 2],
-    /// Scheme, authority, and what the user adds.
+    /// Authority, and what the user adds.
     select: [u64; 2],
     /// The authority alone, so that it can be looked for.
     place: u64,
+    scheme: Scheme,
     is_head: bool,
+}
+
+/// A server sees none by HTTP/1, and one by HTTP/2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    None,
+    Http,
+    Https,
+    Other(u64),
 }
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.path[0] ^ self.select[0] ^ u64::from(self.is_head));
+        let scheme = match self.scheme {
+            Scheme::None => 0,
+            Scheme::Http => 2,
+            Scheme::Https => 4,
+            Scheme::Other(hash) => hash,
+        };
+        state.write_u64(self.path[0] ^ self.select[0] ^ scheme ^ u64::from(self.is_head));
     }
 }
 
@@ -52,10 +68,12 @@ impl BuildHasher for AsItIs {
 }
 
 impl Key {
-    /// The key of the same target by the other method.
-    pub(crate) const fn sibling(mut self) -> Self {
-        self.is_head = !self.is_head;
-        self
+    /// The keys of the same target by both methods and all schemes.
+    pub(crate) fn siblings(self) -> impl Iterator<Item = Self> {
+        let schemes = [Scheme::None, Scheme::Http, Scheme::Https];
+        let other = matches!(self.scheme, Scheme::Other(_)).then_some(self.scheme);
+        let schemes = schemes.into_iter().chain(other);
+        schemes.flat_map(move |scheme| [true, false].map(|is_head| Self { scheme, is_head, ..self }))
     }
 
     /// Whether both are of one target, whatever the user has added.
@@ -124,7 +142,6 @@ impl Keys {
         let authority = head.uri.authority().map(|authority| authority.as_str().as_bytes());
         let authority = authority.or_else(host).unwrap_or_default();
         let mut select = self.hasher();
-        head.uri.scheme_str().hash(&mut select);
         lower_case(authority, &mut select);
         if let Some(extra) = extra {
             extra(head, &mut select);
@@ -133,6 +150,7 @@ impl Keys {
             path: self.path(head.uri),
             select: select.both(),
             place: self.place(authority),
+            scheme: self.scheme(head.uri),
             is_head: head.method == Method::HEAD,
         }
     }
@@ -141,6 +159,15 @@ impl Keys {
     pub(crate) fn target(&self, uri: &Uri) -> Target {
         let place = uri.authority().map(|authority| self.place(authority.as_str().as_bytes()));
         Target { path: self.path(uri), place }
+    }
+
+    fn scheme(&self, uri: &Uri) -> Scheme {
+        match uri.scheme_str() {
+            None => Scheme::None,
+            Some("http") => Scheme::Http,
+            Some("https") => Scheme::Https,
+            Some(other) => Scheme::Other(self.one.hash_one(other)),
+        }
     }
 
     fn path(&self, uri: &Uri) -> [u64; 2] {
@@ -272,7 +299,8 @@ mod tests {
             let target = keys.target(&uri.parse().unwrap());
             assert_eq!(of("1").has_target(&target), ought, "{uri}");
         }
-        assert!(of("1").sibling().has_target(&of("2").target()));
-        assert_eq!(of("1").sibling().sibling(), of("1"));
+        let siblings: Vec<Key> = of("1").siblings().collect();
+        assert!(siblings.len() == 6 && siblings.contains(&of("1")));
+        assert!(siblings.iter().all(|key| key.has_target(&of("2").target())));
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Shared {
     name: OnceLock<Name>,
 }
 
-/// For how long calls have to be answered until all is well again.
+/// How long after the last stale answer a call has to be answered, so that all is well again.
 const WELL: Duration = Duration::from_secs(10);
 
 impl Shared {
@@ -214,7 +214,7 @@ impl Observed for Shared {
         Self::name(self).unwrap_or_default()
     }
 
-    /// `degraded` while stale answers take the place of failures, and for ten seconds after.
+    /// `degraded` while stale answers take the place of failures, until calls are answered ten seconds after the last of these.
     fn state(&self) -> &'static str {
         match (self.is_enabled(), self.is_degraded.load(Relaxed)) {
             (false, _) => "disabled",

@@ -185,11 +185,14 @@ impl Store {
         drop(inner);
     }
 
-    /// Takes out all answers of both methods to a key.
+    /// Takes out all answers of both methods to a key, by any scheme.
     pub(crate) fn outdate(&self, key: &Key) {
         let mut inner = self.lock();
         inner.count(key.bucket(BUCKETS));
-        let out = [inner.remove(key), inner.remove(&key.sibling())];
+        let mut out: [_; 8] = Default::default();
+        for (slot, key) in out.iter_mut().zip(key.siblings()) {
+            *slot = inner.remove(&key);
+        }
         drop(inner);
         drop(out);
     }
@@ -322,7 +325,7 @@ mod tests {
         let key = key(&keys, "http://h/a?b");
         let outdates: [&dyn Fn(&Store); 4] = [
             &|store| store.outdate(&key),
-            &|store| store.outdate(&key.sibling()),
+            &|store| key.siblings().for_each(|key| store.outdate(&key)),
             &|store| store.forget(&keys.target(&"/a?b".parse().unwrap())),
             &Store::purge,
         ];

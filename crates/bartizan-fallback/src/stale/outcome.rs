@@ -1,0 +1,178 @@
+//! What is done with the answer to a read that went out.
+
+use super::body::StaleBody;
+use super::cache_status::{Status, add};
+use super::condition;
+use super::counts::Count;
+use super::entry::{Entry, Kept};
+use super::read::Read;
+use super::record::Record;
+use super::storable::is_storable;
+use super::trouble::Pause;
+use crate::on::Signs;
+use crate::{Degraded, Failure};
+use bartizan_core::{Attempt, ErrorsFail, Instant, Refused, Step, Verdict};
+use bartizan_http::bytes::Bytes;
+use bartizan_http::http::{Response, StatusCode};
+use bartizan_http::http_body::Body;
+use std::sync::Arc;
+
+impl Read {
+    /// Whether a call has failed, so that something else may take the place of its answer.
+    pub(crate) fn has_failed<B, E: 'static>(&self, out: &Result<Response<B>, E>, is_ready: bool) -> bool {
+        let on = &self.value.on;
+        match out {
+            Ok(response) => {
+                let verdict = match self.attempt.classify(Ok::<_, &E>(response)) {
+                    Step::Done(verdict) => verdict,
+                    Step::AtEnd(_) => Verdict::Success,
+                };
+                on.matches(verdict, &Signs::of_response(response))
+            }
+            Err(_) if !is_ready && on.unready() => true,
+            Err(error) => on.matches(ErrorsFail::judge(error), &Signs::of_error(error)),
+        }
+    }
+
+    /// Answers a failed call with what is kept, or hands the failure back.
+    pub(crate) fn failed<B, E>(
+        &mut self,
+        out: Result<Response<B>, E>,
+        now: Instant,
+    ) -> Result<Response<Bytes>, Result<Response<B>, E>>
+    where
+        E: Send + Sync + 'static,
+    {
+        let (newest, epoch) = self.shared().store.get(&self.key, &self.request);
+        // What was only pushed out meanwhile is still good.
+        let entry = newest.or_else(|| self.found.clone().filter(|_| epoch == self.epoch));
+        let Some(entry) = entry.filter(|entry| entry.may_replace(&self.value, &self.asked, now)) else {
+            self.count(Count::Unanswered);
+            if is_refused(&out) {
+                // That was for this caller: its time was up, say. The next may have more luck.
+                drop(self.lease.take());
+            } else {
+                self.release();
+            }
+            return Err(out);
+        };
+        let status = out.as_ref().ok().map(|response| response.status().as_u16());
+        let failure = failure(out);
+        self.trouble(&entry, now, &failure);
+        self.count(Count::IfError);
+        self.shared().degraded(now, &failure);
+        // Those who wait find that the service is spared.
+        self.release();
+        let forward = self.forward(now);
+        let mut answer = self.serve(&entry, now, Some((forward, status)), false);
+        answer.extensions_mut().insert(Degraded::new(failure));
+        Ok(answer)
+    }
+
+    /// Hears that a refresh has failed.
+    pub(crate) fn refresh_failed<B, E: Send + Sync + 'static>(
+        &mut self,
+        out: Result<Response<B>, E>,
+        now: Instant,
+    ) {
+        let failure = failure(out);
+        if let Some(found) = self.found.clone() {
+            self.trouble(&found, now, &failure);
+        }
+    }
+
+    /// Has the service be spared, if this call went out for the answer that is kept.
+    fn trouble(&self, entry: &Arc<Entry>, now: Instant, failure: &Arc<Failure>) {
+        let is_same = self.found.as_ref().is_some_and(|found| Arc::ptr_eq(found, entry));
+        let Some(leave) = self.leave.filter(|_| is_same) else { return };
+        let pause = Pause {
+            min: self.value.min_backoff,
+            max: self.value.max_backoff,
+            hint: failure.retry_after(),
+            throw: self.shared().dice.unit(),
+        };
+        let old = entry.trouble().failed(leave, now, &pause, failure.clone());
+        drop(old);
+    }
+
+    /// Answers with what the service has answered, and keeps that if it may.
+    pub(crate) fn succeeded<B: Body<Data = Bytes>>(
+        mut self: Box<Self>,
+        response: Response<B>,
+        now: Instant,
+    ) -> Response<StaleBody<B>> {
+        self.shared().answered(now);
+        if let Some(found) = &self.found {
+            let old = found.trouble().is_over();
+            drop(old);
+        }
+        if self.asks && response.status() == StatusCode::NOT_MODIFIED {
+            if let Some(found) = self.found.clone() {
+                return self.not_modified(&found, &response, now).map(StaleBody::kept);
+            }
+        }
+        let (mut head, body) = response.into_parts();
+        let is_own =
+            head.extensions.get::<Refused>().is_none() && head.extensions.get::<Degraded>().is_none();
+        let fits = body.size_hint().lower() <= self.value.max_body as u64;
+        let kept = if is_own && fits && is_storable(&self.asked, &self.request, head.status, &head.headers) {
+            Kept::new(&head, &self.request, &self.times(now))
+        } else {
+            None
+        };
+        let Some(kept) = kept.filter(|kept| self.value.coalesce || kept.is_of_use(&self.value)) else {
+            self.release_all();
+            return Response::from_parts(head, StaleBody::passing(body));
+        };
+        add(&mut head.headers, self.forward(now).stored());
+        let is_head = self.is_head;
+        let body = StaleBody::recording(body, Record::new(self, kept, is_head));
+        Response::from_parts(head, body)
+    }
+
+    /// Serves what is kept, of which the service says that it holds still.
+    fn not_modified<B>(
+        &mut self,
+        found: &Arc<Entry>,
+        response: &Response<B>,
+        now: Instant,
+    ) -> Response<Bytes> {
+        let status = Some((self.forward(now), Some(response.status().as_u16())));
+        if !condition::is_about(found.headers(), response.headers()) {
+            self.release();
+            return self.serve(found, now, status, false);
+        }
+        let headers = found.freshened(response.headers());
+        let is_storable = is_storable(&self.asked, &self.request, found.status(), &headers);
+        let renewed = found.renew(headers.clone(), response.headers(), &self.request, &self.times(now));
+        let Some(renewed) = renewed.map(Arc::new) else {
+            self.shared().store.take(&self.key, found);
+            self.release_all();
+            return self.serve(found, now, status, false);
+        };
+        let status = Status { forward: status, collapsed: false, left: renewed.left(now) };
+        let answer = renewed.answer_with(headers, &self.request, now, &status);
+        if is_storable {
+            self.count(Count::Revalidated);
+            self.keep(&renewed);
+        } else {
+            self.shared().store.take(&self.key, found);
+            self.release_all();
+        }
+        answer
+    }
+}
+
+fn is_refused<B, E: 'static>(out: &Result<Response<B>, E>) -> bool {
+    match out {
+        Ok(response) => response.extensions().get::<Refused>().is_some(),
+        Err(error) => ErrorsFail::refusal(error).is_some(),
+    }
+}
+
+fn failure<B, E: Send + Sync + 'static>(out: Result<Response<B>, E>) -> Arc<Failure> {
+    Arc::new(match out {
+        Ok(response) => Failure::of_response(&response),
+        Err(error) => Failure::of_error(error),
+    })
+}
