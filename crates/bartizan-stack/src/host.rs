@@ -29,8 +29,7 @@ impl Host {
     }
 }
 
-// By the letters: an `Authority` is hashed letter by letter, as it does not look at capitals, which takes longer than all else that a
-// breaker does.
+// As a whole: an `Authority`, to which capitals do not matter, is hashed letter by letter.
 
 impl PartialEq for Host {
     fn eq(&self, other: &Self) -> bool {
