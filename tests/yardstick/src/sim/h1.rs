@@ -76,6 +76,7 @@ impl Options {
             .extra(self.budget)
             .max_hedges(self.max_hedges)
             .budget(budget)
+            .seed(seed)
             .min_delay(stage.stretched(HedgeSettings::DEFAULT_MIN_DELAY))
     }
 }

@@ -82,6 +82,7 @@ impl Options {
             .percentile(self.percentile)
             .max_hedges(self.max_hedges)
             .budget(budget)
+            .seed(seed)
             .min_delay(stage.stretched(HedgeSettings::DEFAULT_MIN_DELAY))
     }
 

@@ -20,7 +20,7 @@ use crate::{
     board::{Board, Cell as Shown, Column, Judgement, Role, Unit},
     ground::Fault,
     options::Common,
-    ours::again::{Budget, HedgeSettings},
+    ours::again::HedgeSettings,
     progress, stats,
 };
 
@@ -210,7 +210,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The defaults, but for what is asked for.
 fn settings(options: &Options, seed: u64) -> HedgeSettings {
     let settings = HedgeSettings::new().extra(options.extra).max_hedges(options.max_hedges);
-    settings.budget(Budget::new().seed(seed))
+    let budget = settings.own_budget().seed(seed);
+    settings.seed(seed).budget(budget)
 }
 
 /// One client's calls, and how long they take.
