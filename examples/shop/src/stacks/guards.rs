@@ -78,11 +78,12 @@ impl Guards {
                     "retry" => retry.update(paid(stack)),
                     "hedge" => hedge.update(stack.hedge_value().clone()),
                     "balance" => balance.update(stack.balance_value().clone()),
-                    _ => {}
+                    _ => replicas.update(stack),
                 }
             }
-            purse.update(stack.budget_value());
-            replicas.update(stack);
+            if before.budget_value() != stack.budget_value() {
+                purse.update(stack.budget_value());
+            }
             before = stack.clone();
         });
     }

@@ -3,6 +3,7 @@
 use super::customer::{Customer, Said, say};
 use super::ops::{Ops, check, command};
 use super::process::{LONG, Shop, folder};
+use super::survives::insist;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -63,7 +64,7 @@ async fn products_that_are_gone_are_shown_with_an_age() {
     for page in PAGES {
         look(&shop, page, false).await;
     }
-    let order = ada.order("after", &[("tea-mint", 1)]).await;
+    let order = insist(&ada, "after", "tea-mint").await;
     assert!(order.status == 201 || order.status == 202, "{order:?}");
     assert_eq!(ada.settled(order.text("id")).await["status"], "CONFIRMED");
     assert_eq!(look(&shop, PAGES[2], false).await.body["stock"], 999, "what is fresh is asked for");

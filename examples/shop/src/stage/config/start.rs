@@ -30,6 +30,9 @@ fn call(call: Call) -> String {
         "breaker.open_for = \"1s\"".to_owned(),
         "balance.choice = \"latency\"".to_owned(),
     ];
+    if layers.contains(&"stale") {
+        lines.push("stale.enabled = true".to_owned());
+    }
     if layers.contains(&"retry") {
         lines.push(format!("retry.max_retries = {}", stack.retry_value().most_retries()));
     }
@@ -48,6 +51,16 @@ mod tests {
     use super::super::reference::{changed, take};
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_the_readme_changes_can_be_changed() {
+        let readme = include_str!("../../../README.md");
+        let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        take(example, &json!({})).unwrap();
+        let changed = changed(example);
+        assert!(changed.iter().any(|change| change.starts_with("gateway->product: ")), "{changed:?}");
+        assert!(changed.iter().any(|change| change.starts_with("gateway: ")), "{changed:?}");
+    }
 
     #[test]
     fn it_says_nothing_and_as_much_as_the_code_when_all_is_said() {

@@ -15,6 +15,7 @@ const TONES = {
   endpoint: { up: "good", down: "bad", broken: "bad", ejected: "bad" },
   shed: { admitting: "good", shedding: "wait", disabled: "" },
   config: { "in force": "good" },
+  policy: { current: "good" },
   fallback: { enabled: "good", disabled: "" },
   stale: { enabled: "good", disabled: "" },
   budget: { ample: "good", low: "wait", empty: "bad" },
