@@ -33,8 +33,8 @@
 //!
 //! # What is kept
 //!
-//! Good answers to `GET` and `HEAD` that a cache may keep which serves all callers alike (RFC 9111 §3). What is good is the opposite of what
-//! [`Stale::on`] lists. The rest goes through as it is:
+//! Good answers to `GET` and `HEAD` that a cache may keep which serves all callers alike (RFC 9111 §3); a 5xx or 429 is none. The rest goes
+//! through as it is:
 //!
 //! | not kept | because of |
 //! |---|---|

@@ -76,6 +76,14 @@ async fn only_for_what_is_listed() {
     let scene = Scene::new(MINUTE.on(FallbackOn::TIMEOUTS.and(FallbackOn::REFUSALS)), origin);
     scene.get("/", "").await;
     assert_eq!(scene.get("/", "").await.status, 404);
+    for status in [429, 500, 501, 503] {
+        let origin = Origin::new(move |n, _| async move {
+            say(if n == 0 { status } else { 504 }, "cache-control: max-age=60", "")
+        });
+        let scene = Scene::new(MINUTE.on(FallbackOn::TIMEOUTS), origin);
+        assert_eq!(scene.get("/", "").await.status, status);
+        assert_eq!(scene.get("/", "").await.status, 504, "a {status} is no good answer, whatever is listed");
+    }
     let scene = Scene::new(MINUTE.on(FallbackOn::TIMEOUTS), down(""));
     scene.get("/", "").await;
     assert_eq!(scene.get("/", "").await.status, 503);

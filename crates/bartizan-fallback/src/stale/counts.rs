@@ -85,7 +85,7 @@ pub struct Snapshot {
     pub revalidated: u64,
     /// Refreshes that began in the background.
     pub refreshes: u64,
-    /// Reads that failed, and nothing was kept that could be served.
+    /// Reads that failed, or asked only for what is kept, and nothing was kept that could be served.
     pub unanswered: u64,
 }
 

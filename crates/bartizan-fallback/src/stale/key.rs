@@ -143,13 +143,14 @@ impl Keys {
         let authority = authority.or_else(host).unwrap_or_default();
         let mut select = self.hasher();
         lower_case(authority, &mut select);
+        let place = select.finish();
         if let Some(extra) = extra {
             extra(head, &mut select);
         }
         Key {
             path: self.path(head.uri),
             select: select.both(),
-            place: self.place(authority),
+            place,
             scheme: self.scheme(head.uri),
             is_head: head.method == Method::HEAD,
         }

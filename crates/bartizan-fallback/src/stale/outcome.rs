@@ -15,6 +15,7 @@ use bartizan_core::{Attempt, ErrorsFail, Instant, Refused, Step, Verdict};
 use bartizan_http::bytes::Bytes;
 use bartizan_http::http::{Response, StatusCode};
 use bartizan_http::http_body::Body;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 impl Read {
@@ -22,15 +23,16 @@ impl Read {
     pub(crate) fn has_failed<B, E: 'static>(&self, out: &Result<Response<B>, E>, is_ready: bool) -> bool {
         let on = &self.value.on;
         match out {
-            Ok(response) => {
-                let verdict = match self.attempt.classify(Ok::<_, &E>(response)) {
-                    Step::Done(verdict) => verdict,
-                    Step::AtEnd(_) => Verdict::Success,
-                };
-                on.matches(verdict, &Signs::of_response(response))
-            }
+            Ok(response) => on.matches(self.verdict::<B, E>(response), &Signs::of_response(response)),
             Err(_) if !is_ready && on.unready() => true,
             Err(error) => on.matches(ErrorsFail::judge(error), &Signs::of_error(error)),
+        }
+    }
+
+    fn verdict<B, E: 'static>(&self, response: &Response<B>) -> Verdict {
+        match self.attempt.classify(Ok::<_, &E>(response)) {
+            Step::Done(verdict) => verdict,
+            Step::AtEnd(_) => Verdict::Success,
         }
     }
 
@@ -101,8 +103,12 @@ impl Read {
         response: Response<B>,
         now: Instant,
     ) -> Response<StaleBody<B>> {
-        self.shared().answered(now);
-        if let Some(found) = &self.found {
+        // What is not asked for is no failure here, and may be none that is worth keeping.
+        let is_good = self.verdict::<B, Infallible>(&response) == Verdict::Success;
+        if is_good {
+            self.shared().answered(now);
+        }
+        if let Some(found) = self.found.as_ref().filter(|_| is_good) {
             let old = found.trouble().is_over();
             drop(old);
         }
@@ -115,7 +121,11 @@ impl Read {
         let is_own =
             head.extensions.get::<Refused>().is_none() && head.extensions.get::<Degraded>().is_none();
         let fits = body.size_hint().lower() <= self.value.max_body as u64;
-        let kept = if is_own && fits && is_storable(&self.asked, &self.request, head.status, &head.headers) {
+        let kept = if is_good
+            && is_own
+            && fits
+            && is_storable(&self.asked, &self.request, head.status, &head.headers)
+        {
             Kept::new(&head, &self.request, &self.times(now))
         } else {
             None

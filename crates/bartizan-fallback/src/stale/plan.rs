@@ -34,6 +34,7 @@ impl Read {
             }
         }
         if self.asked.only_if_cached {
+            self.count(Count::Unanswered);
             return Plan::Serve(answer(Refused::new(&NOT_KEPT), false));
         }
         if may_wait && self.value.coalesce && !self.asked.no_cache && !condition::has_condition(&self.request)
@@ -85,6 +86,7 @@ impl Read {
         }
         let refreshing = self.shared().refresh(self.key, self.value.max_refreshes)?;
         self.leave = Some(entry.trouble().leave(now).ok()?);
+        self.count(Count::Refreshes);
         Some(refreshing)
     }
 

@@ -91,10 +91,7 @@ impl Shared {
         let mut refreshing = lock(&self.refreshing);
         let begins = refreshing.len() < most && refreshing.insert(key);
         drop(refreshing);
-        begins.then(|| {
-            self.counts.count(Count::Refreshes);
-            Refreshing { shared: self.clone(), key }
-        })
+        begins.then(|| Refreshing { shared: self.clone(), key })
     }
 
     /// Hears that a stale answer was served in place of a failure.
