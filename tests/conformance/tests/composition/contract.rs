@@ -1,7 +1,8 @@
 //! Row C01: each layer alone keeps tower's contract, whatever its callers do.
 
 use crate::policy::Limit;
-use bartizan_breaker::{BreakerLayer, State};
+use bartizan_balance::Balance;
+use bartizan_breaker::{Breaker, BreakerLayer, Consecutive, State};
 use bartizan_deadline::{Deadline, DeadlineLayer, Upload};
 use bartizan_fallback::stale::{Stale, StaleLayer};
 use bartizan_fallback::{Fallback, FallbackLayer};
@@ -11,6 +12,7 @@ use bartizan_http::Replay;
 use bartizan_limit::LimitLayer;
 use bartizan_retry::{Budget, Purse, Retry, RetryLayer};
 use bartizan_shed::{Backlog, Shed, ShedLayer, Throttle, ThrottleLayer};
+use bartizan_stack::{ClientLayer, ClientStack, ServerLayer, ServerStack};
 use bytes::Bytes;
 use conformance::{Call, F, HttpAnswer, HttpProbe, I, P, Probe, REFERENCE, S, T, Tally, TypedProbe, secs};
 use http::{Request, Response};
@@ -366,4 +368,41 @@ async fn c01_contract_of_the_limit() {
     over_http(layer.clone(), true, || true).await;
     assert_eq!(layer.handle().snapshot().waiting, 0);
     typed(LimitLayer::new(value).typed().waiting(secs(2.0), 4), true, || true).await;
+}
+
+/// Ready as what sheds is, and as what serves the last good answer.
+#[tokio::test(start_paused = true)]
+async fn c01_contract_of_the_standard_stacks() {
+    let limit = bartizan_limit::Limit::per_second(5);
+    let layer = ServerLayer::new(ServerStack::new().limit(limit).shed(Shed::fixed(3).seed(SEED)));
+    let handle = layer.handle();
+    over_http(layer, true, || true).await;
+    let (shed, limit) = (handle.shed().snapshot(), handle.limit().unwrap().snapshot());
+    assert!(shed.in_flight == 0 && shed.refused.total() > 0 && limit.refused > 0, "{shed:?} {limit:?}");
+
+    // Two layers keep the body for a repetition.
+    let answer = |request: Request<Replay<Replay<Full<Bytes>>>>| {
+        Call::answer_http(Request::new(*request.extensions().get().expect("a script")))
+    };
+    let hedge = Hedge::new().delay(Duration::from_millis(500)).budget(Budget::new().ratio(1.0)).seed(SEED);
+    let breaker = Breaker::new().consecutive(Consecutive::new(3)).seed(SEED);
+    let breaker = breaker.open_for(secs(0.3)).max_open_for(secs(1.0));
+    let stack = ClientStack::new().retry(Retry::new().seed(SEED)).hedge(hedge).breaker(breaker);
+    let stack = stack.balance(Balance::new().seed(SEED));
+    let layer = ClientLayer::new(stack.clone().budget(Budget::new().ratio(1.0).seed(SEED)));
+    let handle = layer.handle();
+    let (hosts, mut around) = moody(Probe::new(answer), true, || true);
+    around.copies = 3;
+    keeps_the_contract(layer.layer(hosts), &around, get).await;
+    let breakers: u64 = handle.breakers().all().iter().map(|(_, breaker)| breaker.snapshot().trips).sum();
+    let (retries, hedges) = (handle.retry().snapshot().retries, handle.hedge().snapshot().hedges);
+    assert!(breakers > 5 && retries > 10 && hedges > 5, "{breakers} {retries} {hedges}");
+
+    let members = ["http://a", "http://b"].map(http::Uri::from_static);
+    let layer = ClientLayer::new(stack.budget(Budget::new().ratio(1.0).seed(SEED))).members(members);
+    let (endpoints, mut around) = moody(Probe::new(answer), true, || true);
+    around.copies = 3;
+    keeps_the_contract(layer.layer(endpoints), &around, get).await;
+    let endpoints = layer.handle().balance().unwrap().snapshot().endpoints;
+    assert!(endpoints.iter().all(|one| one.in_flight == 0 && one.successes > 20), "{endpoints:?}");
 }
