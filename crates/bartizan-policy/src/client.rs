@@ -1,5 +1,6 @@
 use crate::body::PolicyBody;
 use crate::living::LivingClient;
+use bartizan_http::Head;
 use bartizan_http::http::{Request, Response};
 use bartizan_stack::{BalancedLayer, BalancedService, ClientHandle, ClientLayer, ClientService};
 use std::fmt;
@@ -46,6 +47,15 @@ impl PolicyClientLayer {
             Shape::Hosts(layer) => layer.handle(),
             Shape::Endpoints(layer) => layer.handle(),
         }
+    }
+
+    /// Sets what a request's place on the ring is made of, where endpoints are chosen by hash. Default: path and query.
+    #[must_use]
+    pub fn hash(mut self, hash: impl Fn(&Head<'_>) -> u64 + Send + Sync + 'static) -> Self {
+        if let Shape::Endpoints(layer) = self.shape {
+            self.shape = Shape::Endpoints(layer.hash(hash));
+        }
+        self
     }
 
     /// Whether the policy names endpoints, over which calls are spread.

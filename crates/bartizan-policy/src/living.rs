@@ -2,10 +2,9 @@
 
 use crate::PolicyError;
 use crate::client::Shape;
-use crate::document::{CLIENTS, Client, Judged, Named, SERVERS};
+use crate::document::{CLIENTS, Client, Judged, Members, Named, SERVERS};
 use crate::tree::Node;
 use bartizan_balance::{Change, Handle};
-use bartizan_core::Member;
 use bartizan_http::http::Uri;
 use bartizan_stack::{ClientHandle, ClientLayer, ClientStack, ServerHandle, ServerStack};
 use std::sync::Mutex;
@@ -34,7 +33,7 @@ pub(crate) struct LivingClient {
 struct Endpoints {
     layer: ClientLayer,
     balance: Handle<Uri>,
-    members: Mutex<Vec<Member<Uri>>>,
+    members: Mutex<Members>,
 }
 
 /// What is to be done to one of them, once it is known that all can be done.
@@ -64,7 +63,7 @@ impl LivingClient {
         name: &str,
         base: Option<ClientStack>,
         layer: ClientLayer,
-        members: Option<Vec<Member<Uri>>>,
+        members: Option<Members>,
     ) -> (Self, Shape) {
         let (name, handle) = (name.to_owned(), layer.handle());
         match members {
@@ -114,7 +113,7 @@ impl Due<'_> {
 }
 
 impl Endpoints {
-    fn follow(&self, members: Vec<Member<Uri>>) {
+    fn follow(&self, members: Members) {
         let mut known = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         if *known == members {
             return;

@@ -1,5 +1,5 @@
 use crate::client::PolicyClientLayer;
-use crate::document::{CLIENTS, Client, Judged, Named, SERVERS, check, expand, names};
+use crate::document::{CLIENTS, Client, Judged, Members, Named, SERVERS, check, expand, names};
 use crate::handle::Handle;
 use crate::living::{LivingClient, LivingServer};
 use crate::shared::{Shared, State};
@@ -189,59 +189,93 @@ impl Policy {
         Handle(self.shared.clone())
     }
 
+    /// Makes the layer of a client on top of what code says of it, for code that says more: where it finds endpoints, what may be
+    /// repeated, what a key is made of. The policy may not name endpoints then.
+    ///
+    /// # Errors
+    ///
+    /// If both together do not fit, or the policy names endpoints.
+    pub fn client_layer(&self, name: &str, base: ClientStack) -> Result<ClientLayer, PolicyError> {
+        let _turn = self.shared.turn();
+        let (layer, members) = self.layer_of(name, Some(&base))?;
+        if members.is_some() {
+            let state = self.shared.state();
+            let table = Named::of(&state.root, CLIENTS, name, true)?;
+            return Err(state
+                .placed(table.refuse(Some("endpoints"), "cannot be named: code says where the calls go")));
+        }
+        let (living, _) = LivingClient::new(name, Some(base), layer.clone(), None);
+        self.shared.state().keep_client(living);
+        Ok(layer)
+    }
+
     /// Says what the policy makes of the stack of a server now, for layers that are put together elsewhere. They do not follow it by
-    /// themselves: ask again after each [change](Self::handle).
+    /// themselves.
     ///
     /// # Errors
     ///
     /// If both together do not fit.
-    pub fn server_stack(&self, name: &str, base: ServerStack) -> Result<ServerStack, PolicyError> {
-        let mut state = self.shared.state();
-        state.ask(SERVERS, name);
-        let stack =
-            Named::of(&state.root, SERVERS, name, true).and_then(|table| table.server(base, Judged::Whole));
-        stack.map_err(|error| state.placed(error))
+    pub fn server_stack(&self, name: &str, base: &ServerStack) -> Result<ServerStack, PolicyError> {
+        self.server_of(name, Some(base))
     }
 
     /// Says what the policy makes of the stack of a client now, for layers that are put together elsewhere. They do not follow it by
-    /// themselves: ask again after each [change](Self::handle).
+    /// themselves.
     ///
     /// # Errors
     ///
     /// If both together do not fit.
-    pub fn client_stack(&self, name: &str, base: ClientStack) -> Result<ClientStack, PolicyError> {
-        let mut state = self.shared.state();
-        state.ask(CLIENTS, name);
-        let stack =
-            Named::of(&state.root, CLIENTS, name, true).and_then(|table| table.client(base, Judged::Whole));
-        stack.map(|client| client.stack).map_err(|error| state.placed(error))
+    pub fn client_stack(&self, name: &str, base: &ClientStack) -> Result<ClientStack, PolicyError> {
+        self.client_of(name, Some(base)).map(|client| client.stack)
     }
 
     fn make_server(&self, name: &str, base: Option<ServerStack>) -> Result<ServerLayer, PolicyError> {
-        let mut state = self.shared.state();
-        let stack = Named::of(&state.root, SERVERS, name, base.is_some())
-            .and_then(|table| table.server(base.clone().unwrap_or_default(), Judged::Whole))
-            .map_err(|error| state.placed(error))?;
+        let _turn = self.shared.turn();
+        let stack = self.server_of(name, base.as_ref())?;
         // That its parts fit together was just seen.
         let layer = ServerLayer::try_new(stack).map_err(|misfit| PolicyError::new(&misfit.to_string()))?;
         let layer = layer.named(name.to_owned());
-        state.servers.push(LivingServer::new(name, base, layer.handle()));
-        state.ask(SERVERS, name);
+        self.shared.state().add_server(LivingServer::new(name, base, layer.handle()));
         Ok(layer)
     }
 
     fn make_client(&self, name: &str, base: Option<ClientStack>) -> Result<PolicyClientLayer, PolicyError> {
-        let mut state = self.shared.state();
-        let Client { stack, members } = Named::of(&state.root, CLIENTS, name, base.is_some())
-            .and_then(|table| table.client(base.clone().unwrap_or_default(), Judged::Whole))
-            .map_err(|error| state.placed(error))?;
-        let layer = ClientLayer::try_new(stack).map_err(|misfit| PolicyError::new(&misfit.to_string()))?;
-        let (living, shape) = LivingClient::new(name, base, layer.named(name.to_owned()), members);
+        let _turn = self.shared.turn();
+        let (layer, members) = self.layer_of(name, base.as_ref())?;
+        let (living, shape) = LivingClient::new(name, base, layer, members);
         let living = Arc::new(living);
-        state.clients.retain(|client| client.strong_count() > 0);
-        state.clients.push(Arc::downgrade(&living));
-        state.ask(CLIENTS, name);
+        self.shared.state().add_client(&living);
         Ok(PolicyClientLayer { shape, living })
+    }
+
+    /// The layer of a client without its endpoints, and these.
+    fn layer_of(
+        &self,
+        name: &str,
+        base: Option<&ClientStack>,
+    ) -> Result<(ClientLayer, Option<Members>), PolicyError> {
+        let Client { stack, members } = self.client_of(name, base)?;
+        // That its parts fit together was just seen.
+        let layer = ClientLayer::try_new(stack).map_err(|misfit| PolicyError::new(&misfit.to_string()))?;
+        Ok((layer.named(name.to_owned()), members))
+    }
+
+    fn server_of(&self, name: &str, base: Option<&ServerStack>) -> Result<ServerStack, PolicyError> {
+        let mut state = self.shared.state();
+        let made = Named::of(&state.root, SERVERS, name, base.is_some())
+            .and_then(|table| table.server(base.cloned().unwrap_or_default(), Judged::Whole))
+            .map_err(|error| state.placed(error))?;
+        state.ask(SERVERS, name);
+        Ok(made)
+    }
+
+    fn client_of(&self, name: &str, base: Option<&ClientStack>) -> Result<Client, PolicyError> {
+        let mut state = self.shared.state();
+        let made = Named::of(&state.root, CLIENTS, name, base.is_some())
+            .and_then(|table| table.client(base.cloned().unwrap_or_default(), Judged::Whole))
+            .map_err(|error| state.placed(error))?;
+        state.ask(CLIENTS, name);
+        Ok(made)
     }
 }
 

@@ -1,6 +1,6 @@
 use crate::changes::Changes;
 use crate::document::{CLIENTS, SERVERS, names};
-use crate::living::{LivingClient, LivingServer};
+use crate::living::{Due, LivingClient, LivingServer};
 use crate::source::Source;
 use crate::tree::Node;
 use crate::{PolicyError, Snapshot};
@@ -14,17 +14,22 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 /// What the clones of a policy share. Who holds it keeps the stacks of its servers.
 pub(crate) struct Shared {
     name: OnceLock<Name>,
+    /// Held while layers are made or changed, so that each is made of the text that the others follow. What layers tell of meanwhile may
+    /// ask the policy how it is.
+    turn: Mutex<()>,
     state: Mutex<State>,
 }
 
-/// What is true now. It is changed under its lock alone, so that of two updates one comes after the other.
+/// What is true now. It is locked for moments.
 pub(crate) struct State {
     pub(crate) root: Node,
     pub(crate) origin: Option<Origin>,
     /// The file that it was opened from, and what that held.
     pub(crate) file: Option<(PathBuf, String)>,
-    pub(crate) servers: Vec<LivingServer>,
-    pub(crate) clients: Vec<Weak<LivingClient>>,
+    servers: Vec<Arc<LivingServer>>,
+    clients: Vec<Weak<LivingClient>>,
+    /// Of clients whose services do not say whether there are any.
+    kept: Vec<Arc<LivingClient>>,
     asked: BTreeSet<(&'static str, String)>,
     sources: Vec<Source>,
     version: u64,
@@ -70,6 +75,7 @@ impl Shared {
             file,
             servers: Vec::new(),
             clients: Vec::new(),
+            kept: Vec::new(),
             asked: BTreeSet::new(),
             sources: Vec::new(),
             version: 0,
@@ -78,7 +84,12 @@ impl Shared {
             refused: 0,
             error: None,
         };
-        Self { name: OnceLock::new(), state: Mutex::new(state) }
+        Self { name: OnceLock::new(), turn: Mutex::new(()), state: Mutex::new(state) }
+    }
+
+    /// Waits until nobody makes or changes layers.
+    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -113,27 +124,18 @@ impl Shared {
         told: Option<Told>,
     ) -> Result<Changes, PolicyError> {
         let from = told.as_ref().map(|told| told.origin.to_string());
-        let mut state = self.state();
-        let taken = read.and_then(|root| state.take(root, told));
-        let taken = taken.map_err(|error| match &from {
+        let turn = self.turn();
+        let taken = read.and_then(|root| self.apply(root, told)).map_err(|error| match &from {
             Some(origin) => error.origin(origin),
             None => error,
         });
-        let told_before = match &taken {
-            Ok(_) => {
-                state.error = None;
-                false
-            }
-            Err(error) => {
-                let error = Some(error.to_string());
-                let before = std::mem::replace(&mut state.error, error.clone());
-                // A source that is asked again and again is told of once.
-                let told_before = from.is_some() && before == error;
-                state.refused += u64::from(!told_before);
-                told_before
-            }
-        };
-        drop(state);
+        let error = taken.as_ref().err().map(ToString::to_string);
+        let mut state = self.state();
+        let before = std::mem::replace(&mut state.error, error.clone());
+        // A source that is asked again and again is told of once.
+        let told_before = from.is_some() && before == error;
+        state.refused += u64::from(error.is_some() && !told_before);
+        drop((state, turn));
         match &taken {
             Ok(changes) if changes.is_empty() => {}
             Ok(changes) => tracing::info!(policy = self.name(), from, %changes, "policy changed"),
@@ -141,6 +143,28 @@ impl Shared {
             Err(error) => tracing::warn!(policy = self.name(), from, %error, "policy refused"),
         }
         taken
+    }
+
+    /// Sees first what is to be done to all that live, and then does it.
+    fn apply(&self, root: Node, told: Option<Told>) -> Result<Changes, PolicyError> {
+        let (servers, clients) = self.state().living();
+        let mut due = Vec::new();
+        for server in &servers {
+            due.push(server.due(&root)?);
+        }
+        for client in &clients {
+            due.push(client.due(&root)?);
+        }
+        due.into_iter().for_each(Due::done);
+        let mut state = self.state();
+        let changes = Changes::between(&state.root, &root);
+        let (origin, label) = told.map_or((Origin::Code, None), |told| (told.origin, told.label));
+        (state.root, state.origin, state.label) = (root, Some(origin), label);
+        if !changes.is_empty() {
+            state.version += 1;
+            state.applied = Instant::now();
+        }
+        Ok(changes)
     }
 
     /// Notes why a source could not be asked. What held holds on.
@@ -178,7 +202,8 @@ impl Shared {
             error: state.error.clone(),
             unused,
             servers: state.servers.len(),
-            clients: state.clients.iter().filter(|client| client.strong_count() > 0).count(),
+            clients: state.clients.iter().filter(|client| client.strong_count() > 0).count()
+                + state.kept.len(),
         }
     }
 }
@@ -192,31 +217,32 @@ impl State {
     /// Says where a text comes from, if it is wrong with what code gives.
     pub(crate) fn placed(&self, error: PolicyError) -> PolicyError {
         match &self.origin {
-            Some(origin) if error.at_field().is_some() => error.origin(&origin.to_string()),
-            _ => error,
+            Some(Origin::Code) | None => error,
+            Some(origin) => error.origin(&origin.to_string()),
         }
     }
 
-    /// Sees first what is to be done to all that live, and then does it.
-    fn take(&mut self, root: Node, told: Option<Told>) -> Result<Changes, PolicyError> {
+    /// Notes a server that has been made.
+    pub(crate) fn add_server(&mut self, server: LivingServer) {
+        self.servers.push(Arc::new(server));
+    }
+
+    /// Notes a client that has been made, for as long as somebody else has it.
+    pub(crate) fn add_client(&mut self, client: &Arc<LivingClient>) {
         self.clients.retain(|client| client.strong_count() > 0);
-        let clients: Vec<Arc<LivingClient>> = self.clients.iter().filter_map(Weak::upgrade).collect();
-        let mut due = Vec::new();
-        for server in &self.servers {
-            due.push(server.due(&root)?);
-        }
-        for client in &clients {
-            due.push(client.due(&root)?);
-        }
-        due.into_iter().for_each(crate::living::Due::done);
-        let changes = Changes::between(&self.root, &root);
-        let (origin, label) = told.map_or((Origin::Code, None), |told| (told.origin, told.label));
-        (self.root, self.origin, self.label) = (root, Some(origin), label);
-        if !changes.is_empty() {
-            self.version += 1;
-            self.applied = Instant::now();
-        }
-        Ok(changes)
+        self.clients.push(Arc::downgrade(client));
+    }
+
+    /// Notes a client that has been made, for good.
+    pub(crate) fn keep_client(&mut self, client: LivingClient) {
+        self.kept.push(Arc::new(client));
+    }
+
+    /// All that follow.
+    fn living(&mut self) -> (Vec<Arc<LivingServer>>, Vec<Arc<LivingClient>>) {
+        self.clients.retain(|client| client.strong_count() > 0);
+        let clients = self.clients.iter().filter_map(Weak::upgrade);
+        (self.servers.clone(), clients.chain(self.kept.iter().cloned()).collect())
     }
 }
 

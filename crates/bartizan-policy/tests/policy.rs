@@ -205,6 +205,51 @@ fn endpoints_come_and_go_with_an_update() {
 }
 
 #[test]
+fn a_layer_of_which_code_says_more_follows_too() {
+    let policy = toml("[clients.stock]\nretry.max_retries = 1\n[clients.user]\nendpoints = ['http://a']\n");
+    let base = || ClientStack::new().deadline(2 * SECOND);
+    let stock = policy
+        .client_layer("stock", base())
+        .unwrap()
+        .repeat(|_| true)
+        .members([http::Uri::from_static("http://b")]);
+    let handle = stock.handle();
+    drop(stock);
+    policy
+        .update(
+            Format::Toml,
+            "[clients.stock]\nretry.max_retries = 2\n[clients.user]\nendpoints = ['http://a']\n",
+        )
+        .unwrap();
+    assert_eq!(handle.stack().retry_value().most_retries(), 2);
+    assert_eq!(policy.handle().snapshot().clients, 1);
+    let expected = "line 4, clients.user.endpoints: cannot be named: code says where the calls go";
+    assert_eq!(said(policy.client_layer("user", base())), expected);
+
+    // And there are values alone, which follow nothing.
+    assert_eq!(policy.client_stack("stock", &base()).unwrap(), handle.stack());
+    assert_eq!(policy.client_stack("nobody", &base()).unwrap(), base());
+    assert_eq!(policy.server_stack("nobody", &ServerStack::new()).unwrap(), ServerStack::new());
+    assert_eq!(policy.handle().snapshot().clients, 1);
+}
+
+#[test]
+fn words_and_settings_may_be_spelled_in_three_ways() {
+    let stack = |text: &str| toml(text).client("stock").unwrap().handle().stack();
+    let same = ["least_requests", "least-requests", "least requests"].map(|choice| {
+        stack(&format!("[clients.stock]\nbalance.choice = '{choice}'\nbreaker.mode = 'forced open'\n"))
+    });
+    assert!(same.iter().all(|one| *one == same[0] && *one != ClientStack::new()));
+    let same = ["max_retries", "max-retries", "'max retries'"].map(|setting| {
+        stack(&format!("[clients.stock]\nretry.{setting} = 5\nstale.on = ['server errors']\n"))
+    });
+    assert!(same.iter().all(|one| *one == same[0] && *one != ClientStack::new()));
+    // Names are as they are.
+    let policy = toml("[clients.stock-eu]\n[clients.stock_eu]\n[clients.'stock eu']\n");
+    assert!(["stock-eu", "stock_eu", "stock eu"].iter().all(|name| policy.client(name).is_ok()));
+}
+
+#[test]
 fn what_is_dropped_is_forgotten_and_what_nobody_asked_for_is_told() {
     let policy =
         toml("[servers.shop]\n[servers.admin]\n[clients.stock]\n[clients.user]\n").named("forgetful");

@@ -124,3 +124,87 @@ impl<'a> Walk<'a> {
         }
     }
 }
+
+#[test]
+fn what_is_shown_to_users_is_as_it_says() {
+    let schema: Value = serde_json::from_str(&schema()).unwrap();
+    let readme = include_str!("../README.md");
+    let shown = readme.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let recipe = include_str!("../../../examples/recipes/src/bin/policy.toml");
+    for text in [include_str!("all.toml"), shown, recipe] {
+        Policy::parse(Format::Toml, text).unwrap();
+        let document = serde_json::to_value(toml::from_str::<toml::Table>(text).unwrap()).unwrap();
+        assert_eq!(faults(&schema, &schema, &document, "$"), Vec::<String>::new());
+        // And the same as JSON is the same.
+        Policy::parse(Format::Json, &document.to_string()).unwrap();
+    }
+    for wrong in [
+        r#"{ "client": {} }"#,
+        r#"{ "clients": { "a": { "retry": { "max_retires": 1 } } } }"#,
+        r#"{ "clients": { "a": { "breaker": { "probes": 0 } } } }"#,
+        r#"{ "clients": { "a": { "breaker": { "probes": 1.5 } } } }"#,
+        r#"{ "clients": { "a": { "deadline": 5 } } }"#,
+        r#"{ "clients": { "a": { "retry": { "on": ["sometimes"] } } } }"#,
+        r#"{ "clients": { "a": { "breaker": { "failure_ratio": {} } } } }"#,
+    ] {
+        let document = serde_json::from_str(wrong).unwrap();
+        assert_ne!(faults(&schema, &schema, &document, "$"), Vec::<String>::new(), "{wrong}");
+        assert!(Policy::parse(Format::Json, wrong).is_err(), "{wrong}");
+    }
+}
+
+/// As much of JSON Schema as ours takes.
+fn faults(root: &Value, of: &Value, value: &Value, at: &str) -> Vec<String> {
+    if let Some(to) = of["$ref"].as_str() {
+        return faults(root, root.pointer(to.trim_start_matches('#')).unwrap(), value, at);
+    }
+    let mut found = Vec::new();
+    let mut must = |holds: bool, what: &str| {
+        if !holds {
+            found.push(format!("{at} {what}: {value}"));
+        }
+    };
+    let is = |kind: &Value| match kind.as_str().unwrap() {
+        "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        _ => value.is_null(),
+    };
+    match &of["type"] {
+        Value::Array(kinds) => must(kinds.iter().any(is), "type"),
+        Value::Null => {}
+        kind => must(is(kind), "type"),
+    }
+    if let Some(forms) = of["anyOf"].as_array().or(of["oneOf"].as_array()) {
+        must(forms.iter().any(|form| faults(root, form, value, at).is_empty()), "any of");
+    }
+    must(of["enum"].as_array().is_none_or(|words| words.contains(value)), "enum");
+    must(of.get("const").is_none_or(|word| word == value), "const");
+    if let Some(number) = value.as_f64() {
+        must(of["minimum"].as_f64().is_none_or(|least| number >= least), "minimum");
+        must(of["maximum"].as_f64().is_none_or(|most| number <= most), "maximum");
+        must(of["exclusiveMinimum"].as_f64().is_none_or(|least| number > least), "above");
+        must(of["exclusiveMaximum"].as_f64().is_none_or(|most| number < most), "below");
+    }
+    let table = value.as_object();
+    for required in of["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        must(table.is_none_or(|table| table.contains_key(required)), required);
+    }
+    for (name, value) in table.into_iter().flatten() {
+        let at = format!("{at}.{name}");
+        match (of["properties"].get(name), &of["additionalProperties"]) {
+            (Some(of), _) => found.extend(faults(root, of, value, &at)),
+            (None, Value::Bool(false)) => found.push(format!("{at} is unknown")),
+            (None, of) => found.extend(faults(root, of, value, &at)),
+        }
+    }
+    if !of["items"].is_null() {
+        for value in value.as_array().into_iter().flatten() {
+            found.extend(faults(root, &of["items"], value, at));
+        }
+    }
+    found
+}

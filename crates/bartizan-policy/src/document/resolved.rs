@@ -16,11 +16,14 @@ pub(crate) const DEFAULT: &str = "default";
 /// What is one thing: half of one and half of another make none.
 const WHOLES: &[&str] = &["backoff", "choice", "endpoints", "pause", "refresh_backoff", "throttled_backoff"];
 
+/// Where calls can go.
+pub(crate) type Members = Vec<Member<Uri>>;
+
 /// What a table makes of a client.
 pub(crate) struct Client {
     pub(crate) stack: ClientStack,
     /// Where its calls go, if it says so.
-    pub(crate) members: Option<Vec<Member<Uri>>>,
+    pub(crate) members: Option<Members>,
 }
 
 /// A table with what it inherits, by its name.
