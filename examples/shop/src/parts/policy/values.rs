@@ -74,13 +74,13 @@ impl Default for Values {
 
 impl Seat<ClientStack> {
     fn of_call(&self, policy: &Policy) -> Result<ClientStack, PolicyError> {
-        policy.client_stack(&self.name, self.base.clone())
+        policy.client_stack(&self.name, &self.base)
     }
 }
 
 impl Seat<ServerStack> {
     fn of_routes(&self, policy: &Policy) -> Result<ServerStack, PolicyError> {
-        policy.server_stack(&self.name, self.base.clone())
+        policy.server_stack(&self.name, &self.base)
     }
 }
 

@@ -27,10 +27,10 @@ pub(super) fn fits(values: &Value, above: &Value) -> Result<(), Refusal> {
 fn judge(format: Format, text: &str) -> Result<Policy, PolicyError> {
     let policy = Policy::parse(format, text)?;
     for call in CALLS {
-        policy.client_stack(&call.to_string(), call.stack())?;
+        policy.client_stack(&call.to_string(), &call.stack())?;
     }
     for routes in ROUTES {
-        policy.server_stack(routes.name(), routes.stack())?;
+        policy.server_stack(routes.name(), &routes.stack())?;
     }
     Ok(policy)
 }
@@ -57,12 +57,12 @@ pub(super) fn changed(text: &str) -> Vec<String> {
     let policy = judge(Format::Toml, text).unwrap();
     let calls = CALLS.into_iter().map(|call| {
         let base = call.stack();
-        let stack = policy.client_stack(&call.to_string(), base.clone()).unwrap();
+        let stack = policy.client_stack(&call.to_string(), &base).unwrap();
         (call.to_string(), base.diff(&stack))
     });
     let routes = ROUTES.into_iter().map(|routes| {
         let base = routes.stack();
-        let stack = policy.server_stack(routes.name(), base.clone()).unwrap();
+        let stack = policy.server_stack(routes.name(), &base).unwrap();
         (routes.name().to_owned(), base.diff(&stack))
     });
     let changes = calls.chain(routes).filter(|(_, changes)| !changes.is_empty());
