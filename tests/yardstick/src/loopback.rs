@@ -84,12 +84,12 @@ impl Ground {
     pub(crate) fn load(&self, side: Side, time: Duration) -> Vec<f64> {
         let client = ReqwestService::new(self.client.clone());
         match side {
-            Side::Bare => self.drive(client, self.bare, time),
-            Side::Ours => self.drive(self.layer.layer(client), self.ours, time),
+            Side::Bare => self.drive(&client, self.bare, time),
+            Side::Ours => self.drive(&self.layer.layer(client), self.ours, time),
         }
     }
 
-    fn drive<S, B>(&self, service: S, to: SocketAddr, time: Duration) -> Vec<f64>
+    fn drive<S, B>(&self, service: &S, to: SocketAddr, time: Duration) -> Vec<f64>
     where
         S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error: std::fmt::Debug, Future: Send>
             + Clone
