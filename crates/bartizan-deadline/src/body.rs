@@ -1,7 +1,7 @@
 use crate::reason::Reason;
 use crate::shared::Shared;
 use crate::span::Span;
-use crate::timer::Timer;
+use crate::timer::LateTimer;
 use crate::watch::{Learning, end};
 use bartizan_core::{Context, Instant};
 use bartizan_http::{grpc_status, refused_grpc_trailers};
@@ -31,7 +31,7 @@ pin_project! {
     #[project = ContentProj]
     enum Content<B> {
         Full { data: Option<Vec<u8>> },
-        Inner { #[pin] body: B, #[pin] timer: Timer, bounds: Bounds },
+        Inner { #[pin] body: B, timer: LateTimer, bounds: Bounds },
     }
 }
 
@@ -67,7 +67,7 @@ impl<B: Body> DeadlineBody<B> {
         if body.is_end_stream() {
             bounds.ended();
         }
-        Self { content: Content::Inner { body, timer: Timer::new(), bounds } }
+        Self { content: Content::Inner { body, timer: LateTimer::new(), bounds } }
     }
 }
 
@@ -152,7 +152,7 @@ impl Bounds {
     }
 
     /// Ready with the reason once the body has to end.
-    fn poll_due(&mut self, timer: Pin<&mut Timer>, cx: &mut task::Context<'_>) -> Poll<Reason> {
+    fn poll_due(&mut self, timer: &mut LateTimer, cx: &mut task::Context<'_>) -> Poll<Reason> {
         let deadline = self.context.and_then(|context| context.deadline());
         let waited = self.marks.has(Marks::WAITING);
         let idle = match (waited, self.idle) {

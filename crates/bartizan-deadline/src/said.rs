@@ -1,6 +1,7 @@
 use crate::span::Span;
 use bartizan_core::{Context, Instant, Priority};
-use bartizan_http::{is_grpc, wire};
+use bartizan_http::{is_grpc_type, wire};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName};
 use std::time::Duration;
 
@@ -27,12 +28,19 @@ impl Said {
 
     #[inline(never)]
     fn read(headers: &HeaderMap) -> Self {
-        let grpc = is_grpc(headers);
-        // Looking all names over costs less than to hash three of ours.
-        let any = headers.keys().any(|name| OURS.contains(name));
-        let mut said = Self { grpc, any, ..Self::default() };
-        if any {
-            said.timeout = said.heed(wire::read_timeout(headers, grpc));
+        let mut said = Self::default();
+        // Looking all names over costs less than to hash some of them.
+        let mut content_type = None;
+        for (name, value) in headers {
+            if *name == CONTENT_TYPE {
+                content_type.get_or_insert(value);
+            } else {
+                said.any |= OURS.contains(name);
+            }
+        }
+        said.grpc = content_type.is_some_and(is_grpc_type);
+        if said.any {
+            said.timeout = said.heed(wire::read_timeout(headers, said.grpc));
             said.priority = said.heed(wire::read_priority(headers));
             said.attempt = said.heed(wire::read_attempt(headers));
         }

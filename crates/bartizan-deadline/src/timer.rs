@@ -57,6 +57,27 @@ impl Timer {
     }
 }
 
+/// The timer of a body, which few bodies need: one word long until then, and no burden to those that pass it on.
+#[derive(Debug)]
+pub(crate) struct LateTimer(Option<Pin<Box<Timer>>>);
+
+impl LateTimer {
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        Self(None)
+    }
+
+    /// When it is set to.
+    pub(crate) fn at(&self) -> Option<Instant> {
+        self.0.as_ref().and_then(|timer| timer.at())
+    }
+
+    /// Ready once `at` has come, else the task will be woken then.
+    pub(crate) fn poll(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.get_or_insert_with(|| Box::pin(Timer::new())).as_mut().poll(at, cx)
+    }
+}
+
 fn poll_set(sleep: Pin<&mut Option<Sleep>>, cx: &mut Context<'_>) -> Poll<()> {
     match sleep.as_pin_mut() {
         // An inner future that spends the task's whole budget each time would keep the timer from ever being looked at.

@@ -187,11 +187,10 @@ where
             HttpProj::Running { running, future } => {
                 let out = ready!(running.step(|| future.poll(cx)));
                 let (permit, at_end) = running.answered(out.as_ref());
-                Poll::Ready(match out {
-                    Ok(response) if permit.tells() => Ok(told(response, permit, at_end)),
-                    Ok(response) => Ok(guarded(response, permit, at_end)),
-                    Err(error) => Err(error),
-                })
+                if permit.tells() {
+                    return Poll::Ready(told(out, permit, at_end));
+                }
+                Poll::Ready(out.map(|response| guarded(response, permit, at_end)))
             }
         }
     }
@@ -210,14 +209,19 @@ where
 /// All that remains to be done is done here, out of line: who says nothing keeps the answer in registers.
 #[cold]
 #[inline(never)]
-fn told<P, B, E>(mut response: Response<B>, permit: P, at_end: Option<E>) -> Response<GuardedBody<B, P, E>>
+fn told<P, B, E, Err>(
+    out: Result<Response<B>, Err>,
+    permit: P,
+    at_end: Option<E>,
+) -> Result<Response<GuardedBody<B, P, E>>, Err>
 where
     P: Permit,
     B: Body<Data = Bytes>,
     E: AtEnd,
 {
+    let mut response = out?;
     permit.fields(&mut |name, value| append(response.headers_mut(), name, value));
-    guarded(response, permit, at_end)
+    Ok(guarded(response, permit, at_end))
 }
 
 impl<F, P: Permit, T> fmt::Debug for TypedFuture<F, P, T> {

@@ -1,17 +1,30 @@
 use bartizan_core::Verdict;
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 
 /// Says whether a request or response is gRPC by its `content-type`: `application/grpc`, alone or followed by
 /// `+` or `;`. `application/grpc-web` is not gRPC, for its trailers travel in the body.
 #[inline]
 #[must_use]
 pub fn is_grpc(headers: &HeaderMap) -> bool {
+    // To look a few names over costs less than to hash one.
+    let content_type = if headers.keys_len() <= FEW {
+        headers.iter().find_map(|(name, value)| (*name == CONTENT_TYPE).then_some(value))
+    } else {
+        headers.get(CONTENT_TYPE)
+    };
+    content_type.is_some_and(is_grpc_type)
+}
+
+const FEW: usize = 8;
+
+/// Says whether a `content-type` is that of gRPC, as [`is_grpc`] does.
+#[inline]
+#[must_use]
+pub fn is_grpc_type(content_type: &HeaderValue) -> bool {
     const GRPC: &[u8] = b"application/grpc";
-    headers.get(CONTENT_TYPE).is_some_and(|value| {
-        let value = value.as_bytes();
-        value.starts_with(GRPC) && matches!(value.get(GRPC.len()), None | Some(b'+' | b';'))
-    })
+    let value = content_type.as_bytes();
+    value.starts_with(GRPC) && matches!(value.get(GRPC.len()), None | Some(b'+' | b';'))
 }
 
 /// Reads `grpc-status` from the headers of a trailers-only response or from trailers. `None` where there is none;

@@ -34,7 +34,7 @@ pub mod wire;
 pub use body::GuardedBody;
 pub use classify::{AtEnd, End, HttpAtEnd, HttpAttempt, HttpClassifier};
 pub use flavour::{Http, Typed};
-pub use grpc::{grpc_status, grpc_verdict, is_grpc};
+pub use grpc::{grpc_status, grpc_verdict, is_grpc, is_grpc_type};
 pub use head::Head;
 pub use refusal::{answer, refused_grpc_trailers};
 pub use replay::{Replay, ReplayLimit, ReplayTooLarge, Replays};
