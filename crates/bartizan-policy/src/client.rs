@@ -65,7 +65,7 @@ impl PolicyClientLayer {
     }
 }
 
-impl<S: Clone> Layer<S> for PolicyClientLayer {
+impl<S> Layer<S> for PolicyClientLayer {
     type Service = PolicyClient<S>;
 
     fn layer(&self, inner: S) -> PolicyClient<S> {

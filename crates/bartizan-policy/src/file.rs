@@ -137,3 +137,35 @@ async fn load(path: Arc<Path>) -> Reading {
         Err(error) => Err(format!("cannot be read: {error}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Settles on what is read one after the other, and expects the result after so many readings.
+    async fn check(
+        seen: Option<&str>,
+        readings: &[Result<&str, &str>],
+        expected: Result<&str, &str>,
+        count: usize,
+    ) {
+        let reading = |read: Result<&str, &str>| read.map(String::from).map_err(String::from);
+        let seen = seen.map(|text| reading(Ok(text)));
+        let mut read = 0;
+        let found = settled(seen.as_ref(), || {
+            read += 1;
+            std::future::ready(reading(readings[read - 1]))
+        });
+        assert_eq!((found.await, read), (reading(expected), count), "{readings:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_is_being_written_is_waited_for() {
+        check(None, &[Ok("a"), Ok("ab"), Ok("abc"), Ok("abc")], Ok("abc"), 4).await;
+        check(Some("x"), &[Ok("a"), Ok("a")], Ok("a"), 2).await;
+        check(Some("x"), &[Ok("a"), Ok("x")], Ok("x"), 2).await;
+        check(Some("x"), &[Ok("x")], Ok("x"), 1).await;
+        check(Some("x"), &[Err("gone")], Err("gone"), 1).await;
+        check(None, &[Ok("a"), Err("gone")], Err("gone"), 2).await;
+    }
+}

@@ -211,6 +211,22 @@ async fn what_is_wrong_or_does_not_come_leaves_the_old_one() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_may_be_mended_under_its_tag() {
+    let server = Server::start().await;
+    server.says(Some("\"one\""), r#""bartizan.clients.stock.retry.max-retries": 1"#);
+    let policy = Policy::empty();
+    policy.follow(server.source()).await.unwrap();
+    let stock = policy.client("stock").unwrap();
+    server.says(Some("\"two\""), r#""bartizan.clients.stock.retry.max-retries": "x""#);
+    policy.refresh().await.unwrap_err();
+    policy.refresh().await.unwrap_err();
+    server.says(Some("\"two\""), r#""bartizan.clients.stock.retry.max-retries": 2"#);
+    policy.refresh().await.unwrap();
+    assert_eq!(retries(&stock), 2);
+    assert_eq!(policy.handle().snapshot().label.as_deref(), Some("\"two\""));
+}
+
+#[tokio::test]
 async fn it_is_asked_again_and_again() {
     let server = Server::start().await;
     server.says(None, r#""bartizan.clients.stock.retry.max-retries": 1"#);
@@ -249,6 +265,15 @@ async fn without_a_server_the_last_known_good_is_taken() {
     assert_eq!(retries(&stock), 6);
     let source = policy.handle().snapshot().source.unwrap();
     assert_eq!(server.without_base(&source), "last known good of config server BASE/stock/default");
+
+    // Nor does it matter that the server answers what is wrong.
+    server.desk.lock().unwrap().hangs = false;
+    server.says(None, r#""bartizan.clients.stock.retry.max-retries": "x""#);
+    let policy = Policy::empty();
+    policy.follow(server.source().keep(&path)).await.unwrap();
+    assert_eq!(retries(&policy.client("stock").unwrap()), 6);
+    server.says(Some("\"one\""), r#""bartizan.clients.stock.retry.max-retries": 6"#);
+    server.desk.lock().unwrap().hangs = true;
 
     // Of another server's, or damaged, it is none.
     let error = Policy::empty().follow(nobody().keep(&path)).await.unwrap_err();

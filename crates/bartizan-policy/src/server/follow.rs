@@ -209,3 +209,26 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_answer_is_asked_ever_more_rarely() {
+        let waits = |every: u64, jitter: f64| {
+            let server = ConfigServer::new("http://a", "shop", "default");
+            let server = server.every(Duration::from_secs(every)).jitter(jitter).seed(1);
+            let mut following = Following { server, etag: None, failures: 0 };
+            [0, 1, 2, 3, 9, u32::MAX].map(|failures| {
+                following.failures = failures;
+                following.wait()
+            })
+        };
+        assert_eq!(waits(10, 0.0), [10, 20, 40, 60, 60, 60].map(Duration::from_secs));
+        assert_eq!(waits(100, 0.0), [100; 6].map(Duration::from_secs));
+        for (wait, exact) in waits(10, 0.1).into_iter().zip(waits(10, 0.0)) {
+            assert!(wait != exact && wait.abs_diff(exact) <= exact / 10, "{wait:?}");
+        }
+    }
+}
