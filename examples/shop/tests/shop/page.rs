@@ -102,7 +102,7 @@ async fn the_page_knows_endpoints_by_the_names_that_ops_tells() {
 
 /// The layers of load, and the numbers of each that the page has words for.
 const LOAD: [(&str, &[&str]); 2] = [
-    ("load", &["a_second", "offered", "served", "refused", "failed"]),
+    ("load", &["a_second", "offered", "served", "stale", "refused", "failed"]),
     (
         "shed",
         &[

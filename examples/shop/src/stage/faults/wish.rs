@@ -145,6 +145,7 @@ mod tests {
             json!({ "target": "order->payment", "kind": "kill" }),
             json!({ "target": "payment", "kind": "pause", "share": 0.5 }),
             json!({ "target": "payment", "kind": "registry_down" }),
+            json!({ "target": "registry", "kind": "config_down" }),
             json!({ "target": "registry", "kind": "registry_down", "share": 0.5 }),
             json!({ "target": "order", "kind": "load" }),
             json!({ "target": "gateway->product", "kind": "load" }),

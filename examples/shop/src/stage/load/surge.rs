@@ -145,6 +145,7 @@ impl Observed for Seen {
         show("a_second", if self.here.load(Ordering::Relaxed) { number(&self.a_second) } else { 0.0 });
         show("offered", number(&self.offered));
         show("served", self.count(Outcome::is_good));
+        show("stale", self.count(|outcome| outcome == Outcome::Stale));
         show("refused", self.count(|outcome| outcome == Outcome::Refused));
         let no_good = |outcome: Outcome| !outcome.is_good() && outcome != Outcome::Refused;
         show("failed", self.count(no_good));

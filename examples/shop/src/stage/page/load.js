@@ -36,11 +36,12 @@ export function drawLoad(body, places) {
 }
 
 /** What became of the crowd, the last one if there is none. */
-function told({ state, numbers: { a_second: rate, offered, served, refused, failed } }) {
+function told({ state, numbers: { a_second: rate, offered, served, stale, refused, failed } }) {
   if (!offered) return state === "here" ? `A crowd comes, ${figure("", rate)} a second.` : "";
   const came = state === "here" ? `A crowd is here, ${figure("", rate)} a second` : "The crowd is gone";
+  const old = stale ? ` (${figure("", stale)} of them something old)` : "";
   const rest = failed ? `, ${figure("", failed)} failed` : "";
-  return `${came}: ${figure("", offered)} came, ${figure("", served)} were served, ${figure("", refused)} refused${rest}.`;
+  return `${came}: ${figure("", offered)} came, ${figure("", served)} were served${old}, ${figure("", refused)} refused${rest}.`;
 }
 
 function drawFlight(card, { in_flight: flight, limit }) {
