@@ -317,3 +317,24 @@ async fn what_a_leader_was_refused_the_next_may_get() {
     assert_eq!((good, scene.origin.calls()), (97, 4));
     scene.assert_idle();
 }
+
+#[tokio::test(start_paused = true)]
+async fn those_of_one_variant_wait_for_one_another() {
+    let origin = Origin::new(|_, req| async move {
+        sleep(SECOND).await;
+        let coding = req.headers()["accept-encoding"].to_str().unwrap().to_owned();
+        say(200, "vary: accept-encoding", coding)
+    });
+    let scene = Scene::new(TOGETHER.if_error(60 * SECOND), origin);
+    // What it varies on is known by its first answer.
+    scene.get("/", "accept-encoding: br").await;
+    let mut reads = JoinSet::new();
+    for n in 0..90 {
+        let (scene, coding) = (scene.clone(), ["br", "gzip", "zstd"][n % 3]);
+        reads
+            .spawn(async move { scene.get("/", &format!("accept-encoding: {coding}")).await.body == coding });
+    }
+    assert!(reads.join_all().await.into_iter().all(|is_own| is_own));
+    assert_eq!(scene.origin.calls(), 1 + 3);
+    scene.assert_idle();
+}

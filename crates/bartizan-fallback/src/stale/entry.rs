@@ -116,6 +116,11 @@ impl Entry {
         self.vary.matches(request)
     }
 
+    /// A number that is the same for requests that this and its like are answers to.
+    pub(crate) fn variant(&self, request: &HeaderMap) -> u64 {
+        self.vary.variant(request)
+    }
+
     /// Whether both are answers to the same requests.
     pub(crate) fn replaces(&self, other: &Self) -> bool {
         self.vary.is_same(&other.vary)

@@ -68,6 +68,12 @@ impl BuildHasher for AsItIs {
 }
 
 impl Key {
+    /// The key of one variant of its answers.
+    pub(crate) const fn varied(mut self, variant: u64) -> Self {
+        self.select[1] ^= variant;
+        self
+    }
+
     /// The keys of the same target by both methods and all schemes.
     pub(crate) fn siblings(self) -> impl Iterator<Item = Self> {
         let schemes = [Scheme::None, Scheme::Http, Scheme::Https];

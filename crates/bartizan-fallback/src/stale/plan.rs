@@ -40,7 +40,8 @@ impl Read {
         if may_wait && self.value.coalesce && !self.asked.no_cache && !condition::has_condition(&self.request)
         {
             let (lasts, most) = (self.value.lease, self.value.max_waiting);
-            match self.shared().flights.join(self.key, now, lasts, most) {
+            self.flight = self.key.varied(self.shared().store.variant(&self.key, &self.request));
+            match self.shared().flights.join(self.flight, now, lasts, most) {
                 Joined::Wait(seat) => return Plan::Wait(seat),
                 Joined::Lead(lease) => self.lease = Some(lease),
                 Joined::Alone => {}

@@ -22,6 +22,8 @@ pub(crate) struct Read {
     in_flight: InFlight,
     pub(crate) value: Arc<Stale>,
     pub(crate) key: Key,
+    /// The key of those that may share its answer.
+    pub(super) flight: Key,
     pub(crate) epoch: Epoch,
     /// The fields of the request, as an answer may vary on any of them.
     pub(super) request: HeaderMap,
@@ -50,6 +52,7 @@ impl Read {
             in_flight,
             value: shared.value(),
             key,
+            flight: key,
             epoch,
             request: req.headers().clone(),
             asked,

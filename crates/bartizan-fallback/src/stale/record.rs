@@ -128,7 +128,7 @@ impl Read {
         if !is_current {
             return self.release();
         }
-        shared.flights.is_shareable(&self.key);
+        shared.flights.is_shareable(&self.flight);
         if let Some(lease) = self.lease.take() {
             lease.share(entry);
         }

@@ -147,6 +147,13 @@ impl Store {
         (entry, epoch)
     }
 
+    /// A number that is the same for requests to a target that have the same answer, by what its last answer varied on.
+    pub(crate) fn variant(&self, key: &Key, request: &HeaderMap) -> u64 {
+        let (variants, _) = self.look(key);
+        let newest = variants.as_ref().and_then(|variants| variants.entries.last());
+        newest.map_or(0, |newest| newest.variant(request))
+    }
+
     /// Whether nothing was outdated since the epoch.
     pub(crate) fn is_current(&self, key: &Key, epoch: Epoch) -> bool {
         self.lock().taken[key.bucket(BUCKETS)] == epoch.0

@@ -1,6 +1,7 @@
 use super::fields::{copy_name, copy_value};
 use bartizan_http::http::header::VARY;
 use bartizan_http::http::{HeaderMap, HeaderName, HeaderValue};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// The fields of a request that an answer depends on (RFC 9111 §4.1), with the values that they had.
 #[derive(Debug, Default)]
@@ -36,6 +37,22 @@ impl Vary {
     /// Whether the answer is one to such a request as well.
     pub(crate) fn matches(&self, request: &HeaderMap) -> bool {
         self.0.iter().all(|(name, values)| request.get_all(name).iter().eq(values.iter()))
+    }
+
+    /// A number that is the same for requests that match the same answers; zero if all do.
+    pub(crate) fn variant(&self, request: &HeaderMap) -> u64 {
+        if self.0.is_empty() {
+            return 0;
+        }
+        // Without a secret: who finds two that are equal has one of them wait for nothing.
+        let mut hasher = DefaultHasher::new();
+        for (name, _) in &self.0 {
+            for value in request.get_all(name) {
+                value.hash(&mut hasher);
+            }
+            hasher.write_u8(0);
+        }
+        hasher.finish()
     }
 
     /// Whether both depend on the same, so that one takes the place of the other.
@@ -81,6 +98,10 @@ mod tests {
             assert!(!vary.matches(&map(other)), "{other:?}");
         }
         assert!(Vary::of(&map(&[]), &german).unwrap().matches(&map(&[])));
+        let of = |language| vary.variant(&map(&[("accept-language", language), ("x", language)]));
+        assert_eq!(of("de"), vary.variant(&german));
+        assert_ne!(of("de"), of("en"));
+        assert_eq!(Vary::default().variant(&german), 0);
     }
 
     #[test]
