@@ -2,6 +2,7 @@
 //!
 //! Every value is checked by the setter that takes it, so that ranges are written down once, and not here.
 
+mod backoff;
 mod balance;
 mod breaker;
 mod budget;
@@ -10,12 +11,16 @@ mod ejection;
 mod endpoint;
 mod hedge;
 mod limit;
+mod pause;
 mod resolved;
 mod retry;
+mod retry_on;
+mod rules;
 mod schema;
 mod settings;
 mod shed;
 mod short;
+mod span;
 mod stale;
 mod switch;
 mod tables;

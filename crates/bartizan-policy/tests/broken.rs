@@ -300,3 +300,20 @@ fn each_is_told_with_its_line_and_its_field() {
     }
     assert_eq!(wrong, 0, "texts of which something else is said");
 }
+
+#[test]
+fn what_is_nested_without_end_is_refused() {
+    let deep = |open: &str, close: &str| open.repeat(100_000) + "1" + &close.repeat(100_000);
+    for (format, text) in [
+        (Format::Json, deep("[", "]")),
+        (Format::Json, deep("{\"a\":", "}")),
+        (Format::Toml, format!("a = {}", deep("[", "]"))),
+        (Format::Toml, format!("a = {}", deep("{ a = ", "}"))),
+        (Format::Toml, format!("{} = 1", vec!["a"; 100_000].join("."))),
+        (Format::Toml, format!("[{}]", vec!["a"; 100_000].join("."))),
+        (Format::Toml, format!("[{}]\n", vec!["clients"; 90].join("."))),
+    ] {
+        // Some parsers say where, some do not; but all of them come back.
+        assert!(Policy::parse(format, &text).unwrap_err().at_line().is_none_or(|line| line == 1));
+    }
+}

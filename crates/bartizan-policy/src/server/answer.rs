@@ -48,6 +48,9 @@ fn below<'a>(key: &'a str, prefix: &str) -> Option<&'a str> {
     key.strip_prefix(prefix)?.strip_prefix('.').filter(|rest| !rest.is_empty())
 }
 
+/// No setting is as deep, and who walks along a path comes back.
+const DEEPEST: usize = 32;
+
 /// The names of a key: `clients[stock.eu].endpoints[0]` has four of them. A number in brackets keeps these.
 fn path(key: &str) -> Option<Vec<String>> {
     let mut path: Vec<String> = Vec::new();
@@ -63,7 +66,7 @@ fn path(key: &str) -> Option<Vec<String>> {
             rest = &rest[end..];
             name
         };
-        if name.is_empty() || name == "[]" {
+        if name.is_empty() || name == "[]" || path.len() == DEEPEST {
             return None;
         }
         // The name of a server or client is as it is, all others are those of settings.
@@ -175,6 +178,7 @@ mod tests {
             ("a[", None),
             ("a[]", None),
             ("", Some(vec![])),
+            (&"a.".repeat(DEEPEST + 1), None),
         ] {
             let expected = expected.map(|names| names.into_iter().map(String::from).collect::<Vec<_>>());
             assert_eq!(path(key), expected, "{key}");
