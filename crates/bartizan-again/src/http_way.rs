@@ -151,10 +151,9 @@ where
             return (req.map(|body| Replay::split(body, limit).0), None);
         }
         let peeks = found.content && is_grpc(req.headers()) && self.may_repeat(&Head::of(&req));
-        let head = Original::of(&req);
         let (parts, body) = req.into_parts();
         let (first, body) = Replay::split(body, limit);
-        let kept = HttpKept { head, body, context, asked, peeks };
+        let kept = HttpKept { head: Original::of(&parts), body, context, asked, peeks };
         (Request::from_parts(parts, first), Some(kept))
     }
 
