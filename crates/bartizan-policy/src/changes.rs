@@ -1,4 +1,4 @@
-use crate::tree::{Node, Value};
+use crate::tree::{Node, Value, join};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -89,8 +89,7 @@ fn leaves(node: &Node, path: String, into: &mut BTreeMap<String, String>) {
     match &node.value {
         Value::Table(table) if !table.is_empty() => {
             for (name, node) in table {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                leaves(node, path, into);
+                leaves(node, join(path.clone(), name), into);
             }
         }
         Value::Table(_) if path.is_empty() => {}

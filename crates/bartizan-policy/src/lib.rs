@@ -36,12 +36,14 @@
 //!
 //! What stands in `[servers.default]` and `[clients.default]` holds for all servers and all clients, unless these name it themselves. Three say
 //! what a stack is: code, the table of all, the table of its own; each changes what it names, at every depth. But a back-off, a choice,
-//! a pause, a rule of ratios and a list of endpoints are each one thing, and replaced as a whole.
+//! a pause, a rule that is off by default, and a list of endpoints are each one thing, and replaced as a whole. `enabled` and `mode` say the same, so
+//! that one takes the place of the other; so do `fixed` and `adaptive`.
 //!
 //! # What it promises
 //!
 //! - A policy is taken over as a whole or not at all. That holds for every layer that was made of it, whatever code gives for each.
-//! - What is refused says where and why: line, field, what is allowed, what was meant. Two settings that do not fit are both named.
+//! - What is refused says where and why: line, field, what is allowed, what was meant. Two settings that do not fit are both named; if both stand
+//!   in the text, when it is read, and else as soon as it is known what code gives.
 //! - Parts of a stack that are as they were are not touched; those that are another are changed by the handles of their layers,
 //!   which keep windows, states, tokens, permits and calls.
 //! - One change is one event, and so is one refusal, however often a source is asked. [`Handle::snapshot`] says what holds, and what is

@@ -137,7 +137,7 @@ impl Policy {
     ///
     /// The file may be written in place, replaced, or be a symbolic link that is moved, as Kubernetes does with a `ConfigMap`: a
     /// change is believed once two readings in a row are the same. While it is missing or wrong the old policy holds, and an event says
-    /// why, once for each reason. It ends with the policy.
+    /// why, once for each reason. It ends with the policy. Of two sources each would take over the whole: have one.
     ///
     /// # Errors
     ///

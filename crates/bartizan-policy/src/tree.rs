@@ -6,7 +6,7 @@ mod json;
 mod toml;
 
 pub(crate) use de::read;
-pub(crate) use fault::Fault;
+pub(crate) use fault::{Fault, join};
 
 use crate::{Format, PolicyError};
 use std::collections::BTreeMap;
@@ -46,6 +46,8 @@ pub(crate) enum Value {
 
 /// Reads a text.
 pub(crate) fn parse(format: Format, text: &str) -> Result<Node, PolicyError> {
+    // Editors put it before what they write, and it says nothing.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut root = match format {
         Format::Toml => toml::parse(text),
         Format::Json => json::parse(text),
@@ -58,6 +60,19 @@ pub(crate) fn parse(format: Format, text: &str) -> Result<Node, PolicyError> {
 pub(crate) fn unify(root: &mut Node) -> Result<(), PolicyError> {
     let unified = root.unify();
     unified.map_err(|fault| root.blame(&fault))
+}
+
+impl Value {
+    /// A number of JSON, which tells whole ones apart by what they are, and not by how they are written.
+    pub(crate) fn number(number: f64) -> Self {
+        // Beyond that, not all whole numbers are told apart.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if number.fract() == 0.0 && number.abs() <= EXACT {
+            Self::Int(number as i128)
+        } else {
+            Self::Float(number)
+        }
+    }
 }
 
 impl Node {
@@ -78,13 +93,22 @@ impl Node {
         path.into_iter().try_fold(self, |node, name| node.table()?.get(name))
     }
 
-    /// This, with what another names in its place. Tables are mixed, but for those that are one thing.
-    pub(crate) fn overlaid(&self, over: &Self, wholes: &[&str]) -> Self {
+    /// Whether it says anything.
+    pub(crate) const fn is_given(&self) -> bool {
+        !matches!(self.value, Value::Null)
+    }
+
+    /// This, with what another names in its place. Tables are mixed, but for those that are one thing, and of two settings of which one
+    /// alone can be named, the other's stays.
+    pub(crate) fn overlaid(&self, over: &Self, wholes: &[&str], rivals: &[[&str; 2]]) -> Self {
         let (Some(table), Some(others)) = (self.table(), over.table()) else { return over.clone() };
         let mut mixed = table.clone();
-        for (name, other) in others {
+        for (name, other) in others.iter().filter(|(_, other)| other.is_given()) {
+            for pair in rivals.iter().filter(|pair| pair.contains(&name.as_str())) {
+                mixed.retain(|name, _| !pair.contains(&name.as_str()) || others.contains_key(name));
+            }
             let node = match table.get(name) {
-                Some(node) if !wholes.contains(&name.as_str()) => node.overlaid(other, wholes),
+                Some(node) if !wholes.contains(&name.as_str()) => node.overlaid(other, wholes, rivals),
                 _ => other.clone(),
             };
             mixed.insert(name.clone(), node);
@@ -176,7 +200,7 @@ impl fmt::Display for Node {
             Value::Null => f.write_str("null"),
             Value::Bool(value) => write!(f, "{value}"),
             Value::Int(value) => write!(f, "{value}"),
-            Value::Float(value) => write!(f, "{value}"),
+            Value::Float(value) => write!(f, "{value:?}"),
             Value::Text(value) => write!(f, "{value:?}"),
             #[cfg(feature = "http")]
             Value::Loose(value) => f.write_str(value),

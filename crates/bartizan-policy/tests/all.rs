@@ -191,7 +191,9 @@ fn of_a_client() {
                 .backoff(Backoff::decorrelated(ms(5), ms(50)))
                 .throttled_backoff(Backoff::constant(ms(2000))),
         )
-        .breaker(ClientStack::DEFAULT_BREAKER.without_evidence().consecutive(Consecutive::new(4)))
+        .breaker(
+            ClientStack::DEFAULT_BREAKER.without_evidence().consecutive(Consecutive::new(4)).enabled(false),
+        )
         .balance(Balance::new().choice(Choice::LeastRequests).ejection(Ejection::new().without_excess()));
     let layer = policy.client("other").unwrap();
     assert_eq!(layer.handle().stack(), other);

@@ -317,3 +317,52 @@ fn what_is_nested_without_end_is_refused() {
         assert!(Policy::parse(format, &text).unwrap_err().at_line().is_none_or(|line| line == 1));
     }
 }
+
+#[test]
+fn what_is_meant_by_whom_is_told() {
+    for (format, text, expected) in [
+        // Names that could be taken for several stand in quotes.
+        (Format::Toml, "[clients.'a.b c'.retry]\nx = 1\n", "line 2, clients.\"a.b c\".retry.x: unknown"),
+        (Format::Toml, "[clients.''.retry]\nx = 1\n", "line 2, clients.\"\".retry.x: unknown"),
+        (Format::Toml, "[clients.'größe']\n'x.y' = 1\n", "line 2, clients.größe.\"x.y\": unknown"),
+        // As it was written.
+        (Format::Toml, "[clients.a]\nretry.max_retries = 1.0\n", "not 1.0"),
+        (Format::Toml, "[clients.a]\nretry.max_retries = 1e300\n", "not 1e300"),
+        (
+            Format::Toml,
+            "[clients.a]\nbreaker.mode = true\n",
+            "must be one of `normal`, `shadow`, `forced_open`, `disabled`, not true",
+        ),
+        // Of two equal names the second one is wrong, and not what ends last.
+        (Format::Json, "{\"clients\": {},\n\"clients\": {\n\n\n}}", "line 2: `clients` is given twice"),
+        (Format::Json, "\u{feff}{\n\"client\": {}}", "line 2, client: unknown setting"),
+        // Places are no more than that.
+        (Format::Toml, "[clients.a]\nendpoints = ['http://b/api']\n", "endpoints[0]: must be a URI such as"),
+        (Format::Toml, "[clients.a]\nendpoints = ['http://b?c=d']\n", "endpoints[0]: must be a URI such as"),
+        (Format::Toml, "[clients.a]\nendpoints = ['http://u:p@b']\n", "endpoints[0]: must be a URI such as"),
+        (
+            Format::Toml,
+            "[clients.a]\nendpoints = ['http://b',\n 'http://c', \n'http://b/']\n",
+            "line 4, clients.a.endpoints[2]: is named twice",
+        ),
+        // Each says the whole of the same thing.
+        (
+            Format::Toml,
+            "[clients.a.breaker]\nmode = 'normal'\nenabled = false\n",
+            "line 2, clients.a.breaker.mode: cannot stand beside `enabled`",
+        ),
+        (
+            Format::Toml,
+            "[servers.a]\nshed = { fixed = 3, adaptive = true }\n",
+            "line 2, servers.a.shed.adaptive: cannot stand beside `fixed`",
+        ),
+    ] {
+        let said = Policy::parse(format, text).unwrap_err().to_string();
+        assert!(said.contains(expected), "{text:?}\n   {said:?}");
+    }
+    // Whole is what is, however JSON writes it.
+    for whole in ["1", "1.0", "1e0", "10e-1"] {
+        let text = format!("{{ \"clients\": {{ \"a\": {{ \"retry\": {{ \"max_retries\": {whole} }} }} }} }}");
+        Policy::parse(Format::Json, &text).unwrap();
+    }
+}

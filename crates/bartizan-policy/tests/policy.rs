@@ -303,3 +303,29 @@ fn updates_and_layers_come_and_go_at_once() {
     assert_eq!(stock.handle().stack().retry_value().most_retries(), 9);
     assert_eq!(policy.handle().snapshot().clients, 1);
 }
+
+#[test]
+fn what_a_table_names_holds_whatever_it_inherits() {
+    let stack = |text: &str| toml(text).client("stock").unwrap().handle().stack();
+    let shed = |text: &str| *toml(text).server("shop").unwrap().handle().stack().shed_value();
+    let off = "[clients.default]\nbreaker.mode = 'shadow'\n[clients.stock]\nbreaker.enabled = false\n";
+    assert_eq!(
+        stack(off).breaker_value().in_mode(),
+        stack("[clients.stock]\nbreaker.enabled = false\n").breaker_value().in_mode()
+    );
+    let fixed = "[servers.default]\nshed.adaptive = true\n[servers.shop]\nshed.fixed = 5\n";
+    assert_eq!(shed(fixed).fixed_limit(), Some(5));
+    let adaptive = "[servers.default]\nshed.fixed = 5\n[servers.shop]\nshed.adaptive = true\n";
+    assert_eq!(shed(adaptive).fixed_limit(), None);
+
+    // A rule is one thing.
+    let rule = "[clients.default]\nbreaker.failure_ratio = { ratio = 0.5, window = 100 }\n[clients.stock]\nbreaker.failure_ratio.ratio = 0.6\n";
+    assert_eq!(stack(rule), stack("[clients.stock]\nbreaker.failure_ratio.ratio = 0.6\n"));
+
+    // Null is as if it were not named.
+    let text = r#"{ "clients": { "default": { "retry": { "max_retries": 5, "backoff": { "constant": { "wait": "1ms" } } } },
+        "stock": { "retry": { "max_retries": null, "backoff": null }, "breaker": null } } }"#;
+    let policy = Policy::parse(Format::Json, text).unwrap();
+    let same = "[clients.stock.retry]\nmax_retries = 5\nbackoff.constant.wait = '1ms'\n";
+    assert_eq!(policy.client("stock").unwrap().handle().stack(), stack(same));
+}

@@ -16,6 +16,7 @@ pub(crate) struct Endpoint(EndpointTable);
 #[serde(deny_unknown_fields)]
 struct EndpointTable {
     /// Where it is: scheme, host and port.
+    #[schemars(extend("format" = "uri", "pattern" = PLACE))]
     uri: String,
     /// Its share of the calls, beside the others' weights. Zero gets none.
     #[schemars(extend("default" = Member::<()>::DEFAULT_WEIGHT))]
@@ -27,12 +28,16 @@ struct EndpointTable {
     zone: Option<String>,
 }
 
+/// What the schema says of a place.
+const PLACE: &str = "^[hH][tT][tT][pP][sS]?://[^/?#@]+/?$";
+
 impl Endpoint {
     pub(crate) fn member(&self) -> Result<Member<Uri>, Fault> {
         let EndpointTable { uri, weight, tier, zone } = &self.0;
         let key = uri.parse::<Uri>().ok().filter(is_place);
         let Some(key) = key else {
-            return Err(Fault::new(format!("must be a URI such as \"http://10.0.0.1:8080\", not {uri:?}")));
+            let text = format!("must be a URI such as \"http://10.0.0.1:8080\", not {uri:?}");
+            return Err(Fault::new(text));
         };
         let mut member = Member::new(key);
         if let Some(weight) = *weight {
@@ -48,13 +53,17 @@ impl Endpoint {
     }
 }
 
-/// Whether calls can go there: it has a scheme that is spoken, a host, and if a port then one that is.
+/// Whether calls can go there: it has a scheme that is spoken, a host, and if a port then one that is. There is nothing else to it, as
+/// path and query are those of the call.
 fn is_place(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default();
     // A port that is none is read as if it were not there.
     let bare = uri.authority().is_some_and(|place| place.as_str().ends_with(host));
     let is_port = uri.port_u16().is_some_and(|port| port > 0);
-    !host.is_empty() && matches!(uri.scheme_str(), Some("http" | "https")) && (bare || is_port)
+    let is_bare = uri.path() == "/"
+        && uri.query().is_none()
+        && !uri.authority().is_some_and(|place| place.as_str().contains('@'));
+    is_bare && !host.is_empty() && matches!(uri.scheme_str(), Some("http" | "https")) && (bare || is_port)
 }
 
 impl<'de> Deserialize<'de> for Endpoint {
@@ -88,6 +97,6 @@ impl JsonSchema for Endpoint {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let table = generator.subschema_for::<EndpointTable>();
-        json_schema!({ "anyOf": [{ "type": "string", "format": "uri" }, table] })
+        json_schema!({ "anyOf": [{ "type": "string", "format": "uri", "pattern": PLACE }, table] })
     }
 }

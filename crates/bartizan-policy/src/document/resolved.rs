@@ -14,7 +14,23 @@ pub(crate) const CLIENTS: &str = "clients";
 pub(crate) const DEFAULT: &str = "default";
 
 /// What is one thing: half of one and half of another make none.
-const WHOLES: &[&str] = &["backoff", "choice", "endpoints", "pause", "refresh_backoff", "throttled_backoff"];
+const WHOLES: &[&str] = &[
+    "backoff",
+    "choice",
+    "consecutive",
+    "endpoints",
+    "excess",
+    "failure_ratio",
+    "pause",
+    "refresh_backoff",
+    "slow_ratio",
+    "slowness",
+    "success_rate",
+    "throttled_backoff",
+];
+
+/// What cannot stand side by side, as each says the whole of the same thing.
+const RIVALS: &[[&str; 2]] = &[["enabled", "mode"], ["fixed", "adaptive"]];
 
 /// Where calls can go.
 pub(crate) type Members = Vec<Member<Uri>>;
@@ -48,7 +64,7 @@ impl<'a> Named<'a> {
             return Err(missing(root, kind, name));
         }
         let node = match (table(DEFAULT), own) {
-            (Some(default), Some(own)) => default.overlaid(own, WHOLES),
+            (Some(default), Some(own)) => default.overlaid(own, WHOLES, RIVALS),
             (Some(node), None) | (None, Some(node)) => node.clone(),
             (None, None) => Node::empty(),
         };
@@ -70,6 +86,7 @@ impl<'a> Named<'a> {
     /// The stack that the table makes of another.
     pub(crate) fn server(&self, base: ServerStack, judged: Judged) -> Result<ServerStack, PolicyError> {
         let made = read::<ServerTable>(self.node()).and_then(|table| {
+            self.agrees()?;
             let stack = table.onto(base, judged)?;
             self.fits(stack.check(), judged)?;
             Ok(stack)
@@ -80,6 +97,7 @@ impl<'a> Named<'a> {
     /// The client that the table makes of a stack.
     pub(crate) fn client(&self, base: ClientStack, judged: Judged) -> Result<Client, PolicyError> {
         let made = read::<ClientTable>(self.node()).and_then(|table| {
+            self.agrees()?;
             let stack = table.onto(base, judged)?;
             self.fits(stack.check(), judged)?;
             Ok(Client { stack, members: table.members()? })
@@ -96,14 +114,25 @@ impl<'a> Named<'a> {
         })
     }
 
+    /// Sees that nothing is said twice in two ways.
+    fn agrees(&self) -> Result<(), Fault> {
+        for (name, part) in self.node().table().into_iter().flatten() {
+            let is_given = |setting: &str| part.get([setting]).is_some_and(Node::is_given);
+            if let Some([one, other]) = RIVALS.iter().find(|pair| pair.iter().all(|name| is_given(name))) {
+                let fault = Fault::new(format!("cannot stand beside `{one}`"));
+                return Err(fault.within(other).within(name));
+            }
+        }
+        Ok(())
+    }
+
     /// Finds two settings that do not fit in the table. Where it names but one of them, it is the document's fault only on top of
     /// what code gives.
     fn fits(&self, checked: Result<(), Misfit>, judged: Judged) -> Result<(), Fault> {
         let Err(misfit) = checked else { return Ok(()) };
-        let named = |field: &str| -> Option<Vec<String>> {
-            // What comes after the name says how often it is taken.
-            let path: Vec<String> = field.split(' ').next()?.split('.').map(str::to_owned).collect();
-            self.node().get(path.iter().map(String::as_str)).map(|_| path)
+        let named = |field: &'static str| -> Option<Vec<&str>> {
+            let path: Vec<&str> = field.split('.').collect();
+            self.node().get(path.iter().copied()).map(|_| path)
         };
         let [one, other] = misfit.fields().map(named);
         if judged == Judged::Alone && (one.is_none() || other.is_none()) {

@@ -25,7 +25,7 @@ settings! {
         Allowance::try_new(most, half.0, steepness).map(|allowance| retry.allowance(allowance))
     };
     /// Which answers are retried: `failures`, `gateway`, `connect`, statuses and gRPC codes.
-    #[schemars(extend("default" = ["failures"]))]
+    #[schemars(length(min = 1), extend("default" = ["failures"]))]
     on: Vec<On> = |retry, on: Vec<On>| retry_on(&on).map(|on| retry.on(on));
     /// How long a server may have the call wait before the next try.
     #[schemars(extend("default" = spelled(Retry::DEFAULT_MAX_HINT)))]

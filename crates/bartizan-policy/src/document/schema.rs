@@ -1,5 +1,6 @@
 use super::{Document, Time};
 use schemars::generate::SchemaSettings;
+use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -8,15 +9,23 @@ use std::num::NonZeroU32;
 /// The JSON Schema of a policy, draft 2020-12, for editors and for checks before a file is put in place.
 ///
 /// It says what can be said so: names, types, ranges of single values, defaults. What two settings have to do with each other
-/// it does not say; parse the text for that. It is shipped with this crate as `schema/policy.schema.json`.
+/// it does not say, and it knows each setting in one spelling, with `_`; parse the text for that. It is shipped with this crate as `schema/policy.schema.json`.
 #[must_use]
 pub fn schema() -> String {
-    let schema =
+    let mut schema =
         SchemaSettings::draft2020_12().for_deserialize().into_generator().into_root_schema_for::<Document>();
+    RecursiveTransform(bound).transform(&mut schema);
     // A schema is a JSON value, and those can be written.
     let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// Says of whole numbers how great they may be, where that is not said yet.
+fn bound(schema: &mut Schema) {
+    if schema.get("format").is_some_and(|format| format == "uint32") && schema.get("maximum").is_none() {
+        schema.insert(String::from("maximum"), u32::MAX.into());
+    }
 }
 
 /// Declares kinds of numbers that are written down as they are, for the schema alone.

@@ -44,7 +44,7 @@ settings! {
     max_refreshes: usize = Stale::max_refreshes;
     /// Which failures a stale answer takes the place of: `failures`, `errors`, `refusals`, `timeouts`, `server errors`, `throttled`, statuses
     /// and gRPC codes.
-    #[schemars(extend("default" = ["failures"]))]
+    #[schemars(length(min = 1), extend("default" = ["failures"]))]
     on: Vec<Failing> = |stale, on: Vec<Failing>| fallback_on(&on).map(|on| stale.on(on));
     /// The seed of the dice, for runs that repeat.
     seed: u64 = Stale::seed;

@@ -15,7 +15,7 @@ use bartizan_http::http::Uri;
 use bartizan_stack::{ClientStack, ServerStack};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// The stacks of resilience layers of a process.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -136,7 +136,12 @@ impl ClientTable {
         let member = |(index, endpoint): (usize, &Endpoint)| {
             endpoint.member().map_err(|fault| fault.at(index).within("endpoints"))
         };
-        endpoints.iter().enumerate().map(member).collect::<Result<Vec<_>, _>>().map(Some)
+        let members = endpoints.iter().enumerate().map(member).collect::<Result<Vec<_>, _>>()?;
+        let mut known = HashSet::new();
+        match members.iter().position(|member| !known.insert(&member.key)) {
+            Some(index) => Err(Fault::new("is named twice").at(index).within("endpoints")),
+            None => Ok(Some(members)),
+        }
     }
 }
 

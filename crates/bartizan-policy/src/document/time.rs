@@ -38,6 +38,7 @@ impl JsonSchema for Time {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
+            "pattern": r"^(0|\s*([0-9][0-9\s]*(\.[0-9\s]+)?[a-zA-Zµ]+\s*)+)$",
             "description": "A length of time: numbers with their units, `ns`, `us`, `ms`, `s`, `m`, `h`, `day` and longer.",
             "examples": ["250ms", "2s", "1m 30s"],
         })

@@ -89,7 +89,7 @@ fn node(value: serde_json::Value, part: &Arc<str>) -> Node {
         Json::Number(number) => match (number.as_i64(), number.as_u64()) {
             (Some(number), _) => Value::Int(number.into()),
             (_, Some(number)) => Value::Int(number.into()),
-            _ => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+            _ => Value::number(number.as_f64().unwrap_or(f64::NAN)),
         },
         Json::String(text) => Value::Loose(text.into()),
         Json::Array(list) => Value::List(list.into_iter().map(|item| node(item, part)).collect()),
@@ -121,8 +121,9 @@ fn insert(root: &mut Node, path: &[String], node: Node) -> Result<(), &'static s
     let Value::Table(table) = &mut within.value else { return clashes };
     match table.get(last) {
         None => drop(table.insert(last.clone(), node)),
-        Some(known) if same_part(known, &node) => return Err("is a value and has others below it"),
-        Some(_) => {}
+        Some(known) if !same_part(known, &node) => {}
+        Some(Node { value: Value::Table(_), .. }) => return Err("is a value and has others below it"),
+        Some(_) => return Err("is given twice, in two spellings"),
     }
     Ok(())
 }
@@ -137,8 +138,9 @@ fn clash(known: &Node, node: &Node) -> Result<(), &'static str> {
     if same_part(known, node) { Err("is below what is a value") } else { Ok(()) }
 }
 
+/// Whether both are of one source. Two may have one name.
 fn same_part(one: &Node, other: &Node) -> bool {
-    matches!((&one.at, &other.at), (At::Part(one), At::Part(other)) if one == other)
+    matches!((&one.at, &other.at), (At::Part(one), At::Part(other)) if Arc::ptr_eq(one, other))
 }
 
 /// Makes lists of the tables whose names are all places.
@@ -226,6 +228,15 @@ mod tests {
         check(
             r#"{ "name": "one", "source": { "a": 1 } }, { "name": "two", "source": { "a.b": 1 } }"#,
             Ok("{ a = 1 }"),
+        );
+        check(
+            r#"{ "name": "one", "source": { "a.b.c-d": 1, "a.b.c_d": 1 } }"#,
+            Err("one, a.b.c_d: is given twice, in two spellings"),
+        );
+        // Two sources may have one name.
+        check(
+            r#"{ "name": "one", "source": { "a.b": 1 } }, { "name": "one", "source": { "a.b": 2, "a.c": 3 } }"#,
+            Ok("{ a = { b = 1, c = 3 } }"),
         );
     }
 }

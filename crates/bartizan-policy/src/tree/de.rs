@@ -1,4 +1,5 @@
 use super::{Fault, Node, Value, one_word};
+use crate::words::listed;
 use serde::de::value::StrDeserializer;
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error, IntoDeserializer, MapAccess, SeqAccess,
@@ -6,6 +7,8 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 use std::collections::btree_map;
+use std::convert::Infallible;
+use std::fmt;
 
 /// Reads a value out of a tree. A fault has its path from the node on.
 pub(crate) fn read<'de, T: Deserialize<'de>>(node: &'de Node) -> Result<T, Fault> {
@@ -107,7 +110,7 @@ impl<'de> Deserializer<'de> for De<'de> {
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        words: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
         match &self.0.value {
@@ -120,7 +123,7 @@ impl<'de> Deserializer<'de> for De<'de> {
                 }
                 _ => Err(Fault::new(format!("must have one entry, not {}", table.len()))),
             },
-            _ => self.deserialize_any(visitor),
+            _ => self.deserialize_any(OneOf(words)).map(|never| match never {}),
         }
     }
 
@@ -140,6 +143,17 @@ impl<'de> Deserializer<'de> for De<'de> {
     forward_to_deserialize_any! {
         i8 i16 i32 i64 i128 u8 u128 f32 char str string bytes byte_buf unit unit_struct
         tuple tuple_struct map identifier ignored_any
+    }
+}
+
+/// Takes nothing, and says which words are taken.
+struct OneOf(&'static [&'static str]);
+
+impl Visitor<'_> for OneOf {
+    type Value = Infallible;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "one of {}", listed(self.0))
     }
 }
 

@@ -1,3 +1,4 @@
+use super::place;
 use crate::words;
 use serde::de::{Error, Expected, Unexpected};
 use std::fmt;
@@ -33,19 +34,27 @@ impl Fault {
 
     /// The path in one word, such as `clients.stock.endpoints[1]`.
     pub(crate) fn field(&self) -> String {
-        let mut field = String::new();
-        for name in self.path() {
-            if !field.is_empty() && !name.starts_with('[') {
-                field.push('.');
-            }
-            field.push_str(name);
-        }
-        field
+        self.path().fold(String::new(), |field, name| join(field, name))
     }
 
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
+}
+
+/// A path that goes on by a name, or by a place in a list. A name that could be taken for several stands in quotes, as in TOML.
+pub(crate) fn join(mut path: String, name: &str) -> String {
+    let is_place = place(name).is_some() && !path.is_empty();
+    if !path.is_empty() && !is_place {
+        path.push('.');
+    }
+    let is_plain = |c: char| c.is_alphanumeric() || "_-$".contains(c);
+    if is_place || (!name.is_empty() && name.chars().all(is_plain)) {
+        path.push_str(name);
+    } else {
+        path.push_str(&format!("{name:?}"));
+    }
+    path
 }
 
 impl Error for Fault {
@@ -105,7 +114,8 @@ fn shown(found: Unexpected<'_>) -> String {
         Unexpected::Bool(value) => value.to_string(),
         Unexpected::Signed(value) => value.to_string(),
         Unexpected::Unsigned(value) => value.to_string(),
-        Unexpected::Float(value) => value.to_string(),
+        // As it was written: `1.0` is no whole number.
+        Unexpected::Float(value) => format!("{value:?}"),
         Unexpected::Str(value) => format!("the text {value:?}"),
         Unexpected::Seq => String::from("a list"),
         Unexpected::Map => String::from("a table"),

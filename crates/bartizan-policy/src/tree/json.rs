@@ -84,7 +84,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
-        Ok(Node { at: self.here(), value: Value::Float(value) })
+        Ok(Node { at: self.here(), value: Value::number(value) })
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Node, E> {
@@ -103,10 +103,10 @@ impl<'de> Visitor<'de> for Seed<'_> {
         let (begin, mut table) = (self.here(), BTreeMap::new());
         while let Some(name) = map.next_key::<String>()? {
             let at = self.here();
-            let node = map.next_value_seed(Seed(self.0))?;
             if table.contains_key(&name) {
                 return Err(Error::custom(format!("`{name}` is given twice")));
             }
+            let node = map.next_value_seed(Seed(self.0))?;
             table.insert(name, Node { at, ..node });
         }
         Ok(Node { at: begin, value: Value::Table(table) })
