@@ -16,7 +16,8 @@
 //!
 //! A table for each stack, `[servers.<name>]` and `[clients.<name>]`, and in it one for each layer: `deadline`, `limit` and `shed` of a server,
 //! `stale`, `deadline`, `retry`, `hedge`, `budget`, `balance`, `breaker` and `attempt` of a client, and its `endpoints`. The settings of a layer are named
-//! as the setters of its value, and each is checked by its setter; a closure cannot be written down. All of them are in [`schema`].
+//! as the setters of its value, and each is checked by its setter; a closure cannot be written down. All of them,
+//! with what they may be and what they are by default, are on [a page](docs::settings), and for editors in [`schema`].
 //!
 //! | written | is |
 //! |---|---|
@@ -87,6 +88,12 @@ pub use handle::{Handle, Snapshot};
 pub use policy::Policy;
 #[cfg(feature = "http")]
 pub use server::{BoxError, ConfigServer, Payload};
+
+/// Pages that belong to no single item.
+pub mod docs {
+    #[doc = include_str!("../docs/settings.md")]
+    pub mod settings {}
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
