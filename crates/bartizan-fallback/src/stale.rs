@@ -39,9 +39,11 @@
 //! | not kept | because of |
 //! |---|---|
 //! | other methods, gRPC, requests with a body, `Range`, `Upgrade`, `If-Match`, `If-Unmodified-Since`, `If-Range` | the request |
+//! | a name or a password in the URI | the request |
 //! | `no-store` | the request or the answer |
 //! | `private`, `no-cache`, `Set-Cookie`, `Vary: *`, `Content-Range`, `Trailer`, event streams, gRPC | the answer |
 //! | an answer to a request with `Authorization`, unless it says `public`, `s-maxage` or `must-revalidate` (§3.5) | both |
+//! | an answer to a request with `Cookie` that neither says `public`, a lifetime or `stale-…`, nor varies on it | both |
 //! | 206, 304, and statuses that are not cacheable by default, unless they say for how long | the status |
 //! | what a layer inside refused, or put in place of a failure | its extensions |
 //! | a body that broke off, has another length than it said, has trailers, is too large, or was not read to its end | the body |
@@ -49,9 +51,10 @@
 //! Nonsense in fields allows less, never more. Nothing is guessed: an answer that says nothing of its freshness is stale at once, and of use only
 //! within the limits of the [`Stale`] value. What could be served at no time is not kept.
 //!
-//! An answer is kept under method, scheme, authority (or `Host`), path and query, what [`StaleLayer::key`] adds, and the fields of its request
-//! that its `Vary` names. **Behind [`nest`], axum cuts the prefix off the path:** a layer inside of two nested routers would take their pages for
-//! the same. Put it around the router, give each a layer of its own, or add the prefix to the key.
+//! An answer is kept under method, scheme, authority and `Host`, path and query, what [`StaleLayer::key`] adds, and the fields of its request
+//! that its `Vary` names. The request is seen as it comes: what layers further in put into it, such as a token of its caller, has to be in the
+//! key. **Behind [`nest`], axum cuts the prefix off the path:** a layer inside of two nested routers would take their pages for the same. Put it
+//! around the router, give each a layer of its own, or add the prefix to the key.
 //!
 //! A write that succeeded outdates what is kept of its target (§4.4), also an answer that is under way.
 //!
@@ -82,9 +85,10 @@
 //!
 //! **Equal reads at once**, with [`coalesce`](Stale::coalesce): of one key, and equal in what the last answer varied on. The first goes out, the
 //! others sleep. Once its answer is whole they share it, if it may be kept and is one to them as well; otherwise, and after a failure, all of them
-//! go out at once. If the first is dropped, panics, drops the body, takes longer than the lease, or was refused by a layer inside, one of the others
-//! takes its place; who has waited for two leases goes out. What is there of a body is read ahead of a first caller that reads slowly; beyond that
-//! the lease is the bound. Nobody waits for a target whose last answer could not be shared.
+//! go out at once. With `Authorization` or `Cookie` nothing is shared but what is fresh or says `public`. If the first is dropped, panics, drops
+//! the body, takes longer than the lease, or was refused by a layer inside, one of the others takes its place; who has waited for two leases goes
+//! out. What is there of a body is read ahead of a first caller that reads slowly; beyond that the lease is the bound. Nobody waits for a target
+//! whose last answer could not be shared.
 //!
 //! # Where it stands
 //!

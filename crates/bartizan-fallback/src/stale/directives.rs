@@ -61,6 +61,12 @@ impl Said {
         said
     }
 
+    /// Whether it says that others may have it, at whatever time.
+    pub(crate) fn is_of_use(&self) -> bool {
+        let limits = [self.lifetime(), self.if_error, self.while_revalidate];
+        self.public || limits.into_iter().flatten().any(|limit| !limit.is_zero())
+    }
+
     /// How long it says that it is fresh.
     pub(crate) fn lifetime(&self) -> Option<Duration> {
         self.shared_max_age.or(self.max_age)
@@ -109,24 +115,28 @@ fn seconds(argument: &[u8]) -> Option<Duration> {
     Some(Duration::from_secs(argument.iter().fold(0, digit)))
 }
 
-/// Shows each directive, its name in lower case. False if a quoted string does not end: anything may have been meant to follow.
+/// Shows each directive, its name in lower case. False if there is anything that is none, as with `;` for a comma, or a quoted string that
+/// does not end: any directive may have been meant.
 fn each(headers: &HeaderMap, mut show: impl FnMut(&[u8], Option<&[u8]>)) -> bool {
     headers.get_all(CACHE_CONTROL).iter().all(|value| each_of(value.as_bytes(), &mut show))
 }
 
 fn each_of(mut rest: &[u8], show: &mut impl FnMut(&[u8], Option<&[u8]>)) -> bool {
+    let mut whole = true;
     loop {
         let end = rest.iter().position(|byte| matches!(byte, b'=' | b',')).unwrap_or(rest.len());
         let (name, after) = rest.split_at(end);
+        whole &= is_token(name.trim_ascii());
         let mut lower = [0; 32];
         let name = lower_case(name, &mut lower);
         rest = match after.split_first() {
             Some((b'=', after)) => {
-                let Some((argument, after)) = argument(after) else {
+                let Some((argument, after, is_one)) = argument(after) else {
                     show(name, None);
                     return false;
                 };
                 show(name, Some(argument));
+                whole &= is_one;
                 after
             }
             Some((_, after)) => {
@@ -135,10 +145,15 @@ fn each_of(mut rest: &[u8], show: &mut impl FnMut(&[u8], Option<&[u8]>)) -> bool
             }
             None => {
                 show(name, None);
-                return true;
+                return whole;
             }
         };
     }
+}
+
+/// Whether it is one word (RFC 9110 §5.6.2), or none.
+fn is_token(text: &[u8]) -> bool {
+    text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 
 /// The first word. One that is too long is none of ours.
@@ -151,26 +166,24 @@ fn lower_case<'a>(name: &[u8], lower: &'a mut [u8; 32]) -> &'a [u8] {
     lower
 }
 
-/// An argument, a token or a quoted string, and what follows behind the next comma.
-fn argument(text: &[u8]) -> Option<(&[u8], &[u8])> {
+/// An argument, a token or a quoted string, what follows behind the next comma, and whether there is nothing else before that.
+fn argument(text: &[u8]) -> Option<(&[u8], &[u8], bool)> {
     let text = text.trim_ascii_start();
-    let (argument, after) = match text.split_first() {
-        Some((b'"', quoted)) => {
-            let mut escaped = false;
-            let end = quoted.iter().position(|&byte| {
-                let ends = byte == b'"' && !escaped;
-                escaped = byte == b'\\' && !escaped;
-                ends
-            })?;
-            (&quoted[..end], &quoted[end + 1..])
-        }
-        _ => {
-            let end = text.iter().position(|byte| *byte == b',').unwrap_or(text.len());
-            (text[..end].trim_ascii_end(), &text[end..])
-        }
+    let comma = |text: &[u8]| text.iter().position(|byte| *byte == b',');
+    let behind = |text: &[u8]| comma(text).map_or(text.len(), |comma| comma + 1);
+    let Some((b'"', quoted)) = text.split_first() else {
+        let argument = text[..comma(text).unwrap_or(text.len())].trim_ascii_end();
+        return Some((argument, &text[behind(text)..], is_token(argument)));
     };
-    let next = after.iter().position(|byte| *byte == b',').map_or(&[][..], |comma| &after[comma + 1..]);
-    Some((argument, next))
+    let mut escaped = false;
+    let end = quoted.iter().position(|&byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    })?;
+    let after = &quoted[end + 1..];
+    let between = &after[..comma(after).unwrap_or(after.len())];
+    Some((&quoted[..end], &after[behind(after)..], between.trim_ascii().is_empty()))
 }
 
 #[cfg(test)]
@@ -240,7 +253,19 @@ mod tests {
         ] {
             assert_eq!(said(value).max_age, secs(ought), "{value}");
         }
-        for value in ["x=\"a, private", "max-age=\"1", "x=\"\\\"", "private=\"a"] {
+        for value in [
+            "x=\"a, private",
+            "max-age=\"1",
+            "x=\"\\\"",
+            "private=\"a",
+            "max-age=1; private",
+            "private; max-age=1",
+            "public no-store",
+            "max-age=1 private",
+            "x=\"a\" private, public",
+            "\"no-store\"",
+            "max-age=1, {}",
+        ] {
             assert!(said(value).no_store, "{value}");
         }
         for value in ["private x", "private =\"\"", "\u{0}private, private", "\tprivate"] {

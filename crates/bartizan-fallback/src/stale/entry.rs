@@ -9,7 +9,7 @@ use super::vary::Vary;
 use bartizan_core::Instant;
 use bartizan_http::bytes::Bytes;
 use bartizan_http::http::header::{AGE, CONTENT_LENGTH};
-use bartizan_http::http::{HeaderMap, Response, StatusCode, Version, response};
+use bartizan_http::http::{HeaderMap, HeaderValue, Response, StatusCode, Version, response};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -62,9 +62,10 @@ impl Kept {
         is_of_use(value, &said, lifetime(&said, &self.headers, self.wall).unwrap_or_default())
     }
 
-    /// How long its body has to be, if it says so.
-    pub(crate) fn length(&self) -> Option<u64> {
-        self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    /// Whether its body has the length that it says.
+    pub(crate) fn has_length(&self, length: usize) -> bool {
+        let is_right = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.parse() == Ok(length));
+        self.headers.get_all(CONTENT_LENGTH).iter().all(is_right)
     }
 
     /// Joins it with the whole of its body, which shares its buffer with nothing.
@@ -119,6 +120,12 @@ impl Entry {
     /// A number that is the same for requests that this and its like are answers to.
     pub(crate) fn variant(&self, request: &HeaderMap) -> u64 {
         self.vary.variant(request)
+    }
+
+    /// Whether somebody else may have it who asks at the same time, where either of them says who he is. One that has to be asked for again
+    /// may be for its caller alone: `must-revalidate` keeps it only for the service to see who asks.
+    pub(crate) fn is_shareable(&self, now: Instant) -> bool {
+        self.said.public || !self.is_stale(now)
     }
 
     /// Whether both are answers to the same requests.

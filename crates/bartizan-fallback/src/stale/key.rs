@@ -1,5 +1,6 @@
 use bartizan_http::Head;
 use bartizan_http::http::header::HOST;
+use bartizan_http::http::uri::Authority;
 use bartizan_http::http::{HeaderValue, Method, Uri};
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
@@ -144,13 +145,20 @@ impl Keys {
     }
 
     fn with(&self, head: &Head<'_>, extra: Option<&Extra>) -> Key {
-        let host = || head.headers.get(HOST).map(HeaderValue::as_bytes);
-        let authority = head.uri.authority().map(|authority| authority.as_str().as_bytes());
-        let authority = authority.or_else(host).unwrap_or_default();
+        let mut hosts = head.headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
+        let authority = head.uri.authority().map(host_of).or_else(|| hosts.next()).unwrap_or_default();
         let mut select = self.hasher();
         lower_case(authority, &mut select);
         let place = select.finish();
+        // Who answers may go by another name than the one that counts.
+        for (place, other) in (1..=u8::MAX).zip(hosts) {
+            if !other.eq_ignore_ascii_case(authority) {
+                select.write_u8(place);
+                lower_case(other, &mut select);
+            }
+        }
         if let Some(extra) = extra {
+            select.write_u8(0);
             extra(head, &mut select);
         }
         Key {
@@ -164,7 +172,7 @@ impl Keys {
 
     /// The target that a URI names.
     pub(crate) fn target(&self, uri: &Uri) -> Target {
-        let place = uri.authority().map(|authority| self.place(authority.as_str().as_bytes()));
+        let place = uri.authority().map(|authority| self.place(host_of(authority)));
         Target { path: self.path(uri), place }
     }
 
@@ -196,6 +204,12 @@ impl Keys {
     fn hasher(&self) -> Twice<<RandomState as BuildHasher>::Hasher> {
         Twice(self.one.build_hasher(), self.two.build_hasher())
     }
+}
+
+/// An authority without the name and the password of a caller, which are no part of the target.
+fn host_of(authority: &Authority) -> &[u8] {
+    let text = authority.as_str();
+    text.rsplit_once('@').map_or(text, |(_, host)| host).as_bytes()
 }
 
 /// Names of hosts are the same in any case.
@@ -251,7 +265,7 @@ mod tests {
         let keys = Keys::default();
         for (one, other) in [
             (("GET", "/a?b", "h"), ("GET", "/a?b", "H")),
-            (("GET", "http://H/a", "x"), ("GET", "http://h/a", "y")),
+            (("GET", "http://H/a", "h"), ("GET", "http://ann:Secret@h/a", "H")),
             (("GET", "http://h", "x"), ("GET", "http://h/", "x")),
             (("PUT", "/a", "h"), ("GET", "/a", "h")),
         ] {
@@ -273,6 +287,7 @@ mod tests {
             ("GET", "http://h/a", "h"),
             ("GET", "https://h/a", "h"),
             ("GET", "http://h:8080/a", "h"),
+            ("GET", "http://h/a", "i"),
         ];
         for (at, one) in all.iter().enumerate() {
             for other in &all[at + 1..] {

@@ -7,7 +7,7 @@ use super::counts::Count;
 use super::entry::{Entry, Kept};
 use super::read::Read;
 use super::record::Record;
-use super::storable::is_storable;
+use super::storable::{is_storable, may_be_kept};
 use super::trouble::Pause;
 use crate::on::Signs;
 use crate::{Degraded, Failure};
@@ -154,6 +154,8 @@ impl Read {
         }
         let headers = found.freshened(response.headers());
         let is_storable = is_storable(&self.asked, &self.request, found.status(), &headers);
+        // It may be this caller's alone now, and good for the others as it was.
+        let is_outdated = !may_be_kept(found.status(), &headers);
         let renewed = found.renew(headers.clone(), response.headers(), &self.request, &self.times(now));
         let Some(renewed) = renewed.map(Arc::new) else {
             self.shared().store.take(&self.key, found);
@@ -166,7 +168,9 @@ impl Read {
             self.count(Count::Revalidated);
             self.keep(&renewed);
         } else {
-            self.shared().store.take(&self.key, found);
+            if is_outdated {
+                self.shared().store.take(&self.key, found);
+            }
             self.release_all();
         }
         answer

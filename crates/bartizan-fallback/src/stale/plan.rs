@@ -7,6 +7,7 @@ use super::flights::{Joined, Turn};
 use super::lease::Seat;
 use super::read::Read;
 use super::shared::Refreshing;
+use super::storable::is_signed;
 use crate::Degraded;
 use bartizan_core::{Instant, Kind, Reason, Refused};
 use bartizan_http::answer;
@@ -94,7 +95,11 @@ impl Read {
     /// Hears its turn after a wait. The answer, if that of another is one to this as well.
     pub(crate) fn turn(&mut self, turn: Turn, now: Instant) -> Plan {
         match turn {
-            Turn::Shared(entry) if entry.is_for(&self.request) && entry.is_young_enough(&self.asked, now) => {
+            Turn::Shared(entry)
+                if entry.is_for(&self.request)
+                    && entry.is_young_enough(&self.asked, now)
+                    && (entry.is_shareable(now) || !is_signed(&self.request)) =>
+            {
                 self.count(Count::Coalesced);
                 let forward = self.forward(now);
                 return Plan::Serve(self.serve(&entry, now, Some((forward, None)), true));

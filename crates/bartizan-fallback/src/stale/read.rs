@@ -12,7 +12,7 @@ use super::trouble::Leave;
 use super::value::Stale;
 use bartizan_core::{Classify, Instant};
 use bartizan_http::bytes::Bytes;
-use bartizan_http::http::{HeaderMap, Method, Request, Response};
+use bartizan_http::http::{HeaderMap, Method, Request, Response, Uri};
 use bartizan_http::{Head, HttpAttempt, HttpClassifier};
 use std::fmt;
 use std::sync::Arc;
@@ -39,10 +39,11 @@ pub(crate) struct Read {
 }
 
 impl Read {
-    /// Looks at a request that [is a read](super::storable::is_read). `None` if its caller wants to have nothing kept of it.
+    /// Looks at a request that [is a read](super::storable::is_read). `None` if its caller wants to have nothing kept of it, or its URI says
+    /// who that is.
     pub(crate) fn begin<B>(shared: &Arc<Shared>, keys: &Keys, req: &Request<B>) -> Option<Box<Self>> {
         let asked = Asked::of(req.headers());
-        if asked.no_store {
+        if asked.no_store || names_caller(req.uri()) {
             return None;
         }
         let key = keys.key(&Head::of(req));
@@ -121,6 +122,11 @@ impl Read {
             lease.release_all();
         }
     }
+}
+
+/// Whether a URI says who its caller is, with a name before the host.
+fn names_caller(uri: &Uri) -> bool {
+    uri.authority().is_some_and(|authority| authority.as_str().contains('@'))
 }
 
 impl fmt::Debug for Read {

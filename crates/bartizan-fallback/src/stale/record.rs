@@ -2,6 +2,8 @@ use super::counts::Count;
 use super::entry::{Entry, Kept};
 use super::read::Read;
 use super::shared::Shared;
+use super::storable::is_signed;
+use bartizan_core::Instant;
 use bartizan_http::bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
@@ -50,8 +52,7 @@ impl Record {
     /// Keeps the answer, whose body is whole.
     pub(crate) fn whole(mut self) {
         let body = self.copy.take();
-        let is_cut_short = self.kept.length().is_some_and(|length| length != body.len() as u64);
-        if is_cut_short && !self.is_head {
+        if !self.is_head && !self.kept.has_length(body.len()) {
             return;
         }
         self.read.keep(&Arc::new(self.kept.with(body)));
@@ -127,6 +128,9 @@ impl Read {
         };
         if !is_current {
             return self.release();
+        }
+        if is_signed(&self.request) && !entry.is_shareable(Instant::now()) {
+            return self.release_all();
         }
         shared.flights.is_shareable(&self.flight);
         if let Some(lease) = self.lease.take() {

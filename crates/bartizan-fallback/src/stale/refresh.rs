@@ -3,6 +3,7 @@ use super::shared::Refreshing;
 use bartizan_core::{Context, Instant};
 use bartizan_http::Head;
 use bartizan_http::bytes::Bytes;
+use bartizan_http::http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use bartizan_http::http::{Request, Response};
 use bartizan_http::http_body::Body;
 use std::future::poll_fn;
@@ -37,6 +38,11 @@ pub(crate) fn refresh<S, B, RB>(
     }
     if let Some(carried) = req.extensions_mut().get_mut::<Context>() {
         *carried = context;
+    }
+    // What its caller has already, the store has not.
+    for name in [IF_NONE_MATCH, IF_MODIFIED_SINCE] {
+        req.headers_mut().remove(&name);
+        read.request.remove(&name);
     }
     read.ask(&mut req, now);
     let work = async move {

@@ -90,14 +90,15 @@ where
 
     #[inline]
     fn call(&mut self, req: Request<B>) -> Self::Future {
-        let mut service = self.inner.clone();
-        if std::mem::take(&mut self.is_ready) {
-            std::mem::swap(&mut self.inner, &mut service);
-            if !self.shared.is_enabled() {
-                return ResponseFuture::calling(service.call(req));
-            }
+        let (is_ready, is_enabled) = (std::mem::take(&mut self.is_ready), self.shared.is_enabled());
+        if is_ready && !is_enabled {
+            return ResponseFuture::calling(self.inner.call(req));
         }
-        if !self.shared.is_enabled() {
+        let mut service = self.inner.clone();
+        if is_ready {
+            std::mem::swap(&mut self.inner, &mut service);
+        }
+        if !is_enabled {
             return ResponseFuture::passing(service, req, None);
         }
         if is_read(req.method(), req.headers()) && req.body().is_end_stream() {

@@ -1,9 +1,10 @@
 //! Which answers may be kept for everybody (RFC 9111 §3).
 
 use super::directives::{Asked, Said};
+use super::vary::varies_on;
 use bartizan_http::http::header::{
-    AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, EXPIRES, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
-    SET_COOKIE, TRAILER, UPGRADE,
+    AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, COOKIE, EXPIRES, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+    RANGE, SET_COOKIE, TRAILER, UPGRADE,
 };
 use bartizan_http::http::{HeaderMap, Method, StatusCode};
 use bartizan_http::is_grpc;
@@ -30,19 +31,38 @@ pub(crate) fn is_storable(
     status: StatusCode,
     answer: &HeaderMap,
 ) -> bool {
+    !asked.no_store && is_for_everybody(request, answer) && may_be_kept(status, answer)
+}
+
+/// Whether an answer may be kept, by what it says itself.
+pub(crate) fn may_be_kept(status: StatusCode, answer: &HeaderMap) -> bool {
     let said = Said::of(answer);
     let explicit = said.public || said.lifetime().is_some() || answer.contains_key(EXPIRES);
-    !asked.no_store
-        && !said.no_store
+    !said.no_store
         && !said.private
         // It could not be served without asking, stale least of all.
         && !said.no_cache
         && is_final(status)
         && (is_cacheable_by_default(status) || explicit)
-        && (said.for_all || !request.contains_key(AUTHORIZATION))
         && ![SET_COOKIE, CONTENT_RANGE, TRAILER].iter().any(|name| answer.contains_key(name))
         && !is_grpc(answer)
         && !is_events(answer)
+}
+
+/// Whether a request says who its caller is.
+pub(crate) fn is_signed(request: &HeaderMap) -> bool {
+    request.contains_key(AUTHORIZATION) || request.contains_key(COOKIE)
+}
+
+/// Whether an answer is one to other callers as well. With `Authorization` it has to say so in the words of §3.5. With `Cookie` it has to
+/// say anything that makes it of use, or that it varies on it: a service that says nothing may not have thought of caches.
+fn is_for_everybody(request: &HeaderMap, answer: &HeaderMap) -> bool {
+    if !is_signed(request) {
+        return true;
+    }
+    let said = Said::of(answer);
+    (said.for_all || !request.contains_key(AUTHORIZATION))
+        && (said.is_of_use() || !request.contains_key(COOKIE) || varies_on(&COOKIE, answer))
 }
 
 /// A part of an answer is none, and a 304 stands for another one.
@@ -98,6 +118,13 @@ mod tests {
             ("authorization: x", 200, "cache-control: s-maxage=9", true),
             ("authorization: x", 200, "cache-control: must-revalidate, max-age=9", true),
             ("authorization: x", 200, "cache-control: public, private", false),
+            ("cookie: x", 200, "", false),
+            ("cookie: x", 200, "expires: 0", false),
+            ("cookie: x", 200, "vary: cookie", true),
+            ("cookie: x", 200, "cache-control: max-age=0", false),
+            ("cookie: x", 200, "cache-control: max-age=9", true),
+            ("cookie: x", 200, "cache-control: public", true),
+            ("cookie: x|authorization: x", 200, "cache-control: max-age=9", false),
             ("", 200, "set-cookie: a=b|cache-control: public, max-age=9", false),
             ("", 200, "content-range: bytes 0-1/2", false),
             ("", 200, "trailer: x-sum", false),

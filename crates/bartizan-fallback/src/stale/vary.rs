@@ -10,6 +10,12 @@ pub(crate) struct Vary(Box<[(HeaderName, Box<[HeaderValue]>)]>);
 /// An answer that depends on more fields is not kept.
 const MOST: usize = 16;
 
+/// Whether an answer names a field that it depends on.
+pub(crate) fn varies_on(name: &HeaderName, answer: &HeaderMap) -> bool {
+    let is_named = |token: &[u8]| token.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes());
+    answer.get_all(VARY).iter().any(|value| value.as_bytes().split(|byte| *byte == b',').any(is_named))
+}
+
 impl Vary {
     /// `None` if no other request can be known to be equal: for `*`, and what cannot be read.
     pub(crate) fn of(answer: &HeaderMap, request: &HeaderMap) -> Option<Self> {
