@@ -30,6 +30,8 @@ impl<S> Client<S> {
 
     /// Sets the url below which the paths of the requests are. Default: none, so that requests need full urls.
     ///
+    /// Below a balancer as well, where the endpoints take the place of host and port: `http://stock` then says for whom the call is.
+    ///
     /// A path is appended, with or without a slash before it: below `http://host/api`, both `users` and `/users` are
     /// `http://host/api/users`. A path that leads out of the base, such as `../admin`, is an error, so that one made of a
     /// stranger's words reaches no other host and no other path. A full url is taken as it is.

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use http::Uri;
-use url::{Position, Url};
+use url::{ParseError, Position, Url};
 
 /// Resolves what was given for a url.
 pub(crate) fn resolve(base: Option<&Uri>, given: &str) -> Result<Url, Error> {
@@ -12,6 +12,8 @@ pub(crate) fn resolve(base: Option<&Uri>, given: &str) -> Result<Url, Error> {
     }
 }
 
+const NO_BASE: &str = "it is relative, and there is no full `base_url` for it to be below";
+
 fn is_full(given: &str) -> bool {
     let starts =
         |scheme: &str| given.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
@@ -19,7 +21,10 @@ fn is_full(given: &str) -> bool {
 }
 
 fn parse(given: &str) -> Result<Url, Error> {
-    let url = Url::parse(given).map_err(invalid)?;
+    let url = Url::parse(given).map_err(|error| match error {
+        ParseError::RelativeUrlWithoutBase => invalid(NO_BASE),
+        _ => invalid(error),
+    })?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(invalid("its scheme is neither http nor https"));
     }
@@ -74,8 +79,8 @@ mod tests {
             ("HTTPS://Host:8443/a b?c=é#d", Ok("https://host:8443/a%20b?c=%C3%A9")),
             ("http://[::1]:80/", Ok("http://[::1]/")),
             ("http://host/\r\nx-evil: 1", Ok("http://host/x-evil:%201")),
-            ("", Err("relative URL without a base")),
-            ("/users", Err("relative URL without a base")),
+            ("", Err(NO_BASE)),
+            ("/users", Err(NO_BASE)),
             ("http://", Err("empty host")),
             ("http://host:99999/", Err("invalid port number")),
             ("http://a b/", Err("invalid international domain name")),
@@ -116,6 +121,6 @@ mod tests {
             check(Some("http://host/api/?base=query"), given, ought);
         }
         check(Some("http://host"), "users", Ok("http://host/users"));
-        check(Some("/only/a/path"), "users", Err("relative URL without a base"));
+        check(Some("/only/a/path"), "users", Err(NO_BASE));
     }
 }
