@@ -27,7 +27,7 @@ impl ClientHandle {
     }
 
     /// Takes over a new stack, the whole of it or nothing; also for endpoints and hosts that come later. Calls that run go on; windows,
-    /// states, tokens and what was learnt stay. A part that is as it was is not touched.
+    /// states, tokens and what was learnt stay. A part that is as it was is not touched. Who hears of a change on the thread that makes it, and wants another, has it made after that one.
     ///
     /// # Errors
     ///

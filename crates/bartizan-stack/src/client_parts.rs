@@ -2,6 +2,7 @@ use crate::client_layer::{HostBreaker, HostOf};
 use crate::client_stack::ClientStack;
 use crate::halves::{Each, EndpointLayer, OuterLayer};
 use crate::host::Host;
+use crate::turn::{Turn, lock};
 use bartizan_balance::{Balance, BalanceLayer};
 use bartizan_breaker::{Breaker, BreakerLayer, Evidence};
 use bartizan_core::{Name, Purse};
@@ -12,14 +13,14 @@ use bartizan_http::http::Uri;
 use bartizan_retry::RetryLayer;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 /// What the handles and the clones of one layer share.
 pub(crate) struct Parts {
     name: OnceLock<Name>,
     /// Held while layers are changed. They tell of that, and who hears of it may look at the stack.
-    turn: Mutex<()>,
+    turn: Turn<ClientStack>,
     stack: Mutex<ClientStack>,
     /// Handles of these are made when they are asked for: a layer that nobody watches counts nothing.
     pub(crate) outer: OuterLayer,
@@ -44,7 +45,7 @@ impl Parts {
         let attempt = DeadlineLayer::new(stack.attempt_value()).outgoing();
         Self {
             name: OnceLock::new(),
-            turn: Mutex::new(()),
+            turn: Turn::new(),
             stack: Mutex::new(stack),
             outer,
             purse,
@@ -69,14 +70,16 @@ impl Parts {
 
     /// Says that a call can go elsewhere from now on: a breaker stands before an endpoint then, and no longer before a service.
     pub(crate) fn spread(&self) {
-        let _turn = lock(&self.turn);
-        if !self.spread.swap(true, Relaxed) {
-            let stack = self.stack();
-            self.each.breakers.update(self.around(stack.fit_breaker()));
-            if stack.fit_hedge(true) != stack.fit_hedge(false) {
-                self.outer.hedge.handle().update(stack.fit_hedge(true));
+        let spread = || {
+            if !self.spread.swap(true, Relaxed) {
+                let stack = self.stack();
+                self.each.breakers.update(self.around(stack.fit_breaker()));
+                if stack.fit_hedge(true) != stack.fit_hedge(false) {
+                    self.outer.hedge.handle().update(stack.fit_hedge(true));
+                }
             }
-        }
+        };
+        self.turn.hold(spread, |stack| self.change(stack));
     }
 
     /// A breaker as it fits to the place.
@@ -107,14 +110,19 @@ impl Parts {
         &self,
         make: impl FnOnce(Balance, Option<Name>) -> (bartizan_balance::Handle<Uri>, B),
     ) -> B {
-        let _turn = lock(&self.turn);
-        let (handle, balance) = make(self.stack().balance_value().clone(), self.name.get().cloned());
-        lock(&self.balances).push(handle);
-        balance
+        let steer = || {
+            let (handle, balance) = make(self.stack().balance_value().clone(), self.name.get().cloned());
+            lock(&self.balances).push(handle);
+            balance
+        };
+        self.turn.hold(steer, |stack| self.change(stack))
     }
 
     pub(crate) fn update(&self, new: ClientStack) {
-        let _turn = lock(&self.turn);
+        self.turn.change(new, |stack| self.change(stack));
+    }
+
+    fn change(&self, new: ClientStack) {
         let old = self.stack();
         if old.fit_stale() != new.fit_stale() {
             self.outer.stale.handle().update(new.fit_stale());
@@ -162,10 +170,6 @@ impl Parts {
     pub(crate) fn stack(&self) -> ClientStack {
         lock(&self.stack).clone()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A breaker before one endpoint of several, where what is left as it is by default fits itself to that.

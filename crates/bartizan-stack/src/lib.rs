@@ -174,6 +174,7 @@ mod server_handle;
 mod server_layer;
 mod server_stack;
 mod table;
+mod turn;
 
 pub use balanced::{BalancedLayer, BalancedService};
 pub use client_handle::ClientHandle;

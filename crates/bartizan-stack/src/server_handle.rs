@@ -1,16 +1,17 @@
 use crate::limits::Limits;
 use crate::misfit::Misfit;
 use crate::server_stack::ServerStack;
+use crate::turn::{Turn, lock};
 use bartizan_core::Name;
 use bartizan_deadline::DeadlineLayer;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// What the handles and the clones of one layer share.
 pub(crate) struct Parts {
     name: OnceLock<Name>,
     /// Held while layers are changed. They tell of that, and who hears of it may look at the stack.
-    turn: Mutex<()>,
+    turn: Turn<ServerStack>,
     stack: Mutex<ServerStack>,
     /// A handle of it is made when it is asked for: a layer that nobody watches counts nothing.
     deadline: DeadlineLayer,
@@ -26,7 +27,7 @@ impl Parts {
         shed: bartizan_shed::Handle,
     ) -> Self {
         let limit: Arc<dyn Limits> = Arc::new(limit);
-        let (name, turn, stack) = (OnceLock::new(), Mutex::new(()), Mutex::new(stack));
+        let (name, turn, stack) = (OnceLock::new(), Turn::new(), Mutex::new(stack));
         Self { name, turn, stack, deadline, limit: Mutex::new(limit), shed }
     }
 
@@ -37,13 +38,18 @@ impl Parts {
 
     /// Steers another limit from now on, set as the stack says.
     pub(crate) fn set_limit(&self, limit: Arc<dyn Limits>) {
-        let _turn = lock(&self.turn);
-        limit.update(self.stack().limit_or_none());
-        *lock(&self.limit) = limit;
+        let set = || {
+            limit.update(self.stack().limit_or_none());
+            *lock(&self.limit) = limit;
+        };
+        self.turn.hold(set, |stack| self.change(stack));
     }
 
     fn update(&self, new: ServerStack) {
-        let _turn = lock(&self.turn);
+        self.turn.change(new, |stack| self.change(stack));
+    }
+
+    fn change(&self, new: ServerStack) {
         let old = self.stack();
         if old.deadline_value() != new.deadline_value() {
             self.deadline.handle().update(*new.deadline_value());
@@ -68,10 +74,6 @@ impl Parts {
     fn limit(&self) -> Arc<dyn Limits> {
         lock(&self.limit).clone()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Parts {
@@ -107,7 +109,7 @@ impl ServerHandle {
     }
 
     /// Takes over a new stack, the whole of it or nothing. Requests that run go on; buckets keep their tokens, and who is in flight
-    /// stays. A part that is as it was is not touched.
+    /// stays. A part that is as it was is not touched. Who hears of a change on the thread that makes it, and wants another, has it made after that one.
     ///
     /// # Errors
     ///

@@ -425,6 +425,38 @@ async fn who_hears_of_a_change_may_look_at_the_stack() {
 }
 
 #[test]
+fn who_hears_of_a_change_may_want_another() {
+    let heard = Arc::new(AtomicUsize::new(0));
+    let off = Deadline::new(SECOND).enabled(false);
+    let (server, client) = (ServerLayer::default().handle(), ClientLayer::default().handle());
+    let (other, another, count) = (server.clone(), client.clone(), heard.clone());
+    let curious = move || {
+        if count.load(SeqCst) == 0 {
+            other.update(other.stack().deadline(2 * SECOND)).unwrap();
+            another.update(another.stack().deadline(2 * SECOND)).unwrap();
+        }
+        String::from("once")
+    };
+    let changed = move || {
+        tracing::subscriber::with_default(Curious(curious, heard.clone()), || {
+            server.update(server.stack().shed(Shed::new().enabled(false)).deadline(off)).unwrap();
+            heard.store(0, SeqCst);
+            client.update(client.stack().retry(Retry::new().enabled(false)).deadline(off)).unwrap();
+        });
+        (server.stack(), client.stack())
+    };
+    // Whoever waits for himself never comes back.
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(changed()));
+    let (server, client) = told.recv_timeout(60 * SECOND).unwrap();
+    // It was made of what was before, and comes after.
+    assert_eq!(
+        (server, client),
+        (ServerStack::new().deadline(2 * SECOND), ClientStack::new().deadline(2 * SECOND))
+    );
+}
+
+#[test]
 fn types_are_what_servers_and_clients_ask_for() {
     fn is<T: Clone + Send + Sync + 'static>(_: &T) {}
     let (server, client) = (ServerLayer::default(), ClientLayer::default());

@@ -33,8 +33,7 @@ fn deadlines(stack: &ClientStack) -> Result<(), Misfit> {
     within(&inner, "attempt.total", "attempt.head_timeout")?;
     let (Some(total), Some(attempt)) = (total(stack), attempt(stack)) else { return Ok(()) };
     longer(attempt, total, "no attempt can take as long")?;
-    let head = |bound: Bound, name, deadline: &Deadline| bound.min(Bound(name, deadline.longest_head()));
-    let ends = head(attempt, "attempt.head_timeout", &inner);
+    let ends = to_head(attempt, "attempt.head_timeout", &inner);
     if outer.longest_head() < total.1 {
         let so = "an attempt is given up before its own time is over, and no breaker sees why";
         longer(ends, Bound("deadline.head_timeout", outer.longest_head()), so)?;
@@ -47,9 +46,15 @@ fn deadlines(stack: &ClientStack) -> Result<(), Misfit> {
     Ok(())
 }
 
+/// What ends a call before its head has come.
+fn to_head(bound: Bound, head: &'static str, deadline: &Deadline) -> Bound {
+    bound.min(Bound(head, deadline.longest_head()))
+}
+
 /// What is waited for within the deadline of the call.
 fn waits(stack: &ClientStack) -> Result<(), Misfit> {
     let Some(total) = total(stack).filter(|total| !total.1.is_zero()) else { return Ok(()) };
+    let total = to_head(total, "deadline.head_timeout", stack.deadline_value());
     let retry = stack.retry_value();
     // What a function says is not known beforehand.
     let least = |backoff: &Backoff| backoff.least_wait().unwrap_or_default();
@@ -81,9 +86,11 @@ fn copies(stack: &ClientStack) -> Result<(), Misfit> {
         return Ok(());
     }
     if let Some(attempt) = attempt(stack) {
+        let attempt = to_head(attempt, "attempt.head_timeout", &stack.attempt_value());
         not_shorter(Bound(name, delay), attempt, "the first has ended before a copy of it is sent")?;
     }
     if let Some(total) = total(stack) {
+        let total = to_head(total, "deadline.head_timeout", stack.deadline_value());
         not_shorter(Bound(name, delay), total, "the time is over before a copy is sent")?;
         let copies = hedge.most_copies();
         if copies > 1 && delay.saturating_mul(copies) >= total.1 {
