@@ -112,8 +112,9 @@ async fn what_is_wrong_is_told_by_send_and_precisely() {
     });
     let client = Client::new(never);
     let ok = || client.get("http://host/");
+    const RELATIVE: &str = "it is relative, and there is no full `base_url` for it to be below";
     for (builder, ought) in [
-        (client.get("host"), ("url", "relative URL without a base")),
+        (client.get("host"), ("url", RELATIVE)),
         (client.get("ftp://host"), ("url", "its scheme is neither http nor https")),
         (ok().header("a b", "1"), ("header name", "invalid HTTP header name")),
         (ok().header("x-a", "a\r\nx-evil: 1"), ("value of header x-a", "failed to parse header value")),
@@ -126,7 +127,7 @@ async fn what_is_wrong_is_told_by_send_and_precisely() {
         (ok().form(&[1]), ("form", "unsupported pair")),
         (ok().json(&Unserializable), ("json", "not today")),
         // The first thing that is wrong is the one that is told.
-        (client.get("").header("a b", "1").json(&Unserializable), ("url", "relative URL without a base")),
+        (client.get("").header("a b", "1").json(&Unserializable), ("url", RELATIVE)),
     ] {
         match builder.send().await.unwrap_err() {
             Error::Invalid { part, source } => assert_eq!((&*part, &*source.to_string()), ought),

@@ -49,27 +49,29 @@
 //!
 //! | stack | outside in |
 //! |---|---|
-//! | `ServerLayer` | deadline → limit → shed → handler |
-//! | `ClientLayer` | last good answer → deadline → retry → hedge → breaker → attempt → client |
-//! | `ClientLayer` over several endpoints | last good answer → deadline → retry → hedge → balance → for each: breaker → attempt → client |
+//! | [`ServerLayer`] | deadline → limit → shed → handler |
+//! | [`ClientLayer`] | last good answer → deadline → retry → hedge → breaker → attempt → client |
+//! | [`ClientLayer`] over several endpoints | last good answer → deadline → retry → hedge → balance → for each: breaker → attempt → client |
 //!
 //! Each part is a value, which can be changed before and while it runs; `check` says which two of them do not fit together. A policy file, the
-//! feature `policy`, sets them from outside of the program. Whoever wants other layers, or in another order, takes them one by one.
+//! feature `policy`, sets them from outside of the program; [all its
+//! settings](https://docs.rs/bartizan-policy/latest/bartizan_policy/docs/settings/) are on one page. Whoever wants other layers, or in another
+//! order, takes them one by one.
 //!
 //! # The layers
 //!
 //! | layer | what it does | where |
 //! |---|---|---|
-//! | `BreakerLayer` | refuses at once while the service behind it fails, and probes until it is well | around a client, a channel, a handler that calls out |
-//! | `DeadlineLayer` | bounds head and body by one instant, which travels to every call made inside | outermost on a server; with `outgoing` around a client |
-//! | `RetryLayer` | sends what failed again, if that can do no harm and successes have paid for it | around a client, inside the deadline of the whole call |
-//! | `HedgeLayer` | sends a copy of what takes longer than most, and takes the first good answer | around a client, inside the retry |
-//! | `BalanceLayer` | sends a call to the endpoint that is expected to answer soonest, and none to one that is ill | around a client, inside retry and hedge; `BalanceService` over channels or stacks |
-//! | `ShedLayer` | refuses what would come too late, the least important first, or what is beyond a fixed number in flight | a server, inside the deadline; with a fixed number around a client |
-//! | `LimitLayer` | refuses what is more than a caller's share, by address, header or any key | a server, outside of what costs |
-//! | `FallbackLayer` | answers by a value, a function or another service where a read has failed | outermost around a client |
-//! | `StaleLayer` | answers a read that has failed as the last time that it was good | outermost around a client, inside a fallback |
-//! | `ThrottleLayer` | stops asking a server that refuses too much | around a client |
+//! | [`BreakerLayer`] | refuses at once while the service behind it fails, and probes until it is well | around a client, a channel, a handler that calls out |
+//! | [`DeadlineLayer`] | bounds head and body by one instant, which travels to every call made inside | outermost on a server; with `outgoing` around a client |
+//! | [`RetryLayer`] | sends what failed again, if that can do no harm and successes have paid for it | around a client, inside the deadline of the whole call |
+//! | [`HedgeLayer`] | sends a copy of what takes longer than most, and takes the first good answer | around a client, inside the retry |
+//! | [`BalanceLayer`] | sends a call to the endpoint that is expected to answer soonest, and none to one that is ill | around a client, inside retry and hedge; `BalanceService` over channels or stacks |
+//! | [`ShedLayer`] | refuses what would come too late, the least important first, or what is beyond a fixed number in flight | a server, inside the deadline; with a fixed number around a client |
+//! | [`LimitLayer`] | refuses what is more than a caller's share, by address, header or any key | a server, outside of what costs |
+//! | [`FallbackLayer`] | answers by a value, a function or another service where a read has failed | outermost around a client |
+//! | [`StaleLayer`] | answers a read that has failed as the last time that it was good | outermost around a client, inside a fallback |
+//! | [`ThrottleLayer`] | stops asking a server that refuses too much | around a client |
 //! | `FaultLayer` | fails on purpose, once it is told that it may | where the failure would come from: before a handler, innermost around a client |
 //!
 //! Around a client the breaker is outside and the deadline inside: there a time-out is a failure, which the breaker counts. A
