@@ -65,8 +65,8 @@ impl<S: Service<Req>, W: Way<S, Req>, Req> Kept<S, W, Req> {
             }
             return Ok(heard.map(W::pass));
         }
-        let Begun { key, grpc, context, .. } = begun;
-        Err(Lost { verdict, heard, tie, flags, key, grpc, context })
+        let Begun { key, form, context, .. } = begun;
+        Err(Lost { verdict, heard, tie, flags, key, form, context })
     }
 }
 

@@ -4,10 +4,10 @@ use crate::give::{Give, Nothing};
 use crate::key::{Keep, KeepHead, NoKey};
 use crate::on::{FallbackOn, Signs};
 use crate::reply::Substitute;
-use crate::way::{Begun, Way};
+use crate::way::{Begun, Form, Way};
 use bartizan_core::{Attempt, Classify, Context, Step, Verdict};
 use bartizan_http::bytes::Bytes;
-use bartizan_http::http::{Request, Response};
+use bartizan_http::http::{Method, Request, Response};
 use bartizan_http::http_body::Body;
 use bartizan_http::{Head, HttpClassifier, is_grpc};
 use std::fmt;
@@ -65,7 +65,7 @@ where
         Begun {
             attempt: self.classify.start(req),
             key: self.key.of_head(&Head::of(req)),
-            grpc: !req.method().is_safe() && is_grpc(req.headers()),
+            form: form(req),
             context,
         }
     }
@@ -105,15 +105,26 @@ where
         answer.map(FallbackBody::inner)
     }
 
-    fn replace(given: Substitute<RB>, failure: Arc<Failure>, grpc: bool) -> Self::Response {
+    fn replace(given: Substitute<RB>, failure: Arc<Failure>, form: Form) -> Self::Response {
         let mut response = match given {
             Substitute::Other(response) => response.map(FallbackBody::inner),
             Substitute::Own(reply) => {
-                let (response, trailers) = reply.fit(grpc, &failure).into_parts();
+                let (response, trailers) = reply.fit(form, &failure).into_parts();
                 response.map(|data| FallbackBody::own(data, trailers))
             }
         };
         response.extensions_mut().insert(Degraded::new(failure));
         response
+    }
+}
+
+/// Safe methods are none of gRPC.
+#[inline]
+fn form<B>(req: &Request<B>) -> Form {
+    match *req.method() {
+        Method::HEAD => Form::Head,
+        Method::GET | Method::OPTIONS | Method::TRACE => Form::Plain,
+        _ if is_grpc(req.headers()) => Form::Grpc,
+        _ => Form::Plain,
     }
 }

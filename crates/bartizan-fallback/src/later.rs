@@ -2,7 +2,7 @@ use crate::failure::Failure;
 use crate::future::{Answer, Heard, Kept};
 use crate::give::Give;
 use crate::lost::{Lost, Offer, Place, Want, settle};
-use crate::way::{Begun, Way};
+use crate::way::{Begun, Form, Way};
 use bartizan_core::Context;
 use pin_project_lite::pin_project;
 use std::pin::Pin;
@@ -26,7 +26,7 @@ pin_project! {
             given: <W::Give as Give<W::Key, W::Given, S::Error>>::Later,
             failure: Arc<Failure>,
             place: Place<W>,
-            grpc: bool,
+            form: Form,
             context: Option<Context>,
         },
     }
@@ -58,13 +58,13 @@ impl<S: Service<Req>, W: Way<S, Req>, Req> Later<S, W, Req> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Next<S, W, Req>> {
         match self.project() {
-            LaterProj::Giving { given, failure, place, grpc, context } => {
+            LaterProj::Giving { given, failure, place, form, context } => {
                 let given = ready!(match context {
                     Some(context) => context.enter(|| given.poll(cx)),
                     None => given.poll(cx),
                 });
                 let shared = Some(&*place.0.shared);
-                Poll::Ready(Next::Done(settle::<S, W, Req>(given, failure.clone(), *grpc, shared)))
+                Poll::Ready(Next::Done(settle::<S, W, Req>(given, failure.clone(), *form, shared)))
             }
             LaterProj::Called { future, kept } => {
                 let heard = ready!(future.poll(cx));
@@ -83,8 +83,8 @@ impl<S: Service<Req>, W: Way<S, Req>, Req> Later<S, W, Req> {
                     }
                 }
                 let Some(kept) = kept.take_if(|_| patience.is_over(cx)) else { return Poll::Pending };
-                let Begun { key, grpc, context, .. } = kept.begun;
-                match (Want { tie: kept.tie, key, grpc, context }).offer(Failure::unready(), None) {
+                let Begun { key, form, context, .. } = kept.begun;
+                match (Want { tie: kept.tie, key, form, context }).offer(Failure::unready(), None) {
                     Offer::Now(answer) => return Poll::Ready(Next::Done(answer)),
                     Offer::Later(later) => return Poll::Ready(Next::Later(later)),
                     // It waits after all.

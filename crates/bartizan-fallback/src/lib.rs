@@ -100,7 +100,7 @@ pub use service::FallbackService;
 #[cfg(feature = "stale")]
 pub use stale::{Stale, StaleLayer, StaleService};
 pub use typed_way::TypedWay;
-pub use way::{Begun, Way};
+pub use way::{Begun, Form, Way};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

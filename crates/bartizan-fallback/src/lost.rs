@@ -6,7 +6,7 @@ use crate::give::Give;
 use crate::held::{Held, Tie};
 use crate::later::Later;
 use crate::shared::{Flags, Shared};
-use crate::way::Way;
+use crate::way::{Form, Way};
 use bartizan_core::{Context, Verdict};
 use std::sync::Arc;
 use tower::Service;
@@ -18,7 +18,7 @@ pub(crate) struct Lost<S: Service<Req>, W: Way<S, Req>, Req> {
     pub(crate) tie: Tie<W, W::Give>,
     pub(crate) flags: Flags,
     pub(crate) key: W::Key,
-    pub(crate) grpc: bool,
+    pub(crate) form: Form,
     pub(crate) context: Option<Context>,
 }
 
@@ -26,7 +26,7 @@ impl<S: Service<Req>, W: Way<S, Req>, Req> Lost<S, W, Req> {
     /// Replaces the failure, at once or later. An answer that is none of those asked for goes out as it is.
     #[cold]
     pub(crate) fn replace(self) -> Result<Later<S, W, Req>, Answer<S, W, Req>> {
-        let Self { verdict, heard, tie, flags, key, grpc, context } = self;
+        let Self { verdict, heard, tie, flags, key, form, context } = self;
         let on = match tie.shared().map(Shared::settings) {
             Some(value) => Some(value.on).filter(|_| value.enabled),
             None => Some(flags.on()),
@@ -42,7 +42,7 @@ impl<S: Service<Req>, W: Way<S, Req>, Req> Lost<S, W, Req> {
             return Err(heard.map(W::pass));
         }
         let (failure, response) = W::failure(heard);
-        match (Want { tie, key, grpc, context }).offer(failure, response) {
+        match (Want { tie, key, form, context }).offer(failure, response) {
             Offer::Later(later) => Ok(later),
             Offer::Now(answer) => Err(answer),
             Offer::Declined(_, Some(response)) => Err(Ok(W::pass(response))),
@@ -55,7 +55,7 @@ impl<S: Service<Req>, W: Way<S, Req>, Req> Lost<S, W, Req> {
 pub(crate) struct Want<W, F, K> {
     pub(crate) tie: Tie<W, F>,
     pub(crate) key: K,
-    pub(crate) grpc: bool,
+    pub(crate) form: Form,
     pub(crate) context: Option<Context>,
 }
 
@@ -75,7 +75,7 @@ impl<W, F, K> Want<W, F, K> {
         W: Way<S, Req, Key = K, Give = F>,
         F: Give<K, W::Given, S::Error>,
     {
-        let Self { tie, key, grpc, context } = self;
+        let Self { tie, key, form, context } = self;
         let failure = Arc::new(failure);
         if W::Give::LATER {
             let Some(place) = Place::take(&tie) else { return Offer::declined(failure, response) };
@@ -83,7 +83,7 @@ impl<W, F, K> Want<W, F, K> {
             drop(response);
             let given = place.0.way.give().later(Failed::new(key, failure.clone()));
             place.0.shared.replaces(&failure);
-            return Offer::Later(Later::Giving { given, failure, place, grpc, context });
+            return Offer::Later(Later::Giving { given, failure, place, form, context });
         }
         let failed = Failed::new(key, failure);
         let given = match &tie {
@@ -102,7 +102,7 @@ impl<W, F, K> Want<W, F, K> {
             None => events::used(None, &failure),
         }
         drop(response);
-        Offer::Now(settle::<S, W, Req>(given, failure, grpc, tie.shared()))
+        Offer::Now(settle::<S, W, Req>(given, failure, form, tie.shared()))
     }
 }
 
@@ -117,11 +117,11 @@ impl<S: Service<Req>, W: Way<S, Req>, Req> Offer<S, W, Req> {
 pub(crate) fn settle<S: Service<Req>, W: Way<S, Req>, Req>(
     given: Result<W::Given, S::Error>,
     failure: Arc<Failure>,
-    grpc: bool,
+    form: Form,
     shared: Option<&Shared>,
 ) -> Answer<S, W, Req> {
     match given {
-        Ok(given) => Ok(W::replace(given, failure, grpc)),
+        Ok(given) => Ok(W::replace(given, failure, form)),
         Err(error) => {
             if let Some(shared) = shared {
                 shared.counts.count(Event::Failed);

@@ -1,8 +1,9 @@
 use crate::failure::Failure;
 use crate::on::Outcome;
+use crate::way::Form;
 use bartizan_core::{Kind, Refused};
 use bartizan_http::bytes::Bytes;
-use bartizan_http::http::header::CONTENT_TYPE;
+use bartizan_http::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use bartizan_http::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use bartizan_http::is_grpc;
 use std::fmt::Write;
@@ -101,16 +102,26 @@ impl Reply {
     }
 
     /// Makes an answer that the caller can read: who has asked over gRPC must be answered so, and nobody else.
-    pub(crate) fn fit(self, grpc: bool, failure: &Failure) -> Self {
-        match (grpc, is_grpc(self.response.headers())) {
-            (true, true) | (false, false) => self,
-            (true, false) => Self::grpc_status(grpc_code(failure), NO_GRPC),
-            (false, true) => {
+    pub(crate) fn fit(self, form: Form, failure: &Failure) -> Self {
+        match (form, is_grpc(self.response.headers())) {
+            (Form::Grpc, true) | (Form::Plain, false) => self,
+            (Form::Head, false) => self.without_body(),
+            (Form::Grpc, false) => Self::grpc_status(grpc_code(failure), NO_GRPC),
+            (Form::Plain | Form::Head, true) => {
                 let mut response = Response::new(Bytes::new());
                 *response.status_mut() = http_status(failure);
                 Self { response, trailers: None }
             }
         }
+    }
+
+    /// The same as it is answered to `HEAD`: by HTTP/2 a server sends what there is of a body, and its client takes that for an error.
+    fn without_body(mut self) -> Self {
+        let body = std::mem::take(self.response.body_mut());
+        if !body.is_empty() {
+            self.response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| body.len().into());
+        }
+        Self { trailers: None, ..self }
     }
 }
 
@@ -240,12 +251,12 @@ mod tests {
         let failure =
             |status: u16| Failure::of_response(&Response::builder().status(status).body(()).unwrap());
         let text = Reply::from(Response::new("text"));
-        assert_eq!(text.clone().fit(false, &failure(503)).response().body(), "text");
-        let (response, _) = text.fit(true, &failure(503)).into_parts();
+        assert_eq!(text.clone().fit(Form::Plain, &failure(503)).response().body(), "text");
+        let (response, _) = text.fit(Form::Grpc, &failure(503)).into_parts();
         assert_eq!(response.headers()["grpc-status"], "14");
         let grpc = Reply::grpc(b"");
-        assert_eq!(grpc.clone().fit(true, &failure(503)).response().body().len(), 5);
-        assert_eq!(grpc.clone().fit(false, &failure(503)).response().status(), 503);
-        assert_eq!(grpc.fit(false, &Failure::unready()).response().status(), 502);
+        assert_eq!(grpc.clone().fit(Form::Grpc, &failure(503)).response().body().len(), 5);
+        assert_eq!(grpc.clone().fit(Form::Plain, &failure(503)).response().status(), 503);
+        assert_eq!(grpc.fit(Form::Plain, &Failure::unready()).response().status(), 502);
     }
 }

@@ -2,7 +2,7 @@ use crate::failure::{Failure, FallbackError};
 use crate::give::{Give, Nothing};
 use crate::key::{Keep, KeepOf, NoKey};
 use crate::on::{FallbackOn, Outcome, Signs};
-use crate::way::{Begun, Way};
+use crate::way::{Begun, Form, Way};
 use bartizan_core::{Attempt, Classify, ErrorsFail, Step, Verdict};
 use std::convert::Infallible;
 use std::fmt;
@@ -52,7 +52,7 @@ where
 
     #[inline(always)]
     fn begin(&self, req: &Req) -> Begun<C::Attempt, G::Key> {
-        Begun { attempt: self.classify.start(req), key: self.key.of(req), grpc: false, context: None }
+        Begun { attempt: self.classify.start(req), key: self.key.of(req), form: Form::Plain, context: None }
     }
 
     #[inline(always)]
@@ -88,7 +88,7 @@ where
         answer
     }
 
-    fn replace(given: S::Response, _: Arc<Failure>, _: bool) -> S::Response {
+    fn replace(given: S::Response, _: Arc<Failure>, _: Form) -> S::Response {
         given
     }
 }

@@ -48,7 +48,18 @@ pub trait Way<S: Service<Req>, Req>: Send + Sync + 'static {
     fn pass(answer: S::Response) -> Self::Response;
 
     /// Makes the answer in place of a failure, marked as one.
-    fn replace(given: Self::Given, failure: Arc<Failure>, grpc: bool) -> Self::Response;
+    fn replace(given: Self::Given, failure: Arc<Failure>, form: Form) -> Self::Response;
+}
+
+/// What kind of answer a caller can read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Any.
+    Plain,
+    /// One without a body: it was asked for by `HEAD`.
+    Head,
+    /// One of gRPC.
+    Grpc,
 }
 
 /// What is kept of a request while it is under way.
@@ -56,7 +67,7 @@ pub trait Way<S: Service<Req>, Req>: Send + Sync + 'static {
 pub struct Begun<A, K> {
     pub(crate) attempt: A,
     pub(crate) key: K,
-    pub(crate) grpc: bool,
+    pub(crate) form: Form,
     /// The context that the request brings along itself.
     pub(crate) context: Option<Context>,
 }

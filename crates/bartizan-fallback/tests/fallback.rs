@@ -74,7 +74,9 @@ async fn writes_are_never_replaced_unless_it_is_said() {
     }
     for method in ["GET", "HEAD", "OPTIONS", "TRACE"] {
         let req = Request::builder().method(method).body(()).unwrap();
-        assert_eq!(text(none.layer(inner(503)).oneshot(req).await.unwrap()).await, "instead");
+        let response = none.layer(inner(503)).oneshot(req).await.unwrap();
+        assert!(response.extensions().get::<Degraded>().is_some(), "{method}");
+        assert_eq!(text(response).await, if method == "HEAD" { "" } else { "instead" });
     }
 }
 
@@ -195,6 +197,22 @@ async fn a_grpc_call_is_answered_over_grpc() {
         (&response.headers()["grpc-status"], response.status().as_u16()),
         (&"14".parse().unwrap(), 200)
     );
+}
+
+#[tokio::test]
+async fn a_head_is_answered_without_a_body() {
+    let some = layer().value(Response::new("instead")).layer(inner(503));
+    let said =
+        layer().value(Response::builder().header("content-length", "9").body("").unwrap()).layer(inner(503));
+    let none = layer().value(Response::new("")).layer(inner(503));
+    let head = || Request::head("/").body(()).unwrap();
+    let response = some.oneshot(head()).await.unwrap();
+    assert_eq!(response.headers()["content-length"], "7");
+    assert!(response.extensions().get::<Degraded>().is_some());
+    assert_eq!(text(response).await, "");
+    let response = said.oneshot(head()).await.unwrap();
+    assert_eq!(response.headers()["content-length"], "9");
+    assert!(none.oneshot(head()).await.unwrap().headers().is_empty());
 }
 
 #[tokio::test]

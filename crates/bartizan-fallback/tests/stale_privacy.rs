@@ -185,3 +185,27 @@ async fn a_refresh_is_not_held_up_by_what_its_caller_has() {
     assert_eq!(scene.get("/", "").await.body, "b");
     scene.assert_idle();
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_for_no_store_any_more_is_forgotten() {
+    for (asks, says, ought) in [
+        ("", "cache-control: private", "down"),
+        ("", "cache-control: no-store", "down"),
+        ("", "cache-control: no-cache", "down"),
+        ("", "set-cookie: a=b", "all"),
+        ("cookie: ann", "cache-control: private", "all"),
+        ("authorization: ann", "cache-control: private", "all"),
+    ] {
+        let origin = Origin::new(move |n, _| async move {
+            match n {
+                0 => say(200, "", "all"),
+                1 => say(200, says, "own"),
+                _ => say(503, "", "down"),
+            }
+        });
+        let scene = Scene::new(MINUTE, origin);
+        scene.get("/", "").await;
+        assert_eq!(scene.get("/", asks).await.body, "own");
+        assert_eq!(scene.get("/", "").await.body, ought, "{asks} {says}");
+    }
+}

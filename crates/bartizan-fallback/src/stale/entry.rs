@@ -41,7 +41,7 @@ pub(crate) struct Kept {
 }
 
 /// What it takes to keep an entry, without what it refers to.
-const OWN: usize = size_of::<Entry>() + 256;
+pub(super) const OWN: usize = size_of::<Entry>() + 256;
 
 impl Kept {
     /// `None` if it cannot be told which requests it is the answer to.

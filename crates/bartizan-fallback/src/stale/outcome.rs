@@ -4,10 +4,11 @@ use super::body::StaleBody;
 use super::cache_status::{Status, add};
 use super::condition;
 use super::counts::Count;
+use super::directives::Said;
 use super::entry::{Entry, Kept};
 use super::read::Read;
 use super::record::Record;
-use super::storable::{is_storable, may_be_kept};
+use super::storable::{is_signed, is_storable, may_be_kept};
 use super::trouble::Pause;
 use crate::on::Signs;
 use crate::{Degraded, Failure};
@@ -117,6 +118,9 @@ impl Read {
                 return self.not_modified(&found, &response, now).map(StaleBody::kept);
             }
         }
+        if is_good {
+            self.forget_outdated(&response);
+        }
         let (mut head, body) = response.into_parts();
         let is_own =
             head.extensions.get::<Refused>().is_none() && head.extensions.get::<Degraded>().is_none();
@@ -138,6 +142,18 @@ impl Read {
         let is_head = self.is_head;
         let body = StaleBody::recording(body, Record::new(self, kept, is_head));
         Response::from_parts(head, body)
+    }
+
+    /// Forgets what is kept if the service now says of the same that it is for no store. To a caller that says who he is, it may say so of
+    /// another answer.
+    fn forget_outdated<B>(&self, response: &Response<B>) {
+        let said = Said::of(response.headers());
+        let is_for_none = said.private || said.no_store || said.no_cache;
+        if is_for_none && response.status().is_success() && !is_signed(&self.request) {
+            if let Some(found) = &self.found {
+                self.shared().store.take(&self.key, found);
+            }
+        }
     }
 
     /// Serves what is kept, of which the service says that it holds still.

@@ -1,4 +1,4 @@
-use super::entry::Entry;
+use super::entry::{Entry, OWN};
 use super::key::{AsItIs, Key, Target};
 use super::value::Stale;
 use bartizan_http::http::HeaderMap;
@@ -80,7 +80,8 @@ impl Bounds {
     fn cache(self) -> Answers {
         let capacity = if self.entries == 0 { 0 } else { self.bytes as u64 };
         let options = OptionsBuilder::new()
-            .estimated_items_capacity(self.entries)
+            // It remembers that many keys of what was pushed out, which are not weighed: no more than answers find room.
+            .estimated_items_capacity(self.entries.min(self.bytes / OWN))
             .weight_capacity(capacity)
             // An answer that is alone may take all the room.
             .hot_allocation(if self.entries < FEW { 1.0 } else { 0.97 })
@@ -304,6 +305,19 @@ mod tests {
             }
             assert_eq!(store.size().0 == 0, entries == 0 || bytes == 0);
         }
+    }
+
+    #[test]
+    fn keys_of_what_was_pushed_out_take_no_room() {
+        let (keys, none) = (Keys::default(), HeaderMap::new());
+        let taken = allocation_counter::measure(|| {
+            let store = Store::new(&Stale::new().max_entries(usize::MAX).max_bytes(100_000));
+            for n in 0..20_000 {
+                let key = key(&keys, &format!("/{n}"));
+                store.put(key, store.get(&key, &none).1, entry(&[], &none, 1));
+            }
+        });
+        assert!(taken.bytes_max < 400_000, "{}", taken.bytes_max);
     }
 
     #[test]
