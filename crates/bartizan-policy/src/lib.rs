@@ -49,6 +49,7 @@
 //!   which keep windows, states, tokens, permits and calls.
 //! - One change is one event, and so is one refusal, however often a source is asked. [`Handle::snapshot`] says what holds, and what is
 //!   wrong.
+//! - No lock is held that an event's subscriber could ask for, and one that wants to change the policy from within a change is refused.
 //! - Whatever becomes of a source, what held holds on.
 //!
 //! # What cannot change while it runs

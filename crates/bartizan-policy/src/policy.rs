@@ -127,7 +127,8 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// If it is wrong anywhere, or does not fit to a layer that lives. All stays as it was.
+    /// If it is wrong anywhere, or does not fit to a layer that lives, or if it is called from within a change, as by a subscriber of `tracing`
+    /// that hears of it. All stays as it was.
     pub fn update(&self, format: Format, text: &str) -> Result<Changes, PolicyError> {
         self.shared.take(read(format, text), None)
     }
@@ -196,7 +197,7 @@ impl Policy {
     ///
     /// If both together do not fit, or the policy names endpoints.
     pub fn client_layer(&self, name: &str, base: ClientStack) -> Result<ClientLayer, PolicyError> {
-        let _turn = self.shared.turn();
+        let _turn = self.shared.turn()?;
         let (layer, members) = self.layer_of(name, Some(&base))?;
         if members.is_some() {
             let state = self.shared.state();
@@ -230,7 +231,7 @@ impl Policy {
     }
 
     fn make_server(&self, name: &str, base: Option<ServerStack>) -> Result<ServerLayer, PolicyError> {
-        let _turn = self.shared.turn();
+        let _turn = self.shared.turn()?;
         let stack = self.server_of(name, base.as_ref())?;
         // That its parts fit together was just seen.
         let layer = ServerLayer::try_new(stack).map_err(|misfit| PolicyError::new(&misfit.to_string()))?;
@@ -240,7 +241,7 @@ impl Policy {
     }
 
     fn make_client(&self, name: &str, base: Option<ClientStack>) -> Result<PolicyClientLayer, PolicyError> {
-        let _turn = self.shared.turn();
+        let _turn = self.shared.turn()?;
         let (layer, members) = self.layer_of(name, base.as_ref())?;
         let (living, shape) = LivingClient::new(name, base, layer, members);
         let living = Arc::new(living);

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread::{self, ThreadId};
 
 /// What the clones of a policy share. Who holds it keeps the stacks of its servers.
 pub(crate) struct Shared {
@@ -17,7 +18,25 @@ pub(crate) struct Shared {
     /// Held while layers are made or changed, so that each is made of the text that the others follow. What layers tell of meanwhile may
     /// ask the policy how it is.
     turn: Mutex<()>,
+    /// Who has the turn.
+    holder: Mutex<Option<ThreadId>>,
     state: Mutex<State>,
+}
+
+/// The turn, for as long as it is held.
+pub(crate) struct Turn<'a> {
+    shared: &'a Shared,
+    _held: MutexGuard<'a, ()>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *lock(&self.shared.holder) = None;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is true now. It is locked for moments.
@@ -84,16 +103,29 @@ impl Shared {
             refused: 0,
             error: None,
         };
-        Self { name: OnceLock::new(), turn: Mutex::new(()), state: Mutex::new(state) }
+        Self {
+            name: OnceLock::new(),
+            turn: Mutex::new(()),
+            holder: Mutex::new(None),
+            state: Mutex::new(state),
+        }
     }
 
-    /// Waits until nobody makes or changes layers.
-    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits until nobody makes or changes layers. Who hears of a change on the thread that makes it would wait for himself.
+    pub(crate) fn turn(&self) -> Result<Turn<'_>, PolicyError> {
+        let here = thread::current().id();
+        if *lock(&self.holder) == Some(here) {
+            return Err(PolicyError::new(
+                "cannot be used from within a change of it: ask again when that is done",
+            ));
+        }
+        let held = lock(&self.turn);
+        *lock(&self.holder) = Some(here);
+        Ok(Turn { shared: self, _held: held })
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
@@ -124,7 +156,7 @@ impl Shared {
         told: Option<Told>,
     ) -> Result<Changes, PolicyError> {
         let from = told.as_ref().map(|told| told.origin.to_string());
-        let turn = self.turn();
+        let turn = self.turn()?;
         let taken = read.and_then(|root| self.apply(root, told)).map_err(|error| match &from {
             Some(origin) => error.origin(origin),
             None => error,

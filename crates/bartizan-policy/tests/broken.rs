@@ -345,6 +345,12 @@ fn what_is_meant_by_whom_is_told() {
             "[clients.a]\nendpoints = ['http://b',\n 'http://c', \n'http://b/']\n",
             "line 4, clients.a.endpoints[2]: is named twice",
         ),
+        // Two that do not fit, of which one stands elsewhere.
+        (
+            Format::Toml,
+            "[clients.a]\nattempt = '1s'\nbreaker.slow_ratio = { ratio = 0.5, slow_after = '2s' }\n",
+            "line 3, clients.a.breaker.slow_ratio.slow_after: breaker.slow_after (2 s) is not shorter than",
+        ),
         // Each says the whole of the same thing.
         (
             Format::Toml,

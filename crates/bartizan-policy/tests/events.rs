@@ -110,3 +110,47 @@ fn a_source_that_is_wrong_is_told_of_once() {
     });
     fs::remove_file(&path).unwrap();
 }
+
+/// Wants to change a policy whenever it hears of something.
+struct Meddler(Policy, Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Meddler {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && !metadata.target().starts_with("bartizan_policy")
+    }
+    fn event(&self, _: &Event<'_>) {
+        let wanted = self.0.update(Format::Toml, "").map(|_| ());
+        let made = self.0.client("stock").map(|_| ());
+        self.1.lock().unwrap().extend([wanted, made].map(|said| said.unwrap_err().to_string()));
+    }
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[test]
+fn who_hears_of_a_change_cannot_change_it_as_well() {
+    let policy = Policy::parse(Format::Toml, &text("1", true)).unwrap();
+    let stock = policy.client("stock").unwrap();
+    let told = Arc::<Mutex<Vec<String>>>::default();
+    let (meddler, changed) = (Meddler(policy.clone(), told.clone()), policy.clone());
+    // Whoever waits for himself never comes back.
+    let (tell, done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        subscriber::with_default(meddler, || {
+            let update = "[servers.shop]\n[clients.stock]\nretry.enabled = false\n";
+            tell.send(changed.update(Format::Toml, update).map(|_| ())).unwrap();
+        });
+    });
+    done.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
+    assert!(!stock.handle().stack().retry_value().is_enabled());
+    let told = told.lock().unwrap();
+    let expected = "cannot be used from within a change of it: ask again when that is done";
+    assert!(!told.is_empty() && told.iter().all(|said| said == expected), "{told:?}");
+    // And afterwards all is as ever.
+    policy.update(Format::Toml, &text("2", true)).unwrap();
+}

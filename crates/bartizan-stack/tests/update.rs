@@ -447,8 +447,8 @@ fn who_hears_of_a_change_may_want_another() {
     };
     // Whoever waits for himself never comes back.
     let (tell, told) = std::sync::mpsc::channel();
-    std::thread::spawn(move || tell.send(changed()));
-    let (server, client) = told.recv_timeout(60 * SECOND).unwrap();
+    std::thread::spawn(move || tell.send(Box::new(changed())));
+    let (server, client) = *told.recv_timeout(60 * SECOND).unwrap();
     // It was made of what was before, and comes after.
     assert_eq!(
         (server, client),

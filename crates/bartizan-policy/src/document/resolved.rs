@@ -32,6 +32,9 @@ const WHOLES: &[&str] = &[
 /// What cannot stand side by side, as each says the whole of the same thing.
 const RIVALS: &[[&str; 2]] = &[["enabled", "mode"], ["fixed", "adaptive"]];
 
+/// Settings of a stack that may stand in a second place.
+const ALSO: &[(&str, &str)] = &[("breaker.slow_after", "breaker.slow_ratio.slow_after")];
+
 /// Where calls can go.
 pub(crate) type Members = Vec<Member<Uri>>;
 
@@ -130,9 +133,13 @@ impl<'a> Named<'a> {
     /// what code gives.
     fn fits(&self, checked: Result<(), Misfit>, judged: Judged) -> Result<(), Fault> {
         let Err(misfit) = checked else { return Ok(()) };
-        let named = |field: &'static str| -> Option<Vec<&str>> {
+        let written = |field: &'static str| -> Option<Vec<&str>> {
             let path: Vec<&str> = field.split('.').collect();
             self.node().get(path.iter().copied()).map(|_| path)
+        };
+        let named = |field| {
+            written(field)
+                .or_else(|| ALSO.iter().find(|(of, _)| *of == field).and_then(|also| written(also.1)))
         };
         let [one, other] = misfit.fields().map(named);
         if judged == Judged::Alone && (one.is_none() || other.is_none()) {

@@ -34,7 +34,7 @@ impl Fault {
 
     /// The path in one word, such as `clients.stock.endpoints[1]`.
     pub(crate) fn field(&self) -> String {
-        self.path().fold(String::new(), |field, name| join(field, name))
+        self.path().fold(String::new(), join)
     }
 
     pub(crate) fn message(&self) -> &str {
