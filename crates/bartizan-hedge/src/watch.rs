@@ -29,7 +29,7 @@ impl<S> Watch<S> {
             // Failures are fast, and say nothing about how long it takes to succeed.
             Some(_) if !good => true,
             Some(began) => {
-                self.spare.learn(Instant::now().saturating_duration_since(began), false);
+                self.learn(began, false);
                 true
             }
         }
@@ -39,8 +39,14 @@ impl<S> Watch<S> {
     #[inline(always)]
     pub(crate) fn cut(&mut self) {
         if let Some(began) = self.began.take() {
-            self.spare.learn(Instant::now().saturating_duration_since(began), true);
+            self.learn(began, true);
         }
+    }
+
+    /// Out of the way of a call that was answered at once.
+    #[inline(never)]
+    fn learn(&self, began: Instant, cut: bool) {
+        self.spare.learn(Instant::now().saturating_duration_since(began), cut);
     }
 }
 
