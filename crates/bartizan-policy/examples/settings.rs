@@ -28,7 +28,7 @@ What is not named fits itself to its place:
 "#;
 
 /// The page, made of the schema.
-pub fn page() -> String {
+pub(crate) fn page() -> String {
     let schema: Value = serde_json::from_str(&bartizan_policy::schema()).expect("the schema is JSON");
     let mut tables = Tables { all: &schema["$defs"], order: Vec::new(), places: BTreeMap::new() };
     let mut page = INTRO.to_owned();

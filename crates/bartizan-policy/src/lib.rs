@@ -33,7 +33,8 @@
 //! | `shed.fixed = 32` | a fixed limit, `shed.adaptive = true` the other kind |
 //! | `null`, in JSON | as if it were not named |
 //!
-//! Settings and words may be written with `_`, `-` or a space: `max_retries` is `max-retries`. Names of servers and clients are as they are.
+//! Settings and words may be written with `_`, `-` or a space: `max_retries` is `max-retries`, of which editors by the schema know the first.
+//! Names of servers and clients are as they are.
 //!
 //! What stands in `[servers.default]` and `[clients.default]` holds for all servers and all clients, unless these name it themselves. Three say
 //! what a stack is: code, the table of all, the table of its own; each changes what it names, at every depth. But a back-off, a choice,

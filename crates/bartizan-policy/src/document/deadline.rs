@@ -7,7 +7,7 @@ settings! {
     /// How long a call may take, and what is refused because it could not be done in time. A duration alone is its `total`.
     DeadlineTable for Deadline, free free;
 
-    /// The longest time from the call to the end of the answer's body.
+    /// The longest time from the call to the end of the answer's body. Zero refuses every call; `enabled = false` is what switches it off.
     total: Time = Deadline::try_with_total, with min_remaining | margin, else ENDLESS;
     /// The longest time to the head of the answer. Without it: no bound but the total.
     head_timeout: Time = Deadline::try_head_timeout;
