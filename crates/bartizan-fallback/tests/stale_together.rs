@@ -6,6 +6,7 @@ mod origin;
 
 use bartizan_core::{Kind, Reason, Refused};
 use bartizan_fallback::Stale;
+use http_body::Body;
 use http_body_util::BodyExt;
 use origin::{Got, Origin, SECOND, Scene, data, drip, frames, pass, request, say, say_body, settle};
 use std::future::pending;
@@ -336,5 +337,19 @@ async fn those_of_one_variant_wait_for_one_another() {
     }
     assert!(reads.join_all().await.into_iter().all(|is_own| is_own));
     assert_eq!(scene.origin.calls(), 1 + 3);
+    scene.assert_idle();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_broke_off_does_not_look_whole() {
+    // A server would send the length of a body that says how long it is.
+    let broken = || frames(vec![data("half"), Err("broke off".into())]);
+    let scene = Scene::new(TOGETHER, Origin::new(move |_, _| async move { say_body(200, "", broken()) }));
+    let mut body = scene.call(request("GET", "/", "")).await.unwrap().into_body();
+    assert_eq!(body.size_hint().exact(), None);
+    assert!(body.frame().await.unwrap().is_ok());
+    assert_eq!((body.is_end_stream(), body.size_hint().exact()), (false, None));
+    assert!(body.frame().await.unwrap().is_err());
+    assert!(body.frame().await.is_none());
     scene.assert_idle();
 }

@@ -63,11 +63,13 @@ impl<E> Ahead<E> {
 
     /// The hint of the body, and what comes before it.
     pub(crate) fn size_hint(&self, rest: &SizeHint) -> SizeHint {
-        if self.is_over {
+        let is_data = |frame: &Result<Frame<Bytes>, E>| frame.as_ref().is_ok_and(Frame::is_data);
+        if self.is_over && self.frames.iter().all(is_data) {
             return SizeHint::with_exact(self.bytes);
         }
         let mut hint = SizeHint::new();
-        if let Some(upper) = rest.upper() {
+        // What broke off is not to look whole, and trailers come behind no body that has said how long it is.
+        if let Some(upper) = rest.upper().filter(|_| !self.is_over) {
             hint.set_upper(upper.saturating_add(self.bytes));
         }
         hint.set_lower(rest.lower().saturating_add(self.bytes));

@@ -14,7 +14,7 @@ use crate::on::Signs;
 use crate::{Degraded, Failure};
 use bartizan_core::{Attempt, ErrorsFail, Instant, Refused, Step, Verdict};
 use bartizan_http::bytes::Bytes;
-use bartizan_http::http::{Response, StatusCode};
+use bartizan_http::http::{Response, StatusCode, response};
 use bartizan_http::http_body::Body;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -118,12 +118,12 @@ impl Read {
                 return self.not_modified(&found, &response, now).map(StaleBody::kept);
             }
         }
-        if is_good {
-            self.forget_outdated(&response);
-        }
         let (mut head, body) = response.into_parts();
         let is_own =
             head.extensions.get::<Refused>().is_none() && head.extensions.get::<Degraded>().is_none();
+        if is_good && is_own {
+            self.forget_outdated(&head);
+        }
         let fits = body.size_hint().lower() <= self.value.max_body as u64;
         let kept = if is_good
             && is_own
@@ -146,10 +146,10 @@ impl Read {
 
     /// Forgets what is kept if the service now says of the same that it is for no store. To a caller that says who he is, it may say so of
     /// another answer.
-    fn forget_outdated<B>(&self, response: &Response<B>) {
-        let said = Said::of(response.headers());
+    fn forget_outdated(&self, head: &response::Parts) {
+        let said = Said::of(&head.headers);
         let is_for_none = said.private || said.no_store || said.no_cache;
-        if is_for_none && response.status().is_success() && !is_signed(&self.request) {
+        if is_for_none && head.status.is_success() && !is_signed(&self.request) {
             if let Some(found) = &self.found {
                 self.shared().store.take(&self.key, found);
             }

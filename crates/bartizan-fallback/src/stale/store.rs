@@ -23,7 +23,8 @@ struct Inner {
 
 type Answers = Cache<Key, Arc<Variants>, ByWeight, AsItIs, HandOut>;
 
-const BUCKETS: usize = 64;
+/// So many that writes to other targets seldom meet.
+const BUCKETS: usize = 1024;
 /// So few entries that the share of one is more than what is left to those that were never asked for again.
 const FEW: usize = 50;
 /// Answers to one target that differ by what they vary on. Further ones take the place of the oldest.
