@@ -1,20 +1,22 @@
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
+#[cfg(feature = "http")]
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Why a policy was not taken: where it stands, and what is allowed there. What held before holds on.
 ///
 /// Its text is one sentence, such as
 /// `bartizan.toml, line 7, clients.stock.breaker.probes: probes must be within 1..=1000`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PolicyError {
     origin: Option<Box<str>>,
     part: Option<Box<str>>,
     line: Option<usize>,
     field: Option<Box<str>>,
     message: Box<str>,
-    cause: Option<BoxError>,
+    cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl PolicyError {
@@ -47,7 +49,7 @@ impl PolicyError {
 
     #[cfg(feature = "http")]
     pub(crate) fn because(self, cause: impl Into<BoxError>) -> Self {
-        Self { cause: Some(cause.into()), ..self }
+        Self { cause: Some(Arc::from(cause.into())), ..self }
     }
 
     /// In which line it stands, from 1 on. `None` where there are no lines, or it is not about any.

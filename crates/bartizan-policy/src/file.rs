@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 /// More is no policy.
 const LONGEST: u64 = 4 << 20;
@@ -74,19 +74,11 @@ impl Watch {
     /// Reads until the policy is gone.
     async fn follow(mut self, shared: Weak<Shared>, mut askers: Askers) {
         loop {
-            let asker = match timeout(self.every, askers.recv()).await {
-                Err(_) => None,
-                Ok(Some(asker)) => Some(asker),
-                // The policy holds the other end.
-                Ok(None) => return,
-            };
+            let Some(asking) = askers.wait(self.every).await else { return };
             let reading = settled(self.seen.as_ref(), || load(self.path.clone())).await;
             let Some(shared) = shared.upgrade() else { return };
-            let told = self.judge(reading, asker.is_some(), &shared);
-            if let Some(asker) = asker {
-                // Who has asked may have left.
-                drop(asker.send(told));
-            }
+            let told = self.judge(reading, asking.is_anybody(), &shared);
+            asking.answer(&told);
         }
     }
 

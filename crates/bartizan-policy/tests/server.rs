@@ -328,3 +328,67 @@ async fn a_client_of_yours_may_ask() {
     assert_eq!(*asked.lock().unwrap(), "https://config.internal/base/my%20app/eu,prod");
     assert_eq!(retries(&policy.client("stock").unwrap()), 8);
 }
+
+#[tokio::test]
+async fn those_who_want_it_asked_at_once_share_an_answer() {
+    let server = Server::start().await;
+    server.says(Some("\"one\""), r#""bartizan.clients.stock.retry.max-retries": 1"#);
+    let policy = Policy::empty();
+    policy.follow(server.source()).await.unwrap();
+    let stock = policy.client("stock").unwrap();
+    server.says(Some("\"two\""), r#""bartizan.clients.stock.retry.max-retries": 2"#);
+    server.asked();
+    let all: Vec<_> = (0..200)
+        .map(|_| {
+            let policy = policy.clone();
+            tokio::spawn(async move { policy.refresh().await })
+        })
+        .collect();
+    for one in all {
+        one.await.unwrap().unwrap();
+    }
+    assert_eq!(retries(&stock), 2);
+    // Whoever has come after it was asked has to be answered anew.
+    let asked = server.asked().len();
+    assert!(asked < 20, "it was asked {asked} times");
+    // And each hears what is wrong.
+    server.says(None, r#""bartizan.clients.stock.retry.max-retries": "x""#);
+    let (one, other) = tokio::join!(policy.refresh(), policy.refresh());
+    assert_eq!(one.unwrap_err().to_string(), other.unwrap_err().to_string());
+}
+
+#[tokio::test]
+async fn what_could_not_be_kept_is_kept_later() {
+    let server = Server::start().await;
+    server.says(Some("\"one\""), r#""bartizan.clients.stock.retry.max-retries": 6"#);
+    let folder = kept("later");
+    drop(std::fs::remove_dir_all(&folder));
+    let path = folder.join("policy");
+    let policy = Policy::empty();
+    policy.follow(server.source().keep(&path)).await.unwrap();
+    policy.refresh().await.unwrap();
+    assert!(!path.exists());
+    std::fs::create_dir_all(&folder).unwrap();
+    policy.refresh().await.unwrap();
+    assert!(path.exists());
+
+    // It is not written again while it is the same.
+    server.asked();
+    server.says(None, r#""bartizan.clients.stock.retry.max-retries": 6"#);
+    policy.refresh().await.unwrap();
+    std::fs::remove_file(&path).unwrap();
+    policy.refresh().await.unwrap();
+    assert!(!path.exists());
+
+    // And is no longer what was kept once the server confirms it.
+    server.says(Some("\"two\""), r#""bartizan.clients.stock.retry.max-retries": 7"#);
+    policy.refresh().await.unwrap();
+    server.desk.lock().unwrap().status = Some(StatusCode::SERVICE_UNAVAILABLE);
+    let policy = Policy::empty();
+    policy.follow(server.source().keep(&path)).await.unwrap();
+    assert!(policy.handle().snapshot().source.unwrap().starts_with("last known good of"));
+    server.desk.lock().unwrap().status = None;
+    policy.refresh().await.unwrap();
+    assert!(policy.handle().snapshot().source.unwrap().starts_with("config server"));
+    std::fs::remove_dir_all(&folder).unwrap();
+}

@@ -37,7 +37,13 @@ impl Display for Difference {
 
 /// Compares one part.
 pub(crate) fn part<T: PartialEq + Display>(field: &'static str, old: &T, new: &T) -> Option<Difference> {
-    (old != new).then(|| Difference { field, from: old.to_string(), to: new.to_string() })
+    (old != new).then(|| {
+        let (from, mut to) = (old.to_string(), new.to_string());
+        if from == to {
+            to.push_str(", with other details");
+        }
+        Difference { field, from, to }
+    })
 }
 
 pub(crate) fn differences<const N: usize>(parts: [Option<Difference>; N]) -> Vec<Difference> {

@@ -99,6 +99,11 @@ fn what_is_another_is_listed() {
     };
     let old = ClientStack::new();
     assert_eq!(shown(&old, &old.clone()), [""; 0]);
+
+    // Nor does one line show all of what is off.
+    let off = |retries| ClientStack::new().retry(Retry::new().max_retries(retries).enabled(false));
+    assert_eq!(shown(&off(1), &off(2)), ["retry: off -> off, with other details"]);
+
     let new = old
         .clone()
         .deadline(800 * SECOND / 1000)

@@ -21,6 +21,8 @@ struct Following {
     /// Of the answer that holds.
     etag: Option<HeaderValue>,
     failures: u32,
+    /// What was kept last, or why it was not.
+    kept: Option<Result<Kept, String>>,
 }
 
 /// What a server answered.
@@ -31,7 +33,7 @@ struct Answer {
 
 /// Asks a server for a policy, and from then on again and again in a task. Where it cannot be had, what was kept is taken.
 pub(crate) async fn follow(shared: &Arc<Shared>, server: ConfigServer) -> Result<(), PolicyError> {
-    let mut following = Following { server, etag: None, failures: 0 };
+    let mut following = Following { server, etag: None, failures: 0, kept: None };
     if let Err(error) = following.ask(shared).await {
         following.take_kept(shared, error).await?;
     }
@@ -45,20 +47,12 @@ impl Following {
     /// Asks until the policy is gone.
     async fn on(mut self, shared: Weak<Shared>, mut askers: Askers) {
         loop {
-            let asker = match timeout(self.wait(), askers.recv()).await {
-                Err(_) => None,
-                Ok(Some(asker)) => Some(asker),
-                // The policy holds the other end.
-                Ok(None) => return,
-            };
+            let Some(asking) = askers.wait(self.wait()).await else { return };
             let asked = self.request(true);
             let answered = self.exchange(asked).await;
             let Some(shared) = shared.upgrade() else { return };
             let told = self.hear(&shared, answered).await;
-            if let Some(asker) = asker {
-                // Who has asked may have left.
-                drop(asker.send(told));
-            }
+            asking.answer(&told);
         }
     }
 
@@ -93,11 +87,8 @@ impl Following {
                 // What is refused is asked for again, as the server may mend it under the same tag.
                 let label = etag.as_ref().and_then(|etag| etag.to_str().ok()).map(str::to_owned);
                 self.take(shared, &body, label.clone(), "")?;
-                let is_new = self.etag.is_none() || self.etag != etag;
                 self.etag = etag;
-                if is_new {
-                    self.keep(label, body).await;
-                }
+                self.keep(label, body).await;
                 Ok(())
             }
             Err(cause) => {
@@ -137,19 +128,31 @@ impl Following {
         };
         let Kept { etag, body, .. } =
             kept::load(path.clone(), self.server.shown()).await.map_err(|text| lost(&text))?;
-        let taken = self.take(shared, body.as_bytes(), etag.clone(), "last known good of ");
+        let taken = self.take(shared, body.as_bytes(), etag, "last known good of ");
         taken.map_err(|refused| lost(&refused.to_string()))?;
         tracing::warn!(policy = shared.name(), %error, "policy is the last known good, the server has none to offer");
-        self.etag = etag.and_then(|etag| HeaderValue::try_from(etag).ok());
+        // Nor is it known to the server by its tag: what that has is taken as a whole, and is then no longer what was kept.
         Ok(())
     }
 
-    /// Keeps an answer that was good.
-    async fn keep(&self, etag: Option<String>, body: Vec<u8>) {
+    /// Keeps an answer that was good, unless it is. It is told of once if that cannot be done, and tried again with each answer.
+    async fn keep(&mut self, etag: Option<String>, body: Vec<u8>) {
         let (Some(path), Ok(body)) = (&self.server.keep, String::from_utf8(body)) else { return };
         let kept = Kept { from: self.server.shown(), etag, body };
-        if let Err(error) = kept::store(path.clone(), kept).await {
-            tracing::warn!(path = %path.display(), %error, "policy cannot be kept");
+        if self.kept.as_ref() == Some(&Ok(kept.clone())) {
+            return;
+        }
+        match kept::store(path.clone(), kept.clone()).await {
+            Ok(()) => self.kept = Some(Ok(kept)),
+            Err(error) => {
+                let told = Some(Err(error.to_string()));
+                if self.kept != told {
+                    tracing::warn!(path = %path.display(), %error, "policy cannot be kept");
+                    self.kept = told;
+                }
+                // The whole answer has to come again, to be kept then.
+                self.etag = None;
+            }
         }
     }
 
@@ -219,7 +222,7 @@ mod tests {
         let waits = |every: u64, jitter: f64| {
             let server = ConfigServer::new("http://a", "shop", "default");
             let server = server.every(Duration::from_secs(every)).jitter(jitter).seed(1);
-            let mut following = Following { server, etag: None, failures: 0 };
+            let mut following = Following { server, etag: None, failures: 0, kept: None };
             [0, 1, 2, 3, 9, u32::MAX].map(|failures| {
                 following.failures = failures;
                 following.wait()

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const LONGEST: u64 = 16 << 20;
 
 /// An answer, and whose it was.
-#[derive(Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Kept {
     pub(super) from: String,
     pub(super) etag: Option<String>,
