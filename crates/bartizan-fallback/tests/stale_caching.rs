@@ -99,6 +99,10 @@ async fn refreshes_are_few_and_end() {
     assert_eq!((scene.handle.snapshot().refreshing, scene.origin.calls()), (3, 8));
     pass(10 * SECOND).await;
     scene.assert_idle();
+    // What was given up has failed: others have their turn.
+    all("").await;
+    assert_eq!((scene.handle.snapshot().refreshing, scene.origin.calls()), (2, 10));
+    pass(SECOND).await;
     all("").await;
     assert_eq!((scene.handle.snapshot().refreshing, scene.origin.calls()), (3, 11));
 }

@@ -1,6 +1,6 @@
 use super::read::Read;
 use super::shared::Refreshing;
-use bartizan_core::{Context, Instant};
+use bartizan_core::{Context, Instant, Kind, Reason, Refused};
 use bartizan_http::Head;
 use bartizan_http::bytes::Bytes;
 use bartizan_http::http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
@@ -11,6 +11,8 @@ use std::pin::pin;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tower::Service;
+
+const TOO_LONG: Reason = Reason::new("stale", Kind::DeadlineExceeded, "the refresh took too long").reached();
 
 /// Sends a read out in the background, so that its answer is kept.
 ///
@@ -30,10 +32,10 @@ pub(crate) fn refresh<S, B, RB>(
 {
     // Without a runtime there is no background.
     let Ok(runtime) = Handle::try_current() else { return };
-    let (now, lasts) = (Instant::now(), read.value.lease);
+    let (begun, lasts) = (Instant::now(), read.value.lease);
     let of = Head::of(&req).context().unwrap_or_default();
     let mut context = Context::new().with_priority(of.priority()).with_attempt(of.attempt());
-    if let Some(deadline) = now.checked_add(lasts) {
+    if let Some(deadline) = begun.checked_add(lasts) {
         context = context.with_deadline(deadline);
     }
     if let Some(carried) = req.extensions_mut().get_mut::<Context>() {
@@ -44,14 +46,17 @@ pub(crate) fn refresh<S, B, RB>(
         req.headers_mut().remove(&name);
         read.request.remove(&name);
     }
-    read.ask(&mut req, now);
+    read.ask(&mut req, begun);
     let work = async move {
         let _refreshing = refreshing;
-        let ready = poll_fn(|cx| service.poll_ready(cx)).await;
-        let is_ready = ready.is_ok();
-        let out = match ready {
-            Ok(()) => service.call(req).await,
-            Err(error) => Err(error),
+        let mut is_ready = false;
+        let call = async {
+            poll_fn(|cx| service.poll_ready(cx)).await?;
+            is_ready = true;
+            service.call(req).await
+        };
+        let Ok(out) = timeout(lasts, call).await else {
+            return read.refresh_failed(Err::<Response<RB>, _>(Refused::new(&TOO_LONG)), Instant::now());
         };
         let now = Instant::now();
         if read.has_failed(&out, is_ready) {
@@ -59,7 +64,9 @@ pub(crate) fn refresh<S, B, RB>(
         }
         let Ok(response) = out else { return };
         let mut body = pin!(read.succeeded(response, now).into_body());
-        while let Some(Ok(_)) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {}
+        let read_on = async { while let Some(Ok(_)) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {} };
+        // Dropped at its end, nothing is kept.
+        let _ = timeout(lasts.saturating_sub(now.saturating_duration_since(begun)), read_on).await;
     };
-    runtime.spawn(context.scope(timeout(lasts, work)));
+    runtime.spawn(context.scope(work));
 }
