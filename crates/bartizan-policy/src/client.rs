@@ -11,6 +11,9 @@ use tower::{Layer, Service};
 
 /// [`Layer`] that puts the stack of a policy around an HTTP client, with a balancer inside where the policy names endpoints. Its clones
 /// and its services share all that the layers inside know, and follow the policy for as long as there are any.
+///
+/// Endpoints take the place of host and port of a request, so the client inside must go where a request says, as reqwest's and hyper's do. A tonic
+/// channel goes where it was made for: around one, the policy names no endpoints.
 #[derive(Clone)]
 pub struct PolicyClientLayer {
     pub(crate) shape: Shape,

@@ -93,6 +93,8 @@ impl ClientLayer {
     /// Spreads the calls over these: each a `Uri`, or a [`Member`] with weight, tier and zone. Host and port of a request give way to
     /// those of the endpoint; so with endpoints by `https` their certificates must name them.
     ///
+    /// A tonic channel goes where it was made for, whatever a request says: over several of them it is [`balance`](Self::balance) instead.
+    ///
     /// Of one alone, the breaker is that of a service, as no other takes what it refuses.
     #[must_use]
     pub fn members<T: Into<Member<Uri>>>(self, members: impl IntoIterator<Item = T>) -> BalancedLayer {
