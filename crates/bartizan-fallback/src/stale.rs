@@ -83,12 +83,12 @@
 //! **Refreshes.** A read that is served at once goes out in a task of its own, one for each answer and [`max_refreshes`](Stale::max_refreshes) in all. Its
 //! [`Context`](bartizan_core::Context) has the caller's priority and attempt, and [`lease`](Stale::lease) as its deadline, after which it is dropped.
 //!
-//! **Equal reads at once**, with [`coalesce`](Stale::coalesce): of one key, and equal in what the last answer varied on. The first goes out, the
-//! others sleep. Once its answer is whole they share it, if it may be kept and is one to them as well; otherwise, and after a failure, all of them
-//! go out at once. With `Authorization` or `Cookie` nothing is shared but what is fresh or says `public`. If the first is dropped, panics, drops
-//! the body, takes longer than the lease, or was refused by a layer inside, one of the others takes its place; who has waited for two leases goes
-//! out. What is there of a body is read ahead of a first caller that reads slowly; beyond that the lease is the bound. Nobody waits for a target
-//! whose last answer could not be shared.
+//! **Equal reads at once**, with [`coalesce`](Stale::coalesce): of one key, equal in what the last answer varied on, and in whether they have
+//! `Authorization` or `Cookie`. The first goes out, the others sleep. Once its answer is whole they share it, if it may be kept and is one to them
+//! as well; otherwise, and after a failure, all of them go out at once. With `Authorization` or `Cookie` nothing is shared but what is fresh or
+//! says `public`. If the first is dropped, panics, drops the body, takes longer than the lease, or was refused by a layer inside, one of the others
+//! takes its place; who has waited for two leases goes out. What is there of a body is read ahead of a first caller that reads slowly; beyond that
+//! the lease is the bound. Nobody waits for a target whose last answer could not be shared.
 //!
 //! # Where it stands
 //!

@@ -91,12 +91,40 @@ async fn what_could_not_be_shared_is_not_waited_for_again() {
     settle().await;
     assert_eq!(scene.origin.calls(), 11);
     reads.join_all().await;
-    // Without authorization it can be, and is from then on.
-    scene.get("/", "x-number: 1").await;
-    let reads = burst(&scene, 0..10);
+    // Without authorization it can be, whatever those had.
+    let mut reads = JoinSet::new();
+    for _ in 0..10 {
+        let scene = scene.clone();
+        reads.spawn(async move { scene.get("/", "x-number: 1").await });
+    }
     settle().await;
-    assert_eq!(scene.origin.calls(), 13);
+    assert_eq!(scene.origin.calls(), 12);
     reads.join_all().await;
+    assert_eq!(scene.origin.calls(), 12);
+    scene.assert_idle();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_be_shared_again_is_waited_for_again() {
+    let origin = Origin::new(|n, _| async move {
+        sleep(SECOND).await;
+        say(200, if n < 1 { "cache-control: private" } else { "" }, "")
+    });
+    let scene = Scene::new(TOGETHER, origin);
+    for ought in [1, 2] {
+        scene.get("/", "").await;
+        assert_eq!(scene.origin.calls(), ought);
+    }
+    burst(&scene, 0..10).join_all().await;
+    assert_eq!(scene.origin.calls(), 12, "who says who he is waits for nobody else's");
+    let mut reads = JoinSet::new();
+    for _ in 0..10 {
+        let scene = scene.clone();
+        reads.spawn(async move { scene.get("/", "").await });
+    }
+    reads.join_all().await;
+    assert_eq!(scene.origin.calls(), 13);
+    scene.assert_idle();
 }
 
 #[tokio::test(start_paused = true)]

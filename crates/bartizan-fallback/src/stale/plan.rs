@@ -26,6 +26,9 @@ pub(crate) enum Plan {
 
 const NOT_KEPT: Reason = Reason::new("stale", Kind::DeadlineExceeded, "only what is kept was asked for");
 
+/// Any number: those who say who they are wait for one another alone.
+const SIGNED: u64 = 0x9E37_79B9_7F4A_7C15;
+
 impl Read {
     /// Decides what is done. Who has waited does not wait again.
     pub(crate) fn plan(&mut self, now: Instant, may_wait: bool) -> Plan {
@@ -41,7 +44,10 @@ impl Read {
         if may_wait && self.value.coalesce && !self.asked.no_cache && !condition::has_condition(&self.request)
         {
             let (lasts, most) = (self.value.lease, self.value.max_waiting);
-            self.flight = self.key.varied(self.shared().store.variant(&self.key, &self.request));
+            let variant = self.shared().store.variant(&self.key, &self.request);
+            // Who says who he is may get an answer of his own, of which the others know nothing.
+            let lane = if is_signed(&self.request) { SIGNED } else { 0 };
+            self.flight = self.key.varied(variant ^ lane);
             match self.shared().flights.join(self.flight, now, lasts, most) {
                 Joined::Wait(seat) => return Plan::Wait(seat),
                 Joined::Lead(lease) => self.lease = Some(lease),
