@@ -157,12 +157,13 @@ async fn the_death_of_a_leader_strands_nobody() {
         let leader = match kill {
             0 => tokio::spawn({
                 let scene = scene.clone();
-                async move { drop(scene.get("/", "x-number: 77").await) }
+                async move { drop(scene.get("/", "x-number: 77|authorization: 77").await) }
             }),
             1 => {
                 let panicking = Scene { service: scene.service.clone(), ..scene.clone() };
                 tokio::spawn(async move {
-                    let mut call = Box::pin(panicking.call(request("GET", "/", "x-number: 77")));
+                    let mut call =
+                        Box::pin(panicking.call(request("GET", "/", "x-number: 77|authorization: 77")));
                     tokio::select! {
                         _ = &mut call => unreachable!(),
                         () = sleep(SECOND / 2) => panic!("as told"),
@@ -172,7 +173,8 @@ async fn the_death_of_a_leader_strands_nobody() {
             _ => {
                 let scene = scene.clone();
                 tokio::spawn(async move {
-                    let answer = scene.call(request("GET", "/", "x-number: 77")).await.unwrap();
+                    let answer =
+                        scene.call(request("GET", "/", "x-number: 77|authorization: 77")).await.unwrap();
                     let (_, body) = answer.into_parts();
                     sleep(SECOND).await;
                     drop(body);
