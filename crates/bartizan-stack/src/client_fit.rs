@@ -7,9 +7,10 @@ use bartizan_hedge::Hedge;
 use bartizan_retry::Retry;
 
 impl ClientStack {
-    /// The last good answer, which who waits for it gets as late as an attempt may end.
+    /// The last good answer, which who waits for it gets as late as an attempt may end. One that was not set is off.
     pub(crate) fn fit_stale(&self) -> Stale {
-        let (stale, attempt) = (self.stale_value().clone(), self.attempt_value());
+        let attempt = self.attempt_value();
+        let Some(stale) = self.set_stale().cloned() else { return Stale::new().enabled(false) };
         let is_default = stale.longest_lease() == Stale::DEFAULT_LEASE;
         if is_default && attempt.is_enabled() && attempt.total() > Stale::DEFAULT_LEASE {
             return stale.lease(attempt.total());

@@ -27,7 +27,7 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientStack {
-    stale: Stale,
+    stale: Option<Stale>,
     deadline: Deadline,
     retry: Retry,
     hedge: Hedge,
@@ -53,7 +53,7 @@ impl ClientStack {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            stale: Stale::new(),
+            stale: None,
             deadline: Deadline::new(Self::DEFAULT_DEADLINE),
             retry: Retry::new(),
             hedge: Hedge::new(),
@@ -65,11 +65,12 @@ impl ClientStack {
         }
     }
 
-    /// Sets when the last good answer takes the place of a failure. The call that other reads wait for may take as long as an attempt, if
-    /// that is longer than the [lease](Stale::lease) by default. Default: [`Stale::new`], only what answers themselves allow.
+    /// Sets when the last good answer takes the place of a failure; with [`Stale::new`], where answers themselves allow it. The call that
+    /// other reads wait for may take as long as an attempt, if that is longer than the [lease](Stale::lease) by default. Default: off, as
+    /// it costs every read to be looked at, and memory.
     #[must_use]
     pub fn stale(mut self, stale: Stale) -> Self {
-        self.stale = stale;
+        self.stale = Some(stale);
         self
     }
 
@@ -134,10 +135,18 @@ impl ClientStack {
         self
     }
 
-    /// When the last good answer takes the place of a failure, as it was set.
+    /// When the last good answer takes the place of a failure, as it was set; [`Stale::new`] where it is off because it was not.
     #[must_use]
     pub const fn stale_value(&self) -> &Stale {
-        &self.stale
+        const NOT_SET: &Stale = &Stale::new();
+        match &self.stale {
+            Some(stale) => stale,
+            None => NOT_SET,
+        }
+    }
+
+    pub(crate) const fn set_stale(&self) -> Option<&Stale> {
+        self.stale.as_ref()
     }
 
     /// How long a call may take.

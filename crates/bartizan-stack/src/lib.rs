@@ -52,7 +52,7 @@
 //!
 //! let layer = ClientLayer::new(ClientStack::new().deadline(Duration::from_millis(500))).named("stock");
 //! assert_eq!(layer.to_string(), r#"client stack "stock", outside in
-//!   stale     what answers allow, 1000 entries, 16 MiB
+//!   stale     off
 //!   deadline  500 ms
 //!   retry     2 retries, 100 ms to 1 s, budget 10 %, hints up to 250 ms
 //!   hedge     off

@@ -47,7 +47,7 @@ server stack \"shop\", outside in
 fn a_client_stack_is_a_table() {
     let table = "\
 client stack, outside in
-  stale     what answers allow, 1000 entries, 16 MiB
+  stale     off
   deadline  3 s
   retry     2 retries, 100 ms to 1 s, budget 10 %, hints up to 2 s
   hedge     2 copies, 5 % extra, from 1 ms, over several endpoints
@@ -58,7 +58,7 @@ client stack, outside in
 
     let table = "\
 client stack \"stock\", outside in
-  stale     what answers allow, 1000 entries, 16 MiB
+  stale     off
   deadline  3 s
   retry     2 retries, 100 ms to 1 s, budget 10 %, hints up to 2 s
   hedge     off

@@ -111,7 +111,7 @@ async fn the_last_good_answer_takes_the_place_of_a_failure() {
         }
     };
     let url = serve(Router::new().route("/", any(answer))).await;
-    let layer = ClientLayer::new(eager()).named("last good answers");
+    let layer = ClientLayer::new(eager().stale(Stale::new())).named("last good answers");
     let client = bartizan_client::Client::new(boxed!(&layer, stack::reqwest(false)));
     let get = async || soon(client.get(&url).send()).await.unwrap();
     assert_eq!(get().await.text().await.unwrap(), "3 left");
