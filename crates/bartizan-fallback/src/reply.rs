@@ -104,7 +104,8 @@ impl Reply {
     /// Makes an answer that the caller can read: who has asked over gRPC must be answered so, and nobody else.
     pub(crate) fn fit(self, form: Form, failure: &Failure) -> Self {
         match (form, is_grpc(self.response.headers())) {
-            (Form::Grpc, true) | (Form::Plain, false) => self,
+            (Form::Grpc, true) => self,
+            (Form::Plain, false) => self.with_its_length(),
             (Form::Head, false) => self.without_body(),
             (Form::Grpc, false) => Self::grpc_status(grpc_code(failure), NO_GRPC),
             (Form::Plain | Form::Head, true) => {
@@ -113,6 +114,15 @@ impl Reply {
                 Self { response, trailers: None }
             }
         }
+    }
+
+    /// The same, whose length is that of its body if it says one.
+    fn with_its_length(mut self) -> Self {
+        let length = self.response.body().len();
+        if let Some(said) = self.response.headers_mut().get_mut(CONTENT_LENGTH) {
+            *said = length.into();
+        }
+        self
     }
 
     /// The same as it is answered to `HEAD`: by HTTP/2 a server sends what there is of a body, and its client takes that for an error.

@@ -216,6 +216,14 @@ async fn a_head_is_answered_without_a_body() {
 }
 
 #[tokio::test]
+async fn a_length_is_that_of_the_body() {
+    // A server would break the connection off.
+    let reply = Response::builder().header("content-length", "99").body("instead").unwrap();
+    let response = layer().value(reply).layer(inner(503)).oneshot(Request::new(())).await.unwrap();
+    assert_eq!(response.headers()["content-length"], "7");
+}
+
+#[tokio::test]
 async fn no_more_than_so_many_functions_at_once() {
     let layer = FallbackLayer::new(Fallback::new().max_in_flight(1)).call(|_| pending::<Reply>());
     let handle = layer.handle();

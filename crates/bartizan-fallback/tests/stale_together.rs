@@ -383,3 +383,18 @@ async fn what_broke_off_does_not_look_whole() {
     assert!(body.frame().await.is_none());
     scene.assert_idle();
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_wants_a_newer_answer_waits_for_none() {
+    let scene = Scene::new(TOGETHER, slow(200, "cache-control: public"));
+    let mut reads = burst(&scene, 0..10);
+    settle().await;
+    for fields in ["cache-control: max-age=0", "cache-control: no-cache", "pragma: no-cache"] {
+        let scene = scene.clone();
+        let fields = format!("x-number: new|authorization: 1|{fields}");
+        reads.spawn(async move { scene.get("/", &fields).await });
+    }
+    settle().await;
+    assert_eq!((scene.handle.snapshot().waiting, scene.origin.calls()), (9, 4));
+    reads.join_all().await;
+}

@@ -74,6 +74,11 @@ impl Said {
 }
 
 impl Asked {
+    /// Whether it takes nothing that was there before.
+    pub(crate) fn is_for_new(&self) -> bool {
+        self.no_cache || self.max_age.is_some_and(|most| most.is_zero())
+    }
+
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut asked = Self::default();
         if !headers.contains_key(CACHE_CONTROL) {

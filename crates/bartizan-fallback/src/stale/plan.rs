@@ -41,7 +41,10 @@ impl Read {
             self.count(Count::Unanswered);
             return Plan::Serve(answer(Refused::new(&NOT_KEPT), false));
         }
-        if may_wait && self.value.coalesce && !self.asked.no_cache && !condition::has_condition(&self.request)
+        if may_wait
+            && self.value.coalesce
+            && !self.asked.is_for_new()
+            && !condition::has_condition(&self.request)
         {
             let (lasts, most) = (self.value.lease, self.value.max_waiting);
             let variant = self.shared().store.variant(&self.key, &self.request);
