@@ -16,6 +16,9 @@ const LONGEST: u64 = 4 << 20;
 /// The time between two readings that must be the same.
 const SETTLED: Duration = Duration::from_millis(20);
 
+/// What is still being written by then is looked at another time.
+const READINGS: u32 = 50;
+
 /// Zero would be a loop without a rest, and more than this nobody waits.
 pub(crate) const EVERY: (Duration, Duration) =
     (Duration::from_millis(1), Duration::from_secs(365 * 24 * 60 * 60));
@@ -111,15 +114,18 @@ async fn settled<R: Future<Output = Reading>>(
     mut read: impl FnMut() -> R,
 ) -> Reading {
     let mut before = read().await;
-    while before.is_ok() && seen != Some(&before) {
+    for _ in 1..READINGS {
+        if before.is_err() || seen == Some(&before) {
+            return before;
+        }
         sleep(SETTLED).await;
         let now = read().await;
         if now == before {
-            break;
+            return before;
         }
         before = now;
     }
-    before
+    Err(String::from("is another each time that it is read"))
 }
 
 /// Reads on a thread for blocking work.
@@ -159,5 +165,8 @@ mod tests {
         check(Some("x"), &[Ok("x")], Ok("x"), 1).await;
         check(Some("x"), &[Err("gone")], Err("gone"), 1).await;
         check(None, &[Ok("a"), Err("gone")], Err("gone"), 2).await;
+        // Who never stops is not waited for.
+        let endless = [Ok("a"), Ok("b")].repeat(25);
+        check(None, &endless, Err("is another each time that it is read"), 50).await;
     }
 }

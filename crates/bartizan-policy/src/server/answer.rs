@@ -32,7 +32,13 @@ pub(super) fn read(body: &[u8], prefix: &str) -> Result<(Node, Option<String>), 
             let Some(rest) = below(&key, prefix) else { continue };
             let wrong = |text: &str| PolicyError::new(text).part(&part).field(&key);
             let Some(path) = path(rest) else { return Err(wrong("is no name of a property")) };
-            let node = node(value, &part);
+            let node = match value {
+                // A name in YAML with nothing below it.
+                serde_json::Value::String(text) if text.is_empty() && path.len() <= 2 => {
+                    Node { at: At::Part(part.clone()), value: Value::Table(BTreeMap::new()) }
+                }
+                value => node(value, &part),
+            };
             insert(&mut root, &path, node).map_err(wrong)?;
         }
     }
@@ -211,6 +217,7 @@ mod tests {
             Ok("{ a = [{ b = 1, c = 2 }, { b = null }] }"),
         );
         check(r#"{ "name": "one", "source": { "a": { "b": [1.5] } } }"#, Ok("{ a = { b = [1.5] } }"));
+        check(r#"{ "name": "one", "source": { "a.b": "", "c": "" } }"#, Ok("{ a = { b = {  } }, c = {  } }"));
         check("", Ok("{  }"));
     }
 
