@@ -285,3 +285,22 @@ async fn a_length_is_told() {
     let answer = ask(&(serve(app).await + "/?fail")).await.map(Body::new);
     assert_eq!(answer.headers()["content-length"], "7");
 }
+
+#[tokio::test]
+async fn a_head_is_answered_around_the_application_as_well() {
+    let app = Router::new().route("/", get(async || StatusCode::SERVICE_UNAVAILABLE));
+    let service = ServiceBuilder::new().map_response(|answer: Response<_>| answer.map(Body::new));
+    let service = service.layer(instead()).service(app);
+    let (listener, address) = stack::listen().await;
+    tokio::spawn(async move { axum::serve(listener, tower::make::Shared::new(service)).await });
+    for http2 in [false, true] {
+        for method in ["HEAD", "GET", "HEAD"] {
+            let req = Request::builder().method(method).uri(format!("http://{address}/"));
+            let req = req.body(reqwest::Body::default()).unwrap();
+            let answer = soon(stack::reqwest(http2).oneshot(req)).await.unwrap();
+            assert_eq!(answer.headers()["content-length"], "7", "{method}");
+            let ought = if method == "HEAD" { "" } else { "instead" };
+            assert_eq!(text(answer).await, (200, ought.into()), "{method} over HTTP/2: {http2}");
+        }
+    }
+}

@@ -173,4 +173,7 @@ async fn hosts_of_one_server_are_kept_apart() {
     assert_eq!(raw("/", "A", "x-down: 1\r\n").await.1, "a");
     // The target decides where it names a host itself (RFC 9112 §3.2.2).
     assert_eq!(raw("http://b/", "a", "x-down: 1\r\n").await.0, "500");
+    // This handler does not know, and nobody else gets what it makes of that.
+    assert_eq!(raw("http://b/", "evil", "").await.1, "evil");
+    assert_eq!(raw("http://b/", "b", "x-down: 1\r\n").await.0, "500");
 }
