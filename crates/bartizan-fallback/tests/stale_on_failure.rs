@@ -342,4 +342,6 @@ async fn a_head_is_answered_without_a_body() {
     let stale = scene.send(request("HEAD", "/", "")).await.unwrap();
     assert_eq!((stale.status, stale.field("content-length"), stale.body.as_str()), (200, "9", ""));
     assert_eq!(scene.get("/", "").await.status, 500, "what answers a HEAD answers no GET");
+    let refused = scene.send(request("HEAD", "/nowhere", "cache-control: only-if-cached")).await.unwrap();
+    assert_eq!((refused.status, refused.body.as_str()), (504, ""));
 }

@@ -39,7 +39,8 @@ impl Read {
         }
         if self.asked.only_if_cached {
             self.count(Count::Unanswered);
-            return Plan::Serve(answer(Refused::new(&NOT_KEPT), false));
+            let refusal = answer(Refused::new(&NOT_KEPT), false);
+            return Plan::Serve(if self.is_head { refusal.map(|_| Bytes::new()) } else { refusal });
         }
         if may_wait
             && self.value.coalesce
