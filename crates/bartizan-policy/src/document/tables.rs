@@ -54,14 +54,14 @@ pub(crate) struct ClientTable {
     /// Where its calls go. Without it: where each request says, or what code discovers.
     #[schemars(length(min = 1))]
     endpoints: Option<Vec<Endpoint>>,
-    /// When the last good answer takes the place of a failure.
+    /// When the last good answer takes the place of a failure. Without it: none are kept.
     stale: Option<StaleTable>,
     /// How long a call may take, all its attempts together: a table, or its `total` alone.
     #[schemars(with = "Option<TimeOr<DeadlineTable>>")]
     deadline: Option<DeadlineTable>,
     /// What is made again, how often, and when.
     retry: Option<RetryTable>,
-    /// When a copy of a call is sent that takes long.
+    /// When a copy of a call is sent that takes long. Without it: over several endpoints.
     hedge: Option<HedgeTable>,
     /// What retries and copies are paid from.
     budget: Option<BudgetTable>,
