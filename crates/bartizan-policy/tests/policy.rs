@@ -107,6 +107,12 @@ fn what_fits_to_code_alone_is_judged_with_it() {
     let expected = "line 4, clients.stock.attempt.total: attempt.total (5 s) is longer than deadline.total (3 s): no attempt can take as long";
     assert_eq!(said(policy.client("stock")), expected);
     assert!(policy.client_with("stock", ClientStack::new().deadline(9 * SECOND)).is_ok());
+    // How many copies there are is not said here.
+    let policy = toml("[clients.stock]\ndeadline = '1s'\nattempt = '900ms'\nhedge.delay = '600ms'\n");
+    let expected = "line 2, clients.stock.deadline.total: hedge.max_hedges (2 × 600 ms) is not shorter than deadline.total (1 s): the time is over before the last copy is sent";
+    assert_eq!(said(policy.client("stock")), expected);
+    let once = ClientStack::new().hedge(bartizan_hedge::Hedge::new().max_hedges(1));
+    assert!(policy.client_with("stock", once).is_ok());
 }
 
 #[test]

@@ -96,7 +96,12 @@ fn copies(stack: &ClientStack) -> Result<(), Misfit> {
         if copies > 1 && delay.saturating_mul(copies) >= total.1 {
             let (all, so) =
                 (format!("{copies} × {}", Time(delay)), "the time is over before the last copy is sent");
-            return Err(Misfit::new((name, &all), "is not shorter than", (total.0, &Time(total.1)), so));
+            return Err(Misfit::new(
+                ("hedge.max_hedges", &all),
+                "is not shorter than",
+                (total.0, &Time(total.1)),
+                so,
+            ));
         }
     }
     Ok(())
