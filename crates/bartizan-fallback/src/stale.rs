@@ -43,7 +43,7 @@
 //! | `no-store` | the request or the answer |
 //! | `private`, `no-cache`, `Set-Cookie`, `Vary: *`, `Content-Range`, `Trailer`, event streams, gRPC | the answer |
 //! | an answer to a request with `Authorization`, unless it says `public`, `s-maxage` or `must-revalidate` (§3.5) | both |
-//! | an answer to a request with `Cookie` that neither says `public`, a lifetime or `stale-…`, nor varies on it | both |
+//! | an answer to a request with `Cookie` that neither says `public`, `max-age`, `s-maxage` or `stale-…`, nor varies on it | both |
 //! | 206, 304, and statuses that are not cacheable by default, unless they say for how long | the status |
 //! | what a layer inside refused, or put in place of a failure | its extensions |
 //! | a body that broke off, has another length than it said, has trailers, is too large, or was not read to its end | the body |
@@ -65,7 +65,7 @@
 //! | what is kept is | and | then |
 //! |---|---|---|
 //! | fresh | [`fresh`](Stale::fresh), or it may be served while it is refreshed | it is served without a call |
-//! | stale for less than [`while_revalidate`](Stale::while_revalidate) or `stale-while-revalidate` say | | it is served at once, and refreshed in the background |
+//! | stale for less than [`while_revalidate`](Stale::while_revalidate) or `stale-while-revalidate` say | the answer to this request may be kept in its place | it is served at once, and refreshed in the background |
 //! | fresh, or stale for less than [`if_error`](Stale::if_error) or `stale-if-error` say | the call fails | it is served in place of the failure |
 //! | the same | the last call failed, and the [pause](Stale::refresh_backoff) is not over | it is served without a call |
 //!

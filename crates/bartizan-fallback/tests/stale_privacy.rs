@@ -210,3 +210,32 @@ async fn what_is_for_no_store_any_more_is_forgotten() {
         assert_eq!(scene.get("/", "").await.body, ought, "{asks} {says}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_cannot_refresh_an_answer_is_not_served_it_stale() {
+    const TOLD: &str = "cache-control: max-age=1, stale-while-revalidate=60";
+    for (says, asks, ought) in [
+        ("", "cookie: ann", "1"),
+        ("", "authorization: ann", "1"),
+        (TOLD, "authorization: ann", "1"),
+        (TOLD, "cookie: ann", "0"),
+        ("cache-control: public, max-age=1, stale-while-revalidate=60", "authorization: ann", "0"),
+        ("vary: accept", "", "0"),
+    ] {
+        let origin = Origin::new(move |n, _| async move { say(200, says, n.to_string()) });
+        let scene = Scene::new(Stale::new().while_revalidate(SECOND * 60), origin);
+        scene.get("/", "").await;
+        origin::pass(SECOND * 2).await;
+        assert_eq!(scene.get("/", asks).await.body, ought, "{says} {asks}");
+        settle().await;
+        assert_eq!(scene.origin.calls(), 2, "{says} {asks}");
+        let later = if ought == "1" { "0" } else { "1" };
+        assert_eq!(scene.get("/", "").await.body, later, "{says} {asks}");
+        settle().await;
+    }
+    // In place of a failure it is better than nothing.
+    let origin = Origin::new(|n, _| async move { say(if n < 1 { 200 } else { 503 }, "", n.to_string()) });
+    let scene = Scene::new(Stale::new().while_revalidate(SECOND * 60).if_error(SECOND * 60), origin);
+    scene.get("/", "").await;
+    assert_eq!(scene.get("/", "cookie: ann").await.body, "0");
+}

@@ -7,7 +7,7 @@ use super::flights::{Joined, Turn};
 use super::lease::Seat;
 use super::read::Read;
 use super::shared::Refreshing;
-use super::storable::is_signed;
+use super::storable::{is_for_everybody, is_signed};
 use crate::Degraded;
 use bartizan_core::{Instant, Kind, Reason, Refused};
 use bartizan_http::answer;
@@ -68,7 +68,8 @@ impl Read {
             self.count(Count::Hits);
             return Some(Plan::Serve(self.serve(entry, now, None, false)));
         }
-        if served {
+        // Who gets an answer that would not be kept does not refresh this one, and is not to see it grow old.
+        if served && (self.asked.only_if_cached || is_for_everybody(&self.request, entry.headers())) {
             self.count(Count::WhileRevalidate);
             let answer = self.serve(entry, now, None, false);
             return Some(match self.refresh(entry, now) {

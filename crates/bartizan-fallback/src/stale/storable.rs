@@ -56,7 +56,7 @@ pub(crate) fn is_signed(request: &HeaderMap) -> bool {
 
 /// Whether an answer is one to other callers as well. With `Authorization` it has to say so in the words of §3.5. With `Cookie` it has to
 /// say anything that makes it of use, or that it varies on it: a service that says nothing may not have thought of caches.
-fn is_for_everybody(request: &HeaderMap, answer: &HeaderMap) -> bool {
+pub(crate) fn is_for_everybody(request: &HeaderMap, answer: &HeaderMap) -> bool {
     if !is_signed(request) {
         return true;
     }
