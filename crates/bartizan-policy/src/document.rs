@@ -27,7 +27,7 @@ mod tables;
 mod time;
 
 pub(crate) use endpoint::Endpoint;
-pub(crate) use resolved::{CLIENTS, Client, Members, Named, SERVERS, check, names};
+pub(crate) use resolved::{CLIENTS, Client, DEFAULT, Members, Named, SERVERS, check, names};
 pub use schema::schema;
 pub(crate) use schema::{
     AboveOne, AboveZero, BelowOne, Between, Nats, NumberOr, Percentile, Positive, Share, TimeOr,

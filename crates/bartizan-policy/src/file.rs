@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::time::sleep;
 
 /// More is no policy.
@@ -48,7 +49,6 @@ fn content(path: &Path) -> Reading {
 }
 
 /// Reads the file of a policy from now on, in a task.
-#[track_caller]
 pub(crate) fn watch(shared: &Arc<Shared>, every: Duration) -> Result<(), PolicyError> {
     let state = shared.state();
     let Some((path, content)) = &state.file else {
@@ -60,10 +60,18 @@ pub(crate) fn watch(shared: &Arc<Shared>, every: Duration) -> Result<(), PolicyE
         seen: Some(Ok(content.clone())),
     };
     drop(state);
+    let runtime = runtime("a file can only be watched")?;
     let (source, askers) = Source::new();
     shared.add(source);
-    tokio::spawn(watch.follow(Arc::downgrade(shared), askers));
+    runtime.spawn(watch.follow(Arc::downgrade(shared), askers));
     Ok(())
+}
+
+/// The runtime that a source is asked in.
+pub(crate) fn runtime(what: &str) -> Result<Handle, PolicyError> {
+    Handle::try_current().map_err(|_| {
+        PolicyError::new(&format!("{what} within a tokio runtime: call it from an async function"))
+    })
 }
 
 struct Watch {

@@ -26,7 +26,8 @@ pub struct Snapshot {
     pub refused: u64,
     /// Why the last text was refused or could not be had, unless a good one has come since.
     pub error: Option<String>,
-    /// The tables that nobody has asked for, such as `clients.stock`.
+    /// The tables that nobody has asked for, such as `clients.stock`; and endpoints that nobody calls, such as `clients.stock.endpoints`, as
+    /// code has taken the rest of the table and says itself where the calls go.
     pub unused: Vec<String>,
     /// Stacks before servers that follow it.
     pub servers: usize,
@@ -45,6 +46,28 @@ impl Handle {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.0.snapshot()
+    }
+
+    /// Waits for another [version](Snapshot::version) than this one, and returns it. By then all layers follow it. Who begins with the
+    /// version that is known and goes on with what is returned misses none, though of several in a row the last one alone may be seen.
+    ///
+    /// ```
+    /// # use bartizan_policy::{Format, Policy};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bartizan_policy::PolicyError> {
+    /// let policy = Policy::parse(Format::Toml, "[clients.stock]\n")?;
+    /// let handle = policy.handle();
+    /// let changed = handle.changed(handle.snapshot().version);
+    /// policy.update(Format::Toml, "[clients.stock]\nretry.max_retries = 1\n")?;
+    /// assert_eq!(changed.await, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// It can be dropped and called anew at any time: what has changed meanwhile is found at once.
+    pub async fn changed(&self, since: u64) -> u64 {
+        self.0.changed(since).await
     }
 
     /// Takes over another text, as [`Policy::update`](crate::Policy::update) does.

@@ -55,7 +55,8 @@
 //!
 //! # What cannot change while it runs
 //!
-//! Whether a client has endpoints: they may be others, but not come where there were none, or all leave. A table that a layer without a
+//! Whether a client has endpoints: they may be others, but not come where there were none, or all leave. Where code says where the calls go,
+//! [`endpoints`](Policy::endpoints) are followed on their own, and may not all leave. A table that a layer without a
 //! stack of code's was made of cannot leave. Both are refused.
 //!
 //! # What is shared
@@ -67,6 +68,7 @@ mod body;
 mod changes;
 mod client;
 mod document;
+mod endpoints;
 mod error;
 mod file;
 mod format;
@@ -84,6 +86,7 @@ pub use body::PolicyBody;
 pub use changes::{Change, Changes};
 pub use client::{PolicyClient, PolicyClientLayer};
 pub use document::schema;
+pub use endpoints::Endpoints;
 pub use error::PolicyError;
 pub use format::Format;
 pub use handle::{Handle, Snapshot};

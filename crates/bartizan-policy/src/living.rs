@@ -7,8 +7,8 @@ use crate::tree::Node;
 use bartizan_balance::{Change, Handle};
 use bartizan_http::http::Uri;
 use bartizan_stack::{ClientHandle, ClientLayer, ClientStack, ServerHandle, ServerStack};
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// The stack of a server, and what code gave for it.
 #[derive(Debug)]
@@ -25,7 +25,22 @@ pub(crate) struct LivingClient {
     name: String,
     base: Option<ClientStack>,
     handle: ClientHandle,
-    endpoints: Option<Endpoints>,
+    /// `None`: code says where its calls go.
+    shape: Option<Calls>,
+}
+
+/// Where the calls of a client go, as the policy says.
+#[derive(Debug)]
+enum Calls {
+    Hosts,
+    Endpoints(Endpoints),
+}
+
+/// Endpoints that somebody follows on their own, whatever calls them.
+#[derive(Debug)]
+pub(crate) struct Followed {
+    name: String,
+    members: watch::Sender<Members>,
 }
 
 /// The endpoints that the policy has named last.
@@ -40,10 +55,12 @@ struct Endpoints {
 pub(crate) enum Due<'a> {
     Server(&'a LivingServer, Box<ServerStack>),
     Client(&'a LivingClient, Box<Client>),
+    Followed(&'a Followed, Members),
 }
 
 const LATE: &str = "cannot come while the client runs: it was made without a balancer";
 const LOST: &str = "cannot be without endpoints while the client runs: it was made with a balancer";
+const FOLLOWED: &str = "cannot be without endpoints while they are followed";
 
 impl LivingServer {
     pub(crate) fn new(name: &str, base: Option<ServerStack>, handle: ServerHandle) -> Self {
@@ -67,17 +84,20 @@ impl LivingClient {
     ) -> (Self, Shape) {
         let (name, handle) = (name.to_owned(), layer.handle());
         match members {
-            None => (Self { name, base, handle, endpoints: None }, Shape::Hosts(layer)),
+            None => (Self { name, base, handle, shape: Some(Calls::Hosts) }, Shape::Hosts(layer)),
             Some(members) => {
                 let balanced = layer.clone().members(members.clone());
-                let endpoints = handle.balance().map(|balance| Endpoints {
-                    layer,
-                    balance,
-                    members: Mutex::new(members),
+                let shape = handle.balance().map(|balance| {
+                    Calls::Endpoints(Endpoints { layer, balance, members: Mutex::new(members) })
                 });
-                (Self { name, base, handle, endpoints }, Shape::Endpoints(balanced))
+                (Self { name, base, handle, shape }, Shape::Endpoints(balanced))
             }
         }
+    }
+
+    /// A client of which code says where its calls go.
+    pub(crate) fn by_code(name: &str, base: ClientStack, handle: ClientHandle) -> Self {
+        Self { name: name.to_owned(), base: Some(base), handle, shape: None }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -88,10 +108,31 @@ impl LivingClient {
     pub(crate) fn due(&self, root: &Node) -> Result<Due<'_>, PolicyError> {
         let table = Named::of(root, CLIENTS, &self.name, self.base.is_some()).map_err(PolicyError::in_use)?;
         let client = table.client(self.base.clone().unwrap_or_default(), Judged::Whole)?;
-        match (&self.endpoints, &client.members) {
-            (None, Some(_)) => Err(table.refuse(Some("endpoints"), LATE)),
-            (Some(_), None) => Err(table.refuse(None, LOST)),
+        match (&self.shape, &client.members) {
+            (Some(Calls::Hosts), Some(_)) => Err(table.refuse(Some("endpoints"), LATE)),
+            (Some(Calls::Endpoints(_)), None) => Err(table.refuse(None, LOST)),
             _ => Ok(Due::Client(self, Box::new(client))),
+        }
+    }
+}
+
+impl Followed {
+    pub(crate) fn new(name: &str, members: Members) -> (Self, watch::Receiver<Members>) {
+        let (members, known) = watch::channel(members);
+        (Self { name: name.to_owned(), members }, known)
+    }
+
+    /// Whether there is nobody any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.members.is_closed()
+    }
+
+    /// What a policy says of them.
+    pub(crate) fn due(&self, root: &Node) -> Result<Due<'_>, PolicyError> {
+        let table = Named::of(root, CLIENTS, &self.name, true)?;
+        match table.client(ClientStack::new(), Judged::Alone)?.members {
+            Some(members) => Ok(Due::Followed(self, members)),
+            None => Err(table.refuse(None, FOLLOWED)),
         }
     }
 }
@@ -104,9 +145,16 @@ impl Due<'_> {
             Self::Server(server, stack) => drop(server.handle.update(*stack)),
             Self::Client(client, now) => {
                 drop(client.handle.update(now.stack));
-                if let (Some(endpoints), Some(members)) = (&client.endpoints, now.members) {
+                if let (Some(Calls::Endpoints(endpoints)), Some(members)) = (&client.shape, now.members) {
                     endpoints.follow(members);
                 }
+            }
+            Self::Followed(followed, members) => {
+                followed.members.send_if_modified(|known| {
+                    let is_new = *known != members;
+                    *known = members;
+                    is_new
+                });
             }
         }
     }

@@ -1,10 +1,10 @@
 use crate::client::PolicyClientLayer;
 use crate::document::{CLIENTS, Client, Judged, Members, Named, SERVERS, check, expand, names};
 use crate::handle::Handle;
-use crate::living::{LivingClient, LivingServer};
+use crate::living::{Followed, LivingClient, LivingServer};
 use crate::shared::{Shared, State};
 use crate::tree::{self, Node};
-use crate::{Changes, Format, PolicyError, file};
+use crate::{Changes, Endpoints, Format, PolicyError, file};
 use bartizan_core::Name;
 use bartizan_stack::{ClientLayer, ClientStack, ServerLayer, ServerStack};
 use std::fmt;
@@ -142,12 +142,7 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// If it was not [opened](Self::open) from a file.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
-    #[track_caller]
+    /// If it was not [opened](Self::open) from a file, or outside of a tokio runtime.
     pub fn watch(&self, every: Duration) -> Result<(), PolicyError> {
         file::watch(&self.shared, every)
     }
@@ -157,7 +152,7 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// If the server has nothing to offer, and nothing is kept. It is not asked again then.
+    /// If the server has nothing to offer, and nothing is kept, or outside of a tokio runtime. It is not asked again then.
     ///
     /// # Cancel safety
     ///
@@ -191,23 +186,57 @@ impl Policy {
     }
 
     /// Makes the layer of a client on top of what code says of it, for code that says more: where it finds endpoints, what may be
-    /// repeated, what a key is made of. The policy may not name endpoints then.
+    /// repeated, what a key is made of. It calls those that the policy names if it is given them, by [`endpoints`](Self::endpoints).
     ///
     /// # Errors
     ///
-    /// If both together do not fit, or the policy names endpoints.
+    /// If both together do not fit.
     pub fn client_layer(&self, name: &str, base: ClientStack) -> Result<ClientLayer, PolicyError> {
         let _turn = self.shared.turn()?;
-        let (layer, members) = self.layer_of(name, Some(&base))?;
-        if members.is_some() {
-            let state = self.shared.state();
-            let table = Named::of(&state.root, CLIENTS, name, true)?;
-            return Err(state
-                .placed(table.refuse(Some("endpoints"), "cannot be named: code says where the calls go")));
-        }
-        let (living, _) = LivingClient::new(name, Some(base), layer.clone(), None);
-        self.shared.state().keep_client(living);
+        let (layer, _) = self.layer_of(name, Some(&base))?;
+        self.shared.state().keep_client(LivingClient::by_code(name, base, layer.handle()));
         Ok(layer)
+    }
+
+    /// Follows the endpoints of a client on their own, for what is called otherwise than by a client that goes where a request says: channels of
+    /// tonic above all, of which each goes where it was made for.
+    ///
+    /// ```
+    /// # use bartizan_http::http::{Request, Response, Uri};
+    /// # use bartizan_policy::{Format, Policy};
+    /// # use bartizan_stack::ClientStack;
+    /// # use std::convert::Infallible;
+    /// # use tower::{Layer, service_fn};
+    /// # /// Stands for `AnyBody::new(Endpoint::from(url.clone()).connect_lazy(), tonic::body::Body::new)`.
+    /// # fn channel(_: &Uri) -> impl tower::Service<Request<()>, Response = Response<String>, Error = Infallible, Future: Send> + Clone + Send + Sync + use<> {
+    /// #     service_fn(|_: Request<()>| async { Ok::<_, Infallible>(Response::new(String::new())) })
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bartizan_policy::PolicyError> {
+    /// let policy = Policy::parse(Format::Toml, "[clients.payment]\nendpoints = ['http://10.0.0.1:50051']\n")?;
+    ///
+    /// let layer = policy.client_layer("payment", ClientStack::new())?;
+    /// let endpoints = policy.endpoints("payment")?;
+    /// let channels = layer.balance(|url: &Uri| channel(url)).members(endpoints.members()).discover(endpoints);
+    /// let payment = layer.outer().layer(channels);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If there is no such client, or it names no endpoints.
+    pub fn endpoints(&self, name: &str) -> Result<Endpoints, PolicyError> {
+        let _turn = self.shared.turn()?;
+        let mut state = self.shared.state();
+        let members = Named::of(&state.root, CLIENTS, name, false).and_then(|table| {
+            let client = table.client(ClientStack::new(), Judged::Alone)?;
+            client.members.ok_or_else(|| table.refuse(None, "names no endpoints that could be followed"))
+        });
+        let (followed, known) = Followed::new(name, members.map_err(|error| state.placed(error))?);
+        state.ask(CLIENTS, name);
+        state.call(name);
+        state.add_followed(followed);
+        Ok(Endpoints::new(known))
     }
 
     /// Says what the policy makes of the stack of a server now, for layers that are put together elsewhere. They do not follow it by
@@ -245,7 +274,10 @@ impl Policy {
         let (layer, members) = self.layer_of(name, base.as_ref())?;
         let (living, shape) = LivingClient::new(name, base, layer, members);
         let living = Arc::new(living);
-        self.shared.state().add_client(&living);
+        let mut state = self.shared.state();
+        state.add_client(&living);
+        state.call(name);
+        drop(state);
         Ok(PolicyClientLayer { shape, living })
     }
 

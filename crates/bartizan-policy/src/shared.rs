@@ -1,6 +1,6 @@
 use crate::changes::Changes;
-use crate::document::{CLIENTS, SERVERS, names};
-use crate::living::{Due, LivingClient, LivingServer};
+use crate::document::{CLIENTS, DEFAULT, SERVERS, names};
+use crate::living::{Due, Followed, LivingClient, LivingServer};
 use crate::source::Source;
 use crate::tree::Node;
 use crate::{PolicyError, Snapshot};
@@ -11,6 +11,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::{self, ThreadId};
+use tokio::sync::watch;
 
 /// What the clones of a policy share. Who holds it keeps the stacks of its servers.
 pub(crate) struct Shared {
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     /// Who has the turn.
     holder: Mutex<Option<ThreadId>>,
     state: Mutex<State>,
+    /// Tells those who wait for another version.
+    versions: watch::Sender<u64>,
 }
 
 /// The turn, for as long as it is held.
@@ -49,7 +52,10 @@ pub(crate) struct State {
     clients: Vec<Weak<LivingClient>>,
     /// Of clients whose services do not say whether there are any.
     kept: Vec<Arc<LivingClient>>,
+    followed: Vec<Arc<Followed>>,
     asked: BTreeSet<(&'static str, String)>,
+    /// The clients of which somebody calls the endpoints.
+    called: BTreeSet<String>,
     sources: Vec<Source>,
     version: u64,
     label: Option<String>,
@@ -57,6 +63,9 @@ pub(crate) struct State {
     refused: u64,
     error: Option<String>,
 }
+
+/// All that follow.
+type Living = (Vec<Arc<LivingServer>>, Vec<Arc<LivingClient>>, Vec<Arc<Followed>>);
 
 /// Where the text came from that holds.
 #[derive(Clone, Debug)]
@@ -95,7 +104,9 @@ impl Shared {
             servers: Vec::new(),
             clients: Vec::new(),
             kept: Vec::new(),
+            followed: Vec::new(),
             asked: BTreeSet::new(),
+            called: BTreeSet::new(),
             sources: Vec::new(),
             version: 0,
             label: None,
@@ -108,6 +119,7 @@ impl Shared {
             turn: Mutex::new(()),
             holder: Mutex::new(None),
             state: Mutex::new(state),
+            versions: watch::Sender::new(0),
         }
     }
 
@@ -136,7 +148,7 @@ impl Shared {
         if self.name.set(name).is_ok() {
             let handle: Arc<dyn Observed> = self.clone();
             if !registry::register(&handle) {
-                tracing::warn!(policy = self.name(), "two policies have this name");
+                tracing::info!(policy = self.name(), "two policies have this name");
             }
         }
     }
@@ -167,7 +179,9 @@ impl Shared {
         // A source that is asked again and again is told of once.
         let told_before = from.is_some() && before == error;
         state.refused += u64::from(error.is_some() && !told_before);
+        let version = state.version;
         drop((state, turn));
+        self.tell(version);
         match &taken {
             Ok(changes) if changes.is_empty() => {}
             Ok(changes) => tracing::info!(policy = self.name(), from, %changes, "policy changed"),
@@ -177,15 +191,35 @@ impl Shared {
         taken
     }
 
+    /// Wakes those who wait for another version than the one before. They are told in order, whoever is the first to come here.
+    fn tell(&self, version: u64) {
+        self.versions.send_if_modified(|known| {
+            let is_new = *known < version;
+            *known = version.max(*known);
+            is_new
+        });
+    }
+
+    /// Waits for another version than this one.
+    pub(crate) async fn changed(&self, since: u64) -> u64 {
+        let mut versions = self.versions.subscribe();
+        // The sender is here as long as this waits.
+        let found = versions.wait_for(|version| *version != since).await;
+        found.map_or(since, |version| *version)
+    }
+
     /// Sees first what is to be done to all that live, and then does it.
     fn apply(&self, root: Node, told: Option<Told>) -> Result<Changes, PolicyError> {
-        let (servers, clients) = self.state().living();
+        let (servers, clients, followed) = self.state().living();
         let mut due = Vec::new();
         for server in &servers {
             due.push(server.due(&root)?);
         }
         for client in &clients {
             due.push(client.due(&root)?);
+        }
+        for endpoints in &followed {
+            due.push(endpoints.due(&root)?);
         }
         due.into_iter().for_each(Due::done);
         let mut state = self.state();
@@ -224,6 +258,7 @@ impl Shared {
         let unused = all
             .filter(|(kind, name)| !state.asked.contains(&(*kind, (*name).to_owned())))
             .map(|(kind, name)| format!("{kind}.{name}"))
+            .chain(state.uncalled())
             .collect();
         Snapshot {
             source: state.origin.as_ref().map(ToString::to_string),
@@ -244,6 +279,24 @@ impl State {
     /// Notes that somebody has asked for a table.
     pub(crate) fn ask(&mut self, kind: &'static str, name: &str) {
         self.asked.insert((kind, name.to_owned()));
+    }
+
+    /// Notes that somebody calls the endpoints of a client.
+    pub(crate) fn call(&mut self, name: &str) {
+        self.called.insert(name.to_owned());
+    }
+
+    /// The endpoints that nobody calls, of tables that somebody has asked for.
+    fn uncalled(&self) -> impl Iterator<Item = String> {
+        let named = |name: &&str| {
+            let table = |name| self.root.get([CLIENTS, name, "endpoints"]).is_some_and(Node::is_given);
+            table(*name) || table(DEFAULT)
+        };
+        let clients = self.asked.iter().filter(|(kind, _)| *kind == CLIENTS).map(|(_, name)| name.as_str());
+        clients
+            .filter(named)
+            .filter(|name| !self.called.contains(*name))
+            .map(|name| format!("{CLIENTS}.{name}.endpoints"))
     }
 
     /// Says where a text comes from, if it is wrong with what code gives.
@@ -270,11 +323,18 @@ impl State {
         self.kept.push(Arc::new(client));
     }
 
+    /// Notes endpoints that somebody follows, for as long as somebody does.
+    pub(crate) fn add_followed(&mut self, followed: Followed) {
+        self.followed.retain(|followed| !followed.is_over());
+        self.followed.push(Arc::new(followed));
+    }
+
     /// All that follow.
-    fn living(&mut self) -> (Vec<Arc<LivingServer>>, Vec<Arc<LivingClient>>) {
+    fn living(&mut self) -> Living {
         self.clients.retain(|client| client.strong_count() > 0);
         let clients = self.clients.iter().filter_map(Weak::upgrade);
-        (self.servers.clone(), clients.chain(self.kept.iter().cloned()).collect())
+        self.followed.retain(|followed| !followed.is_over());
+        (self.servers.clone(), clients.chain(self.kept.iter().cloned()).collect(), self.followed.clone())
     }
 }
 

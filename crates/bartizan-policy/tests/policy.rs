@@ -2,11 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
 use bartizan_breaker::{Breaker, Consecutive};
-use bartizan_core::registry;
+use bartizan_core::{Change, registry};
 use bartizan_limit::Limit;
-use bartizan_policy::{Format, Policy, PolicyClientLayer, PolicyError};
+use bartizan_policy::{Endpoints, Format, Policy, PolicyClientLayer, PolicyError};
 use bartizan_retry::Retry;
 use bartizan_stack::{ClientStack, ServerStack};
+use futures_core::Stream;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -229,9 +232,6 @@ fn a_layer_of_which_code_says_more_follows_too() {
         .unwrap();
     assert_eq!(handle.stack().retry_value().most_retries(), 2);
     assert_eq!(policy.handle().snapshot().clients, 1);
-    let expected = "line 4, clients.user.endpoints: cannot be named: code says where the calls go";
-    assert_eq!(said(policy.client_layer("user", base())), expected);
-
     // And there are values alone, which follow nothing.
     assert_eq!(policy.client_stack("stock", &base()).unwrap(), handle.stack());
     assert_eq!(policy.client_stack("nobody", &base()).unwrap(), base());
@@ -334,4 +334,108 @@ fn what_a_table_names_holds_whatever_it_inherits() {
     let policy = Policy::parse(Format::Json, text).unwrap();
     let same = "[clients.stock.retry]\nmax_retries = 5\nbackoff.constant.wait = '1ms'\n";
     assert_eq!(policy.client("stock").unwrap().handle().stack(), stack(same));
+}
+
+/// Endpoints that a stream tells of, if it tells of any now.
+fn told(endpoints: &mut Endpoints) -> Poll<Option<Vec<String>>> {
+    let polled = Pin::new(endpoints).poll_next(&mut Context::from_waker(Waker::noop()));
+    polled.map(|told| {
+        told.map(|told| match told {
+            Ok(Change::Set(members)) => members.iter().map(|member| member.key.to_string()).collect(),
+            other => panic!("{other:?}"),
+        })
+    })
+}
+
+#[test]
+fn endpoints_are_followed_on_their_own() {
+    let text = |endpoints: &str| format!("[clients.stock]\n{endpoints}\n[clients.user]\n");
+    let policy = toml(&text("endpoints = ['http://a', 'http://b']"));
+    let _layer = policy.client_layer("stock", ClientStack::new()).unwrap();
+    assert_eq!(policy.handle().snapshot().unused, ["clients.user", "clients.stock.endpoints"]);
+    let mut endpoints = policy.endpoints("stock").unwrap();
+    assert_eq!(policy.handle().snapshot().unused, ["clients.user"]);
+    assert_eq!(endpoints.members().len(), 2);
+    let set = |all: &[&str]| Poll::Ready(Some(all.iter().map(ToString::to_string).collect::<Vec<_>>()));
+    assert_eq!(told(&mut endpoints), set(&["http://a/", "http://b/"]));
+    assert_eq!(told(&mut endpoints), Poll::Pending);
+
+    // Of several changes the last one counts, and what is another elsewhere is none.
+    for now in [
+        "endpoints = ['http://c']",
+        "endpoints = ['http://d']",
+        "endpoints = ['http://d']\nretry.max_retries = 1",
+    ] {
+        policy.update(Format::Toml, &text(now)).unwrap();
+    }
+    assert_eq!(told(&mut endpoints), set(&["http://d/"]));
+    policy.update(Format::Toml, &text("endpoints = ['http://d']\nretry.max_retries = 2")).unwrap();
+    assert_eq!(told(&mut endpoints), Poll::Pending);
+
+    // They may not all leave, nor does anything else change then.
+    let expected = "line 1, clients.stock: cannot be without endpoints while they are followed";
+    assert_eq!(said(policy.update(Format::Toml, &text("retry.max_retries = 3"))), expected);
+    assert_eq!(
+        said(policy.update(Format::Toml, "")),
+        "line 1, clients.stock: cannot be without endpoints while they are followed"
+    );
+    assert_eq!(told(&mut endpoints), Poll::Pending);
+    let other = policy.endpoints("stock").unwrap();
+    drop(endpoints);
+    assert!(policy.update(Format::Toml, &text("retry.max_retries = 3")).is_err());
+    drop(other);
+    policy.update(Format::Toml, &text("retry.max_retries = 3")).unwrap();
+
+    let expected = "line 1, clients.stock: names no endpoints that could be followed";
+    assert_eq!(said(policy.endpoints("stock")), expected);
+    assert!(said(policy.endpoints("stok")).starts_with("there is no client `stok`, did you mean `stock`?"));
+
+    // With the policy it ends, and stays so.
+    let policy = toml("[clients.stock]\nendpoints = ['http://a']\n");
+    let mut endpoints = policy.endpoints("stock").unwrap();
+    drop(policy);
+    assert_eq!(told(&mut endpoints), set(&["http://a/"]));
+    assert_eq!((told(&mut endpoints), told(&mut endpoints)), (Poll::Ready(None), Poll::Ready(None)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_waited_for() {
+    let policy = toml("[clients.stock]\n");
+    let handle = policy.handle();
+    let update = |retries: u32| {
+        policy.update(Format::Toml, &format!("[clients.stock]\nretry.max_retries = {retries}\n")).unwrap()
+    };
+    let mut waits = Box::pin(handle.changed(0));
+    let wait = || tokio::time::sleep(SECOND);
+    tokio::select! { biased; version = &mut waits => panic!("{version}"), () = wait() => {} }
+    update(1);
+    assert_eq!(waits.await, 1);
+    // What was missed is found at once, and what changes nothing is no change.
+    update(2);
+    update(3);
+    assert_eq!(handle.changed(1).await, 3);
+    update(3);
+    assert!(policy.update(Format::Toml, "x = 1").is_err());
+    tokio::select! { biased; version = handle.changed(3) => panic!("{version}"), () = wait() => {} }
+    // Nor does dropping it lose anything.
+    update(4);
+    assert_eq!(handle.changed(3).await, 4);
+}
+
+#[test]
+fn a_source_needs_a_runtime() {
+    let path = std::env::temp_dir().join(format!("bartizan-runtime-{}.toml", std::process::id()));
+    std::fs::write(&path, "").unwrap();
+    let watched = Policy::open(&path).unwrap().watch(SECOND);
+    drop(std::fs::remove_file(&path));
+    let expected = "a file can only be watched within a tokio runtime: call it from an async function";
+    assert_eq!(watched.unwrap_err().to_string(), expected);
+
+    let (policy, server) =
+        (Policy::empty(), bartizan_policy::ConfigServer::new("http://localhost:1", "a", "b"));
+    let followed = std::pin::pin!(policy.follow(server)).poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(Err(error)) = followed else { panic!("{followed:?}") };
+    let expected =
+        "a config server can only be followed within a tokio runtime: call it from an async function";
+    assert_eq!(error.to_string(), expected);
 }

@@ -2,6 +2,7 @@ use super::exchange::Payload;
 use super::kept::{self, Kept};
 use super::{BoxError, ConfigServer, answer};
 use crate::document::{check, expand};
+use crate::file::runtime;
 use crate::shared::{Origin, Shared, Told};
 use crate::source::{Askers, Source};
 use crate::tree::Node;
@@ -33,13 +34,14 @@ struct Answer {
 
 /// Asks a server for a policy, and from then on again and again in a task. Where it cannot be had, what was kept is taken.
 pub(crate) async fn follow(shared: &Arc<Shared>, server: ConfigServer) -> Result<(), PolicyError> {
+    let runtime = runtime("a config server can only be followed")?;
     let mut following = Following { server, etag: None, failures: 0, kept: None };
     if let Err(error) = following.ask(shared).await {
         following.take_kept(shared, error).await?;
     }
     let (source, askers) = Source::new();
     shared.add(source);
-    tokio::spawn(following.on(Arc::downgrade(shared), askers));
+    runtime.spawn(following.on(Arc::downgrade(shared), askers));
     Ok(())
 }
 
