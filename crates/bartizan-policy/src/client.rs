@@ -13,7 +13,8 @@ use tower::{Layer, Service};
 /// and its services share all that the layers inside know, and follow the policy for as long as there are any.
 ///
 /// Endpoints take the place of host and port of a request, so the client inside must go where a request says, as reqwest's and hyper's do. A tonic
-/// channel goes where it was made for: around one, the policy names no endpoints.
+/// channel goes where it was made for: around one, balancer and breakers would judge servers that are not called, and it is
+/// [`Policy::endpoints`](crate::Policy::endpoints) instead.
 #[derive(Clone)]
 pub struct PolicyClientLayer {
     pub(crate) shape: Shape,

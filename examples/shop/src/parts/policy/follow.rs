@@ -9,9 +9,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// How often a source is asked whether there is anything new; and how often the policy is, which has heard of it.
+/// How often a source is asked whether there is anything new.
 const EVERY: Duration = Duration::from_secs(1);
-const LOOK: Duration = Duration::from_millis(100);
 
 /// Below the data folder: what a service that runs alone follows, and what a config service told each instance last.
 const FILE: &str = "policy.toml";
@@ -86,11 +85,7 @@ async fn tell(policy: Policy, values: Values) {
     let policy = policy.handle();
     let mut told = 0;
     loop {
-        let version = policy.snapshot().version;
-        if version != told {
-            told = version;
-            values.tell();
-        }
-        sleep(LOOK).await;
+        told = policy.changed(told).await;
+        values.tell();
     }
 }
