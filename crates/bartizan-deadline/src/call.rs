@@ -51,6 +51,9 @@ impl Call {
         let settings = &shared.settings;
         let flags = settings.flags();
         if !flags.has(Flags::ENABLED) {
+            if let (Side::Outgoing, Some(outer)) = (side, shared.told_by()) {
+                tell(outer, req);
+            }
             return Ok(Self::untouched());
         }
         let said = Said::of(req.headers());
@@ -63,7 +66,7 @@ impl Call {
         let arrival = Arrival {
             now,
             own: settings.total(),
-            context: given.deadline(),
+            context: shared.less(given.deadline()),
             header: said.timeout,
             least: side.least(settings, said.grpc),
         };
@@ -177,9 +180,18 @@ impl Side {
         let least = settings.min_remaining();
         match self {
             Self::Inbound => least,
-            Self::Outgoing => least.max(settings.margin().plus(said::finest(grpc))),
+            Self::Outgoing | Self::Around => least.max(settings.margin().plus(said::finest(grpc))),
         }
     }
+}
+
+/// Writes the context for a layer that leaves it to one inside, which is off.
+#[inline(never)]
+fn tell<B>(outer: &Settings, req: &mut Request<B>) {
+    let said = Said::of(req.headers());
+    let given = req.extensions().get::<Context>().copied().or_else(Context::current).unwrap_or_default();
+    let context = said.join(given, false, given.deadline());
+    said.replace(req.headers_mut(), context, Instant::now(), outer.margin());
 }
 
 /// What runs within a stream must not inherit the deadline of its head.

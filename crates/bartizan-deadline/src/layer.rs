@@ -20,6 +20,8 @@ pub(crate) enum Side {
     Inbound,
     /// Before a client: it writes headers.
     Outgoing,
+    /// The same, where a layer further in writes them.
+    Around,
 }
 
 /// Marks the HTTP flavour that also watches the request body.
@@ -54,6 +56,17 @@ impl<M> DeadlineLayer<M> {
     #[must_use]
     pub fn outgoing(mut self) -> Self {
         self.side = Side::Outgoing;
+        self
+    }
+
+    /// Turns the layer into the side of a client, as [`outgoing`](Self::outgoing) does, where another that is `outgoing` bounds each attempt
+    /// of a call. The headers are left to that one, which writes them once, for each attempt anew, and less both margins; also while it
+    /// is switched off and this layer is on. To be said before services are made of it. A layer of attempts belongs to the first that
+    /// is put around it; any other writes the headers itself.
+    #[must_use]
+    pub fn around(mut self, attempt: &Self) -> Self {
+        let is_first = attempt.shared.outer.set(self.shared.clone()).is_ok();
+        self.side = if is_first { Side::Around } else { Side::Outgoing };
         self
     }
 

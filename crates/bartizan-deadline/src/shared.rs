@@ -18,6 +18,8 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) counts: Counts,
     pub(crate) born: Instant,
+    /// What is around this, and leaves the headers to it.
+    pub(crate) outer: OnceLock<Arc<Shared>>,
     name: OnceLock<bartizan_core::Name>,
     estimate: Mutex<Estimate>,
     share: Mutex<Share>,
@@ -36,6 +38,7 @@ impl Shared {
             settings: Settings::new(value),
             counts: Counts::default(),
             born: Instant::now(),
+            outer: OnceLock::new(),
             name: OnceLock::new(),
             estimate: Mutex::default(),
             share: Mutex::default(),
@@ -61,6 +64,25 @@ impl Shared {
         let old = self.settings.store(value);
         if old.has(Flags::ENABLED) != value.enabled {
             events::enabled(self.name(), value.enabled);
+        }
+    }
+
+    /// The settings of what leaves the headers to this layer, if it is on.
+    #[inline]
+    pub(crate) fn told_by(&self) -> Option<&Settings> {
+        let outer = &self.outer.get()?.settings;
+        outer.flags().has(Flags::ENABLED).then_some(outer)
+    }
+
+    /// The deadline of a context, less what the layer around this keeps back from the server.
+    #[inline]
+    pub(crate) fn less(&self, deadline: Option<Instant>) -> Option<Instant> {
+        let margin = self.told_by().map_or(Span::ZERO, Settings::margin);
+        match deadline {
+            Some(deadline) if margin > Span::ZERO => {
+                Some(deadline.checked_sub(margin.duration()).unwrap_or(self.born))
+            }
+            deadline => deadline,
         }
     }
 

@@ -144,7 +144,9 @@ impl ClientLayer {
     /// ```
     #[must_use]
     pub fn outer(&self) -> OuterLayer {
-        self.outer.clone()
+        let outer = self.outer.clone();
+        // Nobody knows whether the layers of an endpoint are inside of it.
+        OuterLayer { deadline: outer.deadline.outgoing(), ..outer }
     }
 
     /// The layers that an endpoint has for itself, inside of a balancer. Equal endpoints have one breaker.

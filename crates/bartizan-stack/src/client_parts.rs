@@ -35,14 +35,14 @@ pub(crate) struct Parts {
 impl Parts {
     pub(crate) fn new(stack: ClientStack) -> Self {
         let purse = Purse::new(stack.budget_value());
+        let attempt = DeadlineLayer::new(stack.attempt_value()).outgoing();
         let outer = OuterLayer {
             stale: StaleLayer::new(stack.fit_stale()),
-            deadline: DeadlineLayer::new(*stack.deadline_value()).outgoing(),
+            deadline: DeadlineLayer::new(*stack.deadline_value()).around(&attempt),
             retry: RetryLayer::new(stack.fit_retry()).purse(purse.clone()),
             hedge: HedgeLayer::new(stack.fit_hedge(false)).purse(purse.clone()),
         };
         let breaker = BreakerLayer::new(stack.fit_breaker()).key(Host::asked as HostOf);
-        let attempt = DeadlineLayer::new(stack.attempt_value()).outgoing();
         Self {
             name: OnceLock::new(),
             turn: Turn::new(),
