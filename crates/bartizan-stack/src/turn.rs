@@ -33,7 +33,7 @@ impl<S> Turn<S> {
         }
         let _turn = lock(&self.lock);
         *lock(&self.holder) = Some(thread::current().id());
-        let _held = Held(&self.holder);
+        let _held = Held(self);
         let done = what();
         loop {
             let next = lock(&self.next).take();
@@ -47,15 +47,52 @@ impl<S> Turn<S> {
     }
 }
 
-/// Gives the turn back, however it ends.
-struct Held<'a>(&'a Mutex<Option<ThreadId>>);
+/// Gives the turn back, however it ends. What was wanted within a change that panicked is no longer.
+struct Held<'a, S>(&'a Turn<S>);
 
-impl Drop for Held<'_> {
+impl<S> Drop for Held<'_, S> {
     fn drop(&mut self) {
-        *lock(self.0) = None;
+        let _unwanted = lock(&self.0.next).take();
+        *lock(&self.0.holder) = None;
     }
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn changes_come_one_after_the_other() {
+        let (turn, made) = (Turn::new(), Mutex::new(Vec::new()));
+        let make = |stack: u32| lock(&made).push(stack);
+        let change = |stack: u32| {
+            make(stack);
+            if stack < 10 {
+                // Of several the last one counts, and what is asked for meanwhile goes on.
+                turn.change(11, make);
+                turn.change(stack + 10, make);
+                turn.hold(|| make(100 + stack), make);
+            }
+        };
+        turn.change(1, change);
+        turn.change(2, change);
+        assert_eq!(*lock(&made), [1, 101, 11, 2, 102, 12]);
+    }
+
+    #[test]
+    fn what_a_panic_left_behind_is_not_made_later() {
+        let (turn, made) = (Turn::new(), Mutex::new(Vec::new()));
+        let lost = |_: u32| {
+            turn.change(2, |_| {});
+            panic!("on purpose");
+        };
+        assert!(catch_unwind(AssertUnwindSafe(|| turn.change(1, lost))).is_err());
+        turn.change(3, |stack| lock(&made).push(stack));
+        assert_eq!(*lock(&made), [3]);
+    }
 }
