@@ -1,8 +1,5 @@
 //! Prints the page of all settings, for `docs/settings.md`.
 
-use bartizan_fallback::Stale;
-use bartizan_retry::Retry;
-use bartizan_stack::{ClientStack, ServerStack};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,7 +12,8 @@ const INTRO: &str = r#"# All settings of a policy
 
 Each name is a key of a TOML or JSON file. A table can be written as a section, inline or by dots: `[clients.stock.retry]` with
 `max_retries = 1`, `retry = { max_retries = 1 }` and `retry.max_retries = 1` are the same. A setting that is not named is as code says, or else as by
-default. A duration is text with its units, such as `"250ms"` or `"1m 30s"`. What stands for `<name>` is what code asks for:
+default. A duration is text with its units, such as `"250ms"` or `"1m 30s"`. Settings and words may be written with `-` or
+a space for `_`. A layer is switched by `retry = false` as by `retry.enabled = false`. What stands for `<name>` is what code asks for:
 `policy.server("<name>")`; `default` stands for all of them.
 
 What is not named fits itself to its place:
@@ -117,7 +115,10 @@ impl<'a> Tables<'a> {
             return all.iter().map(|form| self.value(form)).collect::<Vec<_>>().join(" or ");
         }
         if let Some(known) = of["enum"].as_array() {
-            let known = known.iter().filter_map(Value::as_str).filter(|word| !word.contains(' '));
+            if let Some(about) = of["description"].as_str().filter(|_| known.len() > 12) {
+                return about.to_owned();
+            }
+            let known = known.iter().filter_map(Value::as_str).filter(|word| !word.contains([' ', '-']));
             return known.map(quoted).collect::<Vec<_>>().join(", ");
         }
         if let Some(word) = of["const"].as_str() {
@@ -172,29 +173,22 @@ fn range(of: &Value) -> String {
 
 /// What holds where nothing is written, if that is one value.
 fn default(table: &str, name: &str, of: &Value) -> Option<String> {
-    let text = match (table, name) {
-        ("ServerTable", "deadline") => format!("{:?}", ServerStack::DEFAULT_DEADLINE),
-        ("ClientTable", "deadline") => format!("{:?}", ClientStack::DEFAULT_DEADLINE),
-        ("ClientTable", "attempt") => format!("{:?}", ClientStack::DEFAULT_ATTEMPT),
-        ("DeadlineTable", "total") => return Some("as said above".to_owned()),
-        ("RetryTable", "backoff") => "exponential".to_owned(),
-        ("RetryTable", "throttled_backoff") => {
-            return Some(format!("`{{ constant = {{ wait = \"{:?}\" }} }}`", Retry::DEFAULT_THROTTLED_WAIT));
-        }
-        ("StaleTable", "refresh_backoff") => {
-            let (min, max) = (Stale::DEFAULT_MIN_BACKOFF, Stale::DEFAULT_MAX_BACKOFF);
-            return Some(format!("`{{ min = \"{min:?}\", max = \"{max:?}\" }}`"));
-        }
-        ("Exponential" | "Linear" | "Constant", "jitter") => "full".to_owned(),
-        ("BreakerTable", "evidence") | ("EjectionTable", "excess") => return Some("`true`".to_owned()),
-        (_, "seed") => return Some("another each time".to_owned()),
-        _ => return of["default"].as_str().map_or_else(|| shown(&of["default"]), |it| Some(quoted(it))),
-    };
-    Some(quoted(&text))
+    match (table, name) {
+        ("DeadlineTable", "total") => Some("as said above".to_owned()),
+        (_, "seed") => Some("another each time".to_owned()),
+        _ => of.get("default").map(|default| format!("`{}`", toml(default))),
+    }
 }
 
-fn shown(default: &Value) -> Option<String> {
-    (!default.is_null()).then(|| format!("`{default}`"))
+/// A value as TOML has it.
+fn toml(value: &Value) -> String {
+    match value.as_object() {
+        Some(table) => {
+            let entries = table.iter().map(|(name, value)| format!("{name} = {}", toml(value)));
+            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+        }
+        None => value.to_string(),
+    }
 }
 
 fn quoted(text: &str) -> String {

@@ -9,9 +9,11 @@ mod budget;
 mod deadline;
 mod ejection;
 mod endpoint;
+mod grpc;
 mod hedge;
 mod limit;
 mod pause;
+mod range;
 mod resolved;
 mod retry;
 mod retry_on;
@@ -27,10 +29,11 @@ mod tables;
 mod time;
 
 pub(crate) use endpoint::Endpoint;
+pub(crate) use range::range;
 pub(crate) use resolved::{CLIENTS, Client, DEFAULT, Members, Named, SERVERS, check, names};
 pub use schema::schema;
 pub(crate) use schema::{
-    AboveOne, AboveZero, BelowOne, Between, Nats, NumberOr, Percentile, Positive, Share, TimeOr,
+    AboveOne, AboveZero, BelowOne, Between, Nats, NumberOr, Percentile, Positive, Share, Switched, TimeOr,
 };
 pub(crate) use settings::Judged;
 pub(crate) use short::expand;

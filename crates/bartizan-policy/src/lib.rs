@@ -23,11 +23,12 @@
 //! |---|---|
 //! | `"250ms"`, `"1m 30s"` | a duration |
 //! | `deadline = "2s"` | `deadline.total = "2s"`; so with `attempt` |
+//! | `retry = false` | `retry.enabled = false`; so with every layer, and `balance.ejection` |
 //! | `breaker.consecutive = 5` | `breaker.consecutive.failures = 5` |
 //! | `breaker.evidence = false`, `balance.ejection.excess = false` | without the rule that is there by default |
 //! | `breaker.failure_ratio.window = 100`, `= "10s"` | a window of calls, of time |
 //! | `retry.backoff.exponential = { min = "50ms", max = "1s" }` | a back-off: or `constant`, `linear`, `decorrelated` |
-//! | `retry.on = ["gateway", 409]` | `failures`, `gateway`, `connect`, statuses and gRPC codes |
+//! | `retry.on = ["gateway", 409, "UNAVAILABLE"]` | `failures`, `gateway`, `connect`, statuses, gRPC codes by number or name |
 //! | `balance.choice = "round robin"` | a word of a closed set; `choice.ring_hash = { bound = 1.5 }` |
 //! | `endpoints = ["http://10.0.0.1:8080", { uri = "…", weight = 2 }]` | members of the balancer |
 //! | `shed.fixed = 32` | a fixed limit, `shed.adaptive = true` the other kind |

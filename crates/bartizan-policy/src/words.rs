@@ -11,7 +11,7 @@ pub(crate) fn hint(word: &str, known: &[&str]) -> String {
 /// The known word that differs from this one by the least, if that is little.
 pub(crate) fn meant<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word = word.to_lowercase();
-    let (steps, meant) = known.iter().map(|known| (distance(&word, known), *known)).min()?;
+    let (steps, meant) = known.iter().map(|known| (distance(&word, &known.to_lowercase()), *known)).min()?;
     (steps <= 1 + meant.len() / 5 && steps < meant.len()).then_some(meant)
 }
 

@@ -37,7 +37,8 @@ const TOML: &[(&str, &str)] = &[
     // Types.
     ("clients = 5\n", "line 1, clients: must be a table, not 5"),
     ("[servers]\nshop = \"2s\"\n", "line 2, servers.shop: must be a table, not the text \"2s\""),
-    ("[clients.stock]\nretry = true\n", "line 2, clients.stock.retry: must be a table, not true"),
+    ("[clients.stock]\nretry = 3\n", "line 2, clients.stock.retry: must be a table, true or false, not 3"),
+    ("[clients.stock]\nbudget = true\n", "line 2, clients.stock.budget: must be a table, not true"),
     (
         "[clients.stock]\nretry.max_retries = \"two\"\n",
         "line 2, clients.stock.retry.max_retries: must be a whole number within 0..=4294967295, not the text \"two\"",
@@ -65,13 +66,62 @@ const TOML: &[(&str, &str)] = &[
     ),
     (
         "[clients.stock]\nbreaker.consecutive = []\n",
-        "line 2, clients.stock.breaker.consecutive.failures: must be a whole number within 0..=4294967295, not a list",
+        "line 2, clients.stock.breaker.consecutive.failures: must be a whole number within 1..=4294967295, not a list",
     ),
     (
         "[clients.stock]\nbreaker.evidence = 3\n",
         "line 2, clients.stock.breaker.evidence: must be a table, true or false, not 3",
     ),
+    // Numbers, each with its own range.
+    (
+        "[servers.shop]\nlimit.rate = \"50\"\n",
+        "line 2, servers.shop.limit.rate: must be a whole number within 1..=4294967295, not the text \"50\"",
+    ),
+    (
+        "[clients.stock]\nbreaker.probes = 1.5\n",
+        "line 2, clients.stock.breaker.probes: must be a whole number within 1..=1000, not 1.5",
+    ),
+    (
+        "[servers.shop]\nshed.max_in_flight = -1\n",
+        "line 2, servers.shop.shed.max_in_flight: must be a whole number from 1 on, not -1",
+    ),
+    (
+        "[clients.stock]\nendpoints = [{ uri = \"http://a\", weight = -1 }]\n",
+        "line 2, clients.stock.endpoints[0].weight: must be a whole number within 0..=4294967295, not -1",
+    ),
+    (
+        "[clients.default]\nbudget.ratio = \"10 %\"\n",
+        "line 2, clients.default.budget.ratio: must be a number within 0.0..=1.0, not the text \"10 %\"",
+    ),
+    (
+        "[clients.stock]\nbreaker.failure_ratio.ratio = true\n",
+        "line 2, clients.stock.breaker.failure_ratio.ratio: must be a number above 0.0 and at most 1.0, not true",
+    ),
+    (
+        "[clients.stock]\nhedge.percentile = []\n",
+        "line 2, clients.stock.hedge.percentile: must be a number from 0.5 on and below 1.0, not a list",
+    ),
+    (
+        "[clients.stock]\nbalance.choice.ring_hash.bound = \"much\"\n",
+        "line 2, clients.stock.balance.choice.ring_hash.bound: must be a number from 1.0 on, not the text \"much\"",
+    ),
     // Durations.
+    (
+        "[servers.shop]\ndeadline = \"0s\"\n",
+        "line 2, servers.shop.deadline.total: must be above zero, which refuses every call: `enabled = false` switches it off",
+    ),
+    (
+        "[clients.stock]\nattempt = { total = \"0\", enabled = true }\n",
+        "line 2, clients.stock.attempt.total: must be above zero, which refuses every call: `enabled = false` switches it off",
+    ),
+    (
+        "[clients.stock]\ndeadline.head_timeout = \"0s\"\n",
+        "line 2, clients.stock.deadline.head_timeout: head_timeout must be longer than zero",
+    ),
+    (
+        "[clients.stock]\nbalance.max_in_flight = 0\n",
+        "line 2, clients.stock.balance.max_in_flight: max_in_flight must be at least 1: zero refuses every call",
+    ),
     (
         "[servers.shop]\ndeadline = 2\n",
         "line 2, servers.shop.deadline.total: must be a duration as text with its unit, such as \"250ms\" or \"1m 30s\", not 2",
@@ -107,7 +157,11 @@ const TOML: &[(&str, &str)] = &[
     ),
     (
         "[clients.stock]\nretry.on = [\"failures\", \"timeouts\"]\n",
-        "line 2, clients.stock.retry.on[1]: unknown word `timeouts`, known are `failures`, `gateway`, `connect`",
+        "line 2, clients.stock.retry.on[1]: unknown word `timeouts`, known are `failures`, `gateway`, `connect`, and gRPC's codes, such as `UNAVAILABLE`",
+    ),
+    (
+        "[clients.stock]\nretry.on = [\"UNAVALABLE\"]\n",
+        "line 2, clients.stock.retry.on[0]: unknown word `UNAVALABLE`, did you mean `UNAVAILABLE`?",
     ),
     (
         "[clients.stock]\nretry.backoff = \"exponentail\"\n",
@@ -337,9 +391,27 @@ fn what_is_meant_by_whom_is_told() {
         (Format::Json, "{\"clients\": {},\n\"clients\": {\n\n\n}}", "line 2: `clients` is given twice"),
         (Format::Json, "\u{feff}{\n\"client\": {}}", "line 2, client: unknown setting"),
         // Places are no more than that.
-        (Format::Toml, "[clients.a]\nendpoints = ['http://b/api']\n", "endpoints[0]: must be a URI such as"),
-        (Format::Toml, "[clients.a]\nendpoints = ['http://b?c=d']\n", "endpoints[0]: must be a URI such as"),
-        (Format::Toml, "[clients.a]\nendpoints = ['http://u:p@b']\n", "endpoints[0]: must be a URI such as"),
+        (
+            Format::Toml,
+            "[clients.a]\nendpoints = ['http://b/api']\n",
+            "such as \"http://10.0.0.1:8080\", not \"http://b/api\": it has a path, which is the call's",
+        ),
+        (
+            Format::Toml,
+            "[clients.a]\nendpoints = ['http://b?c=d']\n",
+            "not \"http://b?c=d\": it has a query, which is the call's",
+        ),
+        (Format::Toml, "[clients.a]\nendpoints = ['http://u:p@b']\n", "not \"http://u:p@b\": it has a user"),
+        (
+            Format::Toml,
+            "[clients.a]\nendpoints = ['http://b:99999']\n",
+            "not \"http://b:99999\": it has no such port",
+        ),
+        (
+            Format::Toml,
+            "[clients.a]\nendpoints = ['ftp://b/c']\n",
+            "endpoints[0]: must be a URI such as \"http://10.0.0.1:8080\", not \"ftp://b/c\"",
+        ),
         (
             Format::Toml,
             "[clients.a]\nendpoints = ['http://b',\n 'http://c', \n'http://b/']\n",

@@ -70,7 +70,7 @@ fn each_change_and_each_refusal_is_told_once() {
         let why = "line 4, clients.stock.retry.max_retries: must be a whole number within 0..=4294967295, not the text \"x\"";
         assert_eq!(heard(), [format!("WARN policy refused \"told\" {why}")]);
         let twin = Policy::empty().named("told");
-        assert_eq!(heard(), ["WARN two policies have this name \"told\""]);
+        assert_eq!(heard(), ["INFO two policies have this name \"told\""]);
         drop(twin);
     });
 }

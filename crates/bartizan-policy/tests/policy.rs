@@ -439,3 +439,46 @@ fn a_source_needs_a_runtime() {
         "a config server can only be followed within a tokio runtime: call it from an async function";
     assert_eq!(error.to_string(), expected);
 }
+
+#[test]
+fn a_layer_is_switched_by_a_word() {
+    let layers = ["stale", "deadline", "retry", "hedge", "balance", "breaker", "attempt"];
+    let stack = |text: &str| toml(text).client("a").unwrap().handle().stack();
+    for on in [true, false] {
+        for layer in layers.into_iter().chain(["balance.ejection"]) {
+            let [short, long] =
+                ["", ".enabled"].map(|end| stack(&format!("[clients.a]\n{layer}{end} = {on}\n")));
+            assert_eq!(short, long, "{layer} = {on}");
+        }
+        for layer in ["deadline", "limit", "shed"] {
+            let stack = |text: &str| {
+                let rate = "[servers.default]\nlimit.rate = 50\n[servers.a]\n";
+                toml(&format!("{rate}{text} = {on}\n")).server("a").unwrap().handle().stack()
+            };
+            assert_eq!(stack(layer), stack(&format!("{layer}.enabled")), "{layer} = {on}");
+        }
+    }
+    assert!(!stack("[clients.a]\nretry = false\n").retry_value().is_enabled());
+    // What is set otherwise stays, and is on again.
+    let all = "[clients.default]\nretry = { max_retries = 1, enabled = false }\nbreaker.mode = 'shadow'\n[clients.a]\n";
+    let on = stack(&format!("{all}retry = true\nbreaker = false\n"));
+    assert_eq!((on.retry_value().most_retries(), on.retry_value().is_enabled()), (1, true));
+    assert!(!on.breaker_value().is_enabled());
+    let missing = said(toml("[servers.a]\nlimit = true\n").server("a"));
+    assert_eq!(missing, "line 2, servers.a.limit: `rate` is missing");
+}
+
+#[test]
+fn codes_of_grpc_have_names() {
+    for (names, codes) in [
+        ("['UNAVAILABLE', 'deadline exceeded']", "[14, 4]"),
+        ("['CANCELLED', 'Unauthenticated', 'data-loss']", "[1, 16, 15]"),
+    ] {
+        for list in ["retry.on", "stale.on"] {
+            let stack = |on: &str| {
+                toml(&format!("[clients.a]\n{list} = {on}\n")).client("a").unwrap().handle().stack()
+            };
+            assert_eq!(stack(names), stack(codes), "{list} = {names}");
+        }
+    }
+}

@@ -24,6 +24,29 @@ fn each_setting_is_described() {
     }
 }
 
+#[test]
+fn nothing_is_null() {
+    let schema = schema();
+    assert!(!schema.contains("\"null\"") && !schema.contains(": null"), "{schema}");
+}
+
+#[test]
+fn its_units_are_those_of_durations() {
+    let schema: Value = serde_json::from_str(&schema()).unwrap();
+    let pattern = schema["$defs"]["Time"]["pattern"].as_str().unwrap();
+    let units = pattern.rsplit('(').next().and_then(|rest| rest.split_once(')')).unwrap().0;
+    let is_known =
+        |unit: &str| Policy::parse(Format::Toml, &format!("[clients.a]\nhedge.delay = '1 {unit}'\n")).is_ok();
+    let units: Vec<&str> = units.split('|').collect();
+    assert_eq!(units.len(), 40);
+    for unit in &units {
+        assert!(is_known(unit), "{unit}");
+    }
+    for unit in ["ducks", "micros", "milliseconds", "minuts", "H", "S", "decades"] {
+        assert!(!is_known(unit) && !units.contains(&unit), "{unit}");
+    }
+}
+
 /// A bound of the schema, and whether the value at it is within.
 const BOUNDS: [(&str, bool, f64); 4] = [
     ("minimum", true, -1.0),

@@ -38,6 +38,7 @@ pub(crate) struct Exponential {
     #[schemars(range(min = 1.0), extend("default" = Backoff::DEFAULT_FACTOR))]
     factor: Option<f64>,
     /// How waits are spread.
+    #[schemars(extend("default" = "full"))]
     jitter: Option<Spread>,
 }
 
@@ -48,6 +49,7 @@ pub(crate) struct Constant {
     /// The wait. Zero retries at once.
     wait: Time,
     /// How waits are spread.
+    #[schemars(extend("default" = "full"))]
     jitter: Option<Spread>,
 }
 
@@ -60,6 +62,7 @@ pub(crate) struct Linear {
     /// The longest wait.
     max: Time,
     /// How waits are spread.
+    #[schemars(extend("default" = "full"))]
     jitter: Option<Spread>,
 }
 

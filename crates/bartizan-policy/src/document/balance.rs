@@ -1,6 +1,6 @@
 use super::ejection::EjectionTable;
 use super::settings::{Judged, settings};
-use super::{Share, Time, spelled};
+use super::{Share, Switched, Time, spelled};
 use crate::tree::Fault;
 use bartizan_balance::{Balance, Choice, RingHash};
 use schemars::JsonSchema;
@@ -15,6 +15,7 @@ settings! {
     #[schemars(extend("default" = "latency"))]
     choice: ChoiceTable = |balance, choice: ChoiceTable| choice.make().map(|choice| balance.choice(choice));
     /// When an endpoint that fails is left out for a while.
+    #[schemars(with = "Option<Switched<EjectionTable>>")]
     ejection: EjectionTable = |balance, ejection: EjectionTable| {
         let base = balance.ejects();
         ejection.onto(base, Judged::Whole).map(|ejection| balance.ejection(ejection))
@@ -26,7 +27,11 @@ settings! {
     #[schemars(extend("default" = spelled(Balance::DEFAULT_SLOW_START)))]
     slow_start: Time = Balance::slow_start;
     /// How many calls may be in flight over all endpoints. Without it: no limit.
-    max_in_flight: usize = Balance::max_in_flight;
+    #[schemars(range(min = 1))]
+    max_in_flight: usize = |balance, calls| match calls {
+        0 => Err(Fault::new("max_in_flight must be at least 1: zero refuses every call")),
+        calls => Ok(balance.max_in_flight(calls)),
+    };
     /// How long a call waits for a first endpoint while there is none.
     #[schemars(extend("default" = "0s"))]
     wait_for_endpoints: Time = Balance::wait_for_endpoints;
@@ -111,12 +116,9 @@ impl JsonSchema for ChoiceTable {
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let ring = generator.subschema_for::<RingTable>();
         schemars::json_schema!({
-            "description": "How an endpoint is chosen. `round robin` and `round-robin` are `round_robin`.",
+            "description": "How an endpoint is chosen.",
             "anyOf": [
-                { "enum": [
-                    "latency", "round_robin", "round robin", "random", "weighted",
-                    "least_requests", "least requests", "p2c", "ring_hash", "ring hash",
-                ] },
+                { "enum": ["latency", "round_robin", "random", "weighted", "least_requests", "p2c", "ring_hash"] },
                 {
                     "type": "object",
                     "properties": { "ring_hash": ring },

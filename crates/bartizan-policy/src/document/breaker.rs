@@ -14,6 +14,7 @@ settings! {
     BreakerTable for Breaker;
 
     /// The rule that trips when failures have become too many to be chance. `false` takes it out.
+    #[schemars(extend("default" = true))]
     evidence: Switch<EvidenceTable> = evidence;
     /// Trips as well when the share of failed and throttled calls reaches a ratio. Without it: off.
     failure_ratio: RatioTable = |breaker, ratio: RatioTable| {

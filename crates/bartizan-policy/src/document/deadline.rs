@@ -1,5 +1,6 @@
 use super::settings::settings;
 use super::{Share, Time, spelled};
+use crate::tree::Fault;
 use bartizan_deadline::Deadline;
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ settings! {
     /// How long a call may take, and what is refused because it could not be done in time. A duration alone is its `total`.
     DeadlineTable for Deadline, free free;
 
-    /// The longest time from the call to the end of the answer's body. Zero refuses every call; `enabled = false` is what switches it off.
-    total: Time = Deadline::try_with_total, with min_remaining | margin, else ENDLESS;
+    /// The longest time from the call to the end of the answer's body. Above zero; `enabled = false` is what switches it off.
+    total: Time = total, with min_remaining | margin, else ENDLESS;
     /// The longest time to the head of the answer. Without it: no bound but the total.
     head_timeout: Time = Deadline::try_head_timeout;
     /// The longest pause within the body. Without it: no bound but the total.
@@ -37,6 +38,16 @@ settings! {
     /// Whether the layer does anything.
     #[schemars(extend("default" = true))]
     enabled: bool = Deadline::enabled;
+}
+
+/// Zero stands for "off" elsewhere, and here it would refuse everything.
+fn total(deadline: Deadline, total: Duration) -> Result<Deadline, Fault> {
+    if total.is_zero() {
+        return Err(Fault::new(
+            "must be above zero, which refuses every call: `enabled = false` switches it off",
+        ));
+    }
+    deadline.try_with_total(total).map_err(Fault::from)
 }
 
 /// What every time fits to.

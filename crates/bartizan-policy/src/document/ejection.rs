@@ -20,6 +20,7 @@ settings! {
     #[schemars(extend("default" = false))]
     split_local: bool = Ejection::split_local;
     /// By how much an endpoint must fail more than the others. `false` takes the rule out.
+    #[schemars(extend("default" = true))]
     excess: Switch<ExcessTable> = excess;
     /// Ejects as well by distance from the mean rate of success. Without it: off.
     success_rate: SuccessRateTable = |ejection, table: SuccessRateTable| {

@@ -34,11 +34,9 @@ const PLACE: &str = "^[hH][tT][tT][pP][sS]?://[^/?#@]+/?$";
 impl Endpoint {
     pub(crate) fn member(&self) -> Result<Member<Uri>, Fault> {
         let EndpointTable { uri, weight, tier, zone } = &self.0;
-        let key = uri.parse::<Uri>().ok().filter(is_place);
-        let Some(key) = key else {
-            let text = format!("must be a URI such as \"http://10.0.0.1:8080\", not {uri:?}");
-            return Err(Fault::new(text));
-        };
+        let key = place(uri).map_err(|why| {
+            Fault::new(format!("must be a URI such as \"http://10.0.0.1:8080\", not {uri:?}{why}"))
+        })?;
         let mut member = Member::new(key);
         if let Some(weight) = *weight {
             member = member.weight(weight);
@@ -53,17 +51,30 @@ impl Endpoint {
     }
 }
 
-/// Whether calls can go there: it has a scheme that is spoken, a host, and if a port then one that is. There is nothing else to it, as
-/// path and query are those of the call.
-fn is_place(uri: &Uri) -> bool {
+/// Where calls can go: with a scheme that is spoken, a host, and if a port then one that is. There is nothing else to it, as path and query
+/// are those of the call.
+fn place(text: &str) -> Result<Uri, &'static str> {
+    let uri = text.parse::<Uri>().map_err(|_| "")?;
     let host = uri.host().unwrap_or_default();
+    if host.is_empty() || !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err("");
+    }
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    if authority.contains('@') {
+        return Err(": it has a user");
+    }
     // A port that is none is read as if it were not there.
-    let bare = uri.authority().is_some_and(|place| place.as_str().ends_with(host));
     let is_port = uri.port_u16().is_some_and(|port| port > 0);
-    let is_bare = uri.path() == "/"
-        && uri.query().is_none()
-        && !uri.authority().is_some_and(|place| place.as_str().contains('@'));
-    is_bare && !host.is_empty() && matches!(uri.scheme_str(), Some("http" | "https")) && (bare || is_port)
+    if !is_port && !authority.ends_with(host) {
+        return Err(": it has no such port");
+    }
+    if uri.query().is_some() {
+        return Err(": it has a query, which is the call's");
+    }
+    if uri.path() != "/" {
+        return Err(": it has a path, which is the call's");
+    }
+    Ok(uri)
 }
 
 impl<'de> Deserialize<'de> for Endpoint {

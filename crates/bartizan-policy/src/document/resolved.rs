@@ -1,3 +1,4 @@
+use super::range;
 use super::settings::Judged;
 use super::{ClientTable, Document, ServerTable};
 use crate::tree::{Fault, Node, Value, read};
@@ -152,7 +153,7 @@ impl<'a> Named<'a> {
 
 /// Says whether a document can be believed, as far as that can be said without what code gives.
 pub(crate) fn check(root: &Node) -> Result<(), PolicyError> {
-    read::<Document>(root).map_err(|fault| root.blame(&fault))?;
+    read::<Document>(root).map_err(|fault| root.blame(&fault.ranged(range)))?;
     for kind in [SERVERS, CLIENTS] {
         // What all inherit comes first, so that its faults are not taken for those of its heirs.
         for name in std::iter::once(DEFAULT).chain(names(root, kind)) {

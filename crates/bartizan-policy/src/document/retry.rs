@@ -5,6 +5,7 @@ use super::{Positive, Time, spelled};
 use bartizan_retry::{Allowance, Retry};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 settings! {
     /// What is retried, how often, and when.
@@ -14,8 +15,10 @@ settings! {
     #[schemars(extend("default" = Retry::DEFAULT_MAX_RETRIES))]
     max_retries: u32 = Retry::max_retries;
     /// How long to wait before each retry.
+    #[schemars(extend("default" = "exponential"))]
     backoff: BackoffTable = |retry, backoff: BackoffTable| backoff.make().map(|backoff| retry.backoff(backoff));
     /// How long to wait before each retry of what was throttled by a server that did not say for how long.
+    #[schemars(extend("default" = json!({ "constant": { "wait": spelled(Retry::DEFAULT_THROTTLED_WAIT) } })))]
     throttled_backoff: BackoffTable = |retry, backoff: BackoffTable| {
         backoff.make().map(|backoff| retry.throttled_backoff(backoff))
     };
@@ -24,7 +27,7 @@ settings! {
         let AllowanceTable { most, half, steepness } = allowance;
         Allowance::try_new(most, half.0, steepness).map(|allowance| retry.allowance(allowance))
     };
-    /// Which answers are retried: `failures`, `gateway`, `connect`, statuses and gRPC codes.
+    /// Which answers are retried: `failures`, `gateway`, `connect`, statuses, and gRPC codes by number or name.
     #[schemars(length(min = 1), extend("default" = ["failures"]))]
     on: Vec<On> = |retry, on: Vec<On>| retry_on(&on).map(|on| retry.on(on));
     /// How long a server may have the call wait before the next try.

@@ -1,3 +1,4 @@
+use super::grpc;
 use crate::tree::Fault;
 use bartizan_retry::RetryOn;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -36,11 +37,14 @@ impl Visitor<'_> for AnyOn {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<On, E> {
+        if let Some(code) = grpc::code(text) {
+            return Ok(On::Code(code));
+        }
         Ok(On::Group(match text {
             "failures" => RetryOn::FAILURES,
             "gateway" => RetryOn::GATEWAY,
             "connect" => RetryOn::CONNECT,
-            _ => return Err(E::unknown_variant(text, ON)),
+            _ => return Err(grpc::unknown(text, ON)),
         }))
     }
 }
@@ -53,7 +57,7 @@ impl JsonSchema for On {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "What the classifier calls a failure or throttled; 502, 503, 504 and calls without an answer; calls that never arrived; or a status or gRPC code.",
-            "anyOf": [{ "enum": ON }, { "type": "integer", "minimum": 1, "maximum": u16::MAX }],
+            "anyOf": [{ "enum": ON }, grpc::schema(), { "type": "integer", "minimum": 1, "maximum": u16::MAX }],
         })
     }
 }

@@ -1,3 +1,4 @@
+use super::grpc;
 use super::settings::settings;
 use super::{Time, spelled};
 use crate::tree::Fault;
@@ -5,6 +6,7 @@ use bartizan_fallback::{FallbackOn, Stale};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
+use serde_json::json;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -38,12 +40,15 @@ settings! {
     #[schemars(extend("default" = Stale::DEFAULT_MAX_BODY))]
     max_body: usize = Stale::max_body;
     /// For how long a service is spared after failures.
+    #[schemars(extend("default" = json!({
+        "min": spelled(Stale::DEFAULT_MIN_BACKOFF), "max": spelled(Stale::DEFAULT_MAX_BACKOFF),
+    })))]
     refresh_backoff: Spared = |stale, spared: Spared| stale.try_refresh_backoff(spared.min.0, spared.max.0);
     /// How many refreshes may go on in the background.
     #[schemars(extend("default" = Stale::DEFAULT_MAX_REFRESHES))]
     max_refreshes: usize = Stale::max_refreshes;
-    /// Which failures a stale answer takes the place of: `failures`, `errors`, `refusals`, `timeouts`, `server errors`, `throttled`, statuses
-    /// and gRPC codes.
+    /// Which failures a stale answer takes the place of: `failures`, `errors`, `refusals`, `timeouts`, `server errors`, `throttled`, statuses,
+    /// and gRPC codes by number or name.
     #[schemars(length(min = 1), extend("default" = ["failures"]))]
     on: Vec<Failing> = |stale, on: Vec<Failing>| fallback_on(&on).map(|on| stale.on(on));
     /// The seed of the dice, for runs that repeat.
@@ -103,7 +108,9 @@ impl Visitor<'_> for Any {
     fn visit_str<E: Error>(self, text: &str) -> Result<Failing, E> {
         let word = crate::tree::one_word(text);
         let known = GROUPS.into_iter().find(|(name, _)| *name == word);
-        known.map(|(_, on)| Failing(on)).ok_or_else(|| E::unknown_variant(text, WORDS))
+        let code = || grpc::code(text).and_then(|code| FallbackOn::try_code(code).ok());
+        let on = known.map(|(_, on)| on).or_else(code);
+        on.map(Failing).ok_or_else(|| grpc::unknown(text, WORDS))
     }
 }
 
@@ -115,7 +122,7 @@ impl JsonSchema for Failing {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "A group of failures, or a status or gRPC code.",
-            "anyOf": [{ "enum": WORDS }, { "type": "integer", "minimum": 1, "maximum": u16::MAX }],
+            "anyOf": [{ "enum": WORDS }, grpc::schema(), { "type": "integer", "minimum": 1, "maximum": u16::MAX }],
         })
     }
 }

@@ -8,7 +8,7 @@ use super::retry::RetryTable;
 use super::settings::Judged;
 use super::shed::ShedTable;
 use super::stale::StaleTable;
-use super::{Endpoint, TimeOr};
+use super::{Endpoint, Switched, TimeOr, spelled};
 use crate::tree::Fault;
 use bartizan_core::Member;
 use bartizan_http::http::Uri;
@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
 
-/// The stacks of resilience layers of a process.
+/// The stacks of resilience layers of a process. Settings and words may be written with `_`, `-` or a space; settings have `_` here.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[schemars(title = "Bartizan policy")]
 #[serde(deny_unknown_fields)]
@@ -38,12 +38,14 @@ pub(crate) struct Document {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ServerTable {
-    /// How long a request may take: a table, or its `total` alone.
-    #[schemars(with = "Option<TimeOr<DeadlineTable>>")]
+    /// How long a request may take: a table, its `total` alone, or whether it is on.
+    #[schemars(with = "Option<TimeOr<DeadlineTable>>", extend("default" = spelled(ServerStack::DEFAULT_DEADLINE)))]
     deadline: Option<DeadlineTable>,
     /// How many requests are let through.
+    #[schemars(with = "Option<Switched<LimitTable>>")]
     limit: Option<LimitTable>,
     /// Who is refused when too many requests are in flight.
+    #[schemars(with = "Option<Switched<ShedTable>>")]
     shed: Option<ShedTable>,
 }
 
@@ -55,22 +57,27 @@ pub(crate) struct ClientTable {
     #[schemars(length(min = 1))]
     endpoints: Option<Vec<Endpoint>>,
     /// When the last good answer takes the place of a failure. Without it: none are kept.
+    #[schemars(with = "Option<Switched<StaleTable>>")]
     stale: Option<StaleTable>,
-    /// How long a call may take, all its attempts together: a table, or its `total` alone.
-    #[schemars(with = "Option<TimeOr<DeadlineTable>>")]
+    /// How long a call may take, all its attempts together: a table, its `total` alone, or whether it is on.
+    #[schemars(with = "Option<TimeOr<DeadlineTable>>", extend("default" = spelled(ClientStack::DEFAULT_DEADLINE)))]
     deadline: Option<DeadlineTable>,
     /// What is made again, how often, and when.
+    #[schemars(with = "Option<Switched<RetryTable>>")]
     retry: Option<RetryTable>,
     /// When a copy of a call is sent that takes long. Without it: over several endpoints.
+    #[schemars(with = "Option<Switched<HedgeTable>>")]
     hedge: Option<HedgeTable>,
     /// What retries and copies are paid from.
     budget: Option<BudgetTable>,
     /// How calls are spread over several endpoints.
+    #[schemars(with = "Option<Switched<BalanceTable>>")]
     balance: Option<BalanceTable>,
     /// When a host, or one endpoint of several, is not called for a while.
+    #[schemars(with = "Option<Switched<BreakerTable>>")]
     breaker: Option<BreakerTable>,
-    /// How long one attempt may take: a table, or its `total` alone.
-    #[schemars(with = "Option<TimeOr<DeadlineTable>>")]
+    /// How long one attempt may take: a table, its `total` alone, or whether it is on.
+    #[schemars(with = "Option<TimeOr<DeadlineTable>>", extend("default" = spelled(ClientStack::DEFAULT_ATTEMPT)))]
     attempt: Option<DeadlineTable>,
 }
 

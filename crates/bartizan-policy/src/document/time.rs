@@ -14,6 +14,10 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
+/// All units that are understood.
+const UNITS: &str = "nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds|second|secs|sec|s|minutes|minute|mins|min|m|\
+    hours|hour|hrs|hr|h|days|day|d|weeks|week|wks|wk|w|months|month|M|years|year|yrs|yr|y";
+
 struct Spelled;
 
 impl Visitor<'_> for Spelled {
@@ -38,7 +42,7 @@ impl JsonSchema for Time {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "pattern": r"^(0|\s*([0-9][0-9\s]*(\.[0-9\s]+)?[a-zA-Zµ]+\s*)+)$",
+            "pattern": format!(r"^(0|\s*([0-9][0-9\s]*(\.[0-9\s]+)?({UNITS})\s*)+)$"),
             "description": "A length of time: numbers with their units, `ns`, `us`, `ms`, `s`, `m`, `h`, `day` and longer.",
             "examples": ["250ms", "2s", "1m 30s"],
         })

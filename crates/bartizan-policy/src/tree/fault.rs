@@ -9,11 +9,13 @@ pub(crate) struct Fault {
     /// From the inside out, as it is found.
     path: Vec<String>,
     message: String,
+    /// What was found in the place of a number.
+    found: Option<String>,
 }
 
 impl Fault {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { path: Vec::new(), message: message.into() }
+        Self { path: Vec::new(), message: message.into(), found: None }
     }
 
     /// The same, seen from one level further out.
@@ -25,6 +27,15 @@ impl Fault {
     /// The same, seen from the list in which it is.
     pub(crate) fn at(self, index: usize) -> Self {
         self.within(&format!("[{index}]"))
+    }
+
+    /// The same, with what a number must be within, where the types know less of it.
+    pub(crate) fn ranged(mut self, range: impl FnOnce(&[&str]) -> Option<String>) -> Self {
+        let Some(found) = &self.found else { return self };
+        if let Some(range) = range(&self.path().collect::<Vec<_>>()) {
+            self.message = format!("must be {range}, not {found}");
+        }
+        self
     }
 
     /// The names from the outside in; a place in a list is a number in brackets.
@@ -63,7 +74,9 @@ impl Error for Fault {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(format!("must be {}, not {}", plain(expected), shown(found)))
+        let (expected, found) = (expected.to_string(), shown(found));
+        let said = Self::new(format!("must be {}, not {found}", plain(&expected)));
+        Self { found: NUMBERS.contains(&&*expected).then_some(found), ..said }
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -92,10 +105,25 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// How serde calls numbers.
+const NUMBERS: [&str; 5] = ["u16", "u32", "u64", "usize", "f64"];
+
+/// How it calls the tables of layers, which are written as `true` or `false` as well.
+const SWITCHED: [&str; 8] = [
+    "struct BalanceTable",
+    "struct BreakerTable",
+    "struct EjectionTable",
+    "struct HedgeTable",
+    "struct LimitTable",
+    "struct RetryTable",
+    "struct ShedTable",
+    "struct StaleTable",
+];
+
 /// What serde's own types expect, in plain words.
-fn plain(expected: &dyn Expected) -> String {
+fn plain(expected: &str) -> String {
     let whole = |least: i64, most: u64| format!("a whole number within {least}..={most}");
-    match expected.to_string().as_str() {
+    match expected {
         "u16" => whole(0, u16::MAX.into()),
         "u32" => whole(0, u32::MAX.into()),
         "u64" | "usize" => String::from("a whole number from 0 on"),
@@ -104,6 +132,7 @@ fn plain(expected: &dyn Expected) -> String {
         "a string" => String::from("text"),
         "a sequence" => String::from("a list"),
         "a map" => String::from("a table"),
+        other if SWITCHED.contains(&other) => String::from("a table, true or false"),
         other if other.starts_with("struct ") => String::from("a table"),
         other => other.to_owned(),
     }
