@@ -5,6 +5,7 @@ use crate::reason::NO_ENDPOINTS;
 use crate::search::{Called, Candidate, Found, Ground};
 use crate::way::Way;
 use bartizan_core::{Permit as _, Refused, Step, Verdict};
+use bartizan_http::Form;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::pin::Pin;
@@ -36,7 +37,7 @@ pin_project! {
         W: Way<R::Service, Req>,
     {
         Calling { #[pin] future: F, running: Running<W::Attempt> },
-        Refused { refused: Refused, grpc: bool },
+        Refused { refused: Refused, form: Form },
         Failed { error: Option<E> },
         Waiting { waiting: Box<Waiting<K, M, R, W, Req, R::Service>> },
     }
@@ -131,7 +132,7 @@ where
     fn of(found: Found<Req, F, W::Attempt, K, M, R::Service, E>, ground: &Ground<K, M, R, W>) -> Self {
         match found {
             Found::Called(Called { future, running }) => Self::Calling { future, running },
-            Found::Refused(reason, grpc) => Self::Refused { refused: ground.refusal(reason), grpc },
+            Found::Refused(reason, form) => Self::Refused { refused: ground.refusal(reason), form },
             Found::Failed(error) => Self::Failed { error: Some(error) },
             Found::Nobody(req, time) => {
                 let fleet = ground.fleet.clone();
@@ -185,7 +186,7 @@ where
                     };
                     return Poll::Ready(W::finish(out, permit, at_end));
                 }
-                StateProj::Refused { refused, grpc } => return Poll::Ready(W::refuse(refused.take(), *grpc)),
+                StateProj::Refused { refused, form } => return Poll::Ready(W::refuse(refused.take(), *form)),
                 StateProj::Failed { error } => return Poll::Ready(Err(error.take().expect(DONE))),
                 StateProj::Waiting { waiting } => ready!(waiting.poll(cx)),
             };
@@ -213,8 +214,8 @@ where
                 true => self.ground.search(self.req.take().expect(DONE), cx),
                 false => {
                     self.ground.fleet.common.refused.fetch_add(1, Relaxed);
-                    let grpc = self.req.take().is_some_and(|req| W::is_grpc(&req));
-                    Found::Refused(&NO_ENDPOINTS, grpc)
+                    let form = self.req.take().map_or(Form::Http, |req| W::form(&req));
+                    Found::Refused(&NO_ENDPOINTS, form)
                 }
             },
             For::These(candidates, change) => {

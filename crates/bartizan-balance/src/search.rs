@@ -9,6 +9,7 @@ use crate::reason::{FULL, NO_ENDPOINTS, NONE_USABLE};
 use crate::set::{Entry, Set};
 use crate::way::Way;
 use bartizan_core::{Avoid, Endpoint, Instant, Reason, Refused, Unsent};
+use bartizan_http::Form;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
@@ -37,7 +38,7 @@ pub(crate) enum Found<Req, F, A, K, M, S, E> {
     /// These are not ready yet, and the first that is takes the call.
     Unready(Req, Vec<Candidate<K, M, S>>),
     /// For this reason, and whether it is said as gRPC has it.
-    Refused(&'static Reason, bool),
+    Refused(&'static Reason, Form),
     /// All have been tried, and this is what the last one's service said.
     Failed(E),
 }
@@ -179,9 +180,9 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
         W: Way<R::Service, Req>,
     {
         self.fleet.common.refused.fetch_add(1, Relaxed);
-        let grpc = W::is_grpc(&req);
+        let form = W::form(&req);
         Unsent::give_back(req);
-        Found::Refused(reason, grpc)
+        Found::Refused(reason, form)
     }
 
     /// Looks further than the first choice, which was refused, broken or not ready.

@@ -4,7 +4,7 @@ use bartizan_core::{Attempt, Avoid, Classify, ErrorsFail, Refused, Step};
 use bartizan_http::bytes::Bytes;
 use bartizan_http::http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 use bartizan_http::http_body::Body;
-use bartizan_http::{AtEnd, GuardedBody, Head, HttpClassifier, answer, is_grpc};
+use bartizan_http::{AtEnd, Form, GuardedBody, Head, HttpClassifier, answer};
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -38,8 +38,8 @@ pub trait Way<S: Service<Req>, Req>: Clone + Send + Sync + 'static {
     /// What the request's place on a ring is made of.
     fn hash(&self, req: &Req) -> Option<u64>;
 
-    /// Whether a refusal is answered as gRPC has it.
-    fn is_grpc(req: &Req) -> bool;
+    /// How a refusal is answered.
+    fn form(req: &Req) -> Form;
 
     /// Judges an answer.
     fn judge(attempt: Self::Attempt, out: &Result<S::Response, S::Error>) -> Judged<Self::AtEnd>;
@@ -60,7 +60,7 @@ pub trait Way<S: Service<Req>, Req>: Clone + Send + Sync + 'static {
     /// # Errors
     ///
     /// If a refusal is an error, as it is in the typed flavour.
-    fn refuse(refused: Refused, grpc: bool) -> Result<Self::Response, S::Error>;
+    fn refuse(refused: Refused, form: Form) -> Result<Self::Response, S::Error>;
 }
 
 /// What an answer says of the member that gave it.
@@ -110,8 +110,8 @@ where
         }
     }
 
-    fn is_grpc(req: &Request<B>) -> bool {
-        is_grpc(req.headers())
+    fn form(req: &Request<B>) -> Form {
+        Form::of(req)
     }
 
     #[inline]
@@ -135,8 +135,8 @@ where
         out.map(|response| response.map(|body| GuardedBody::new(body, permit, at_end)))
     }
 
-    fn refuse(refused: Refused, grpc: bool) -> Result<Self::Response, S::Error> {
-        Ok(answer(refused, grpc).map(GuardedBody::full))
+    fn refuse(refused: Refused, form: Form) -> Result<Self::Response, S::Error> {
+        Ok(answer(refused, form).map(GuardedBody::full))
     }
 }
 
@@ -217,8 +217,8 @@ where
         self.hash.hash(req)
     }
 
-    fn is_grpc(_: &Req) -> bool {
-        false
+    fn form(_: &Req) -> Form {
+        Form::Http
     }
 
     #[inline]
@@ -237,7 +237,7 @@ where
         out
     }
 
-    fn refuse(refused: Refused, _: bool) -> Result<Self::Response, S::Error> {
+    fn refuse(refused: Refused, _: Form) -> Result<Self::Response, S::Error> {
         Err(refused.into())
     }
 }

@@ -10,7 +10,7 @@ use crate::timer::Timer;
 use crate::upload::{Progress, Upload};
 use crate::watch::{Watch, end};
 use bartizan_core::{Context, Instant, Refused};
-use bartizan_http::grpc_status;
+use bartizan_http::{Form, grpc_status};
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
@@ -26,7 +26,7 @@ pub(crate) struct Call {
     head: Head,
     idle: Span,
     watch: Watch,
-    pub(crate) grpc: bool,
+    pub(crate) form: Form,
     /// The body will not be bound by the total.
     exempt: bool,
     connect: bool,
@@ -41,13 +41,13 @@ enum Head {
 }
 
 impl Call {
-    /// Admits a request, or refuses it; also tells whether it is gRPC.
+    /// Admits a request, or refuses it; also tells how it wants to be answered.
     #[inline(always)]
     pub(crate) fn begin<B>(
         shared: &Arc<Shared>,
         side: Side,
         req: &mut Request<B>,
-    ) -> Result<Self, (Refused, bool)> {
+    ) -> Result<Self, (Refused, Form)> {
         let settings = &shared.settings;
         let flags = settings.flags();
         if !flags.has(Flags::ENABLED) {
@@ -60,6 +60,7 @@ impl Call {
         if said.malformed > 0 {
             shared.counts.malformed(said.malformed);
         }
+        let form = Form::known(req.method(), said.grpc);
         let carried = req.extensions().get::<Context>().copied();
         let given = carried.or_else(Context::current).unwrap_or_default();
         let now = Instant::now();
@@ -70,7 +71,7 @@ impl Call {
             header: said.timeout,
             least: side.least(settings, said.grpc),
         };
-        let deadline = shared.admit(flags, &arrival).map_err(|refused| (refused, said.grpc))?;
+        let deadline = shared.admit(flags, &arrival).map_err(|refused| (refused, form))?;
 
         let trusted = side == Side::Inbound && flags.has(Flags::TRUSTED);
         let context = said.join(given, trusted, deadline);
@@ -88,7 +89,7 @@ impl Call {
             head: settings.head_timeout().after(now).map_or(Head::Unbounded, Head::At),
             idle: settings.idle_timeout(),
             watch: Watch::new(shared, flags, Some(now)),
-            grpc: said.grpc,
+            form,
             exempt: flags.has(Flags::STREAM),
             connect: req.method() == Method::CONNECT,
         })
@@ -101,7 +102,7 @@ impl Call {
             head: Head::Unbounded,
             idle: Span::ENDLESS,
             watch: Watch::NONE,
-            grpc: false,
+            form: Form::Http,
             exempt: false,
             connect: false,
         }
@@ -125,10 +126,7 @@ impl Call {
         if let Head::After(progress) = &self.head {
             progress.watched();
         }
-        match self.context {
-            Some(context) => context.enter(step),
-            None => step(),
-        }
+        Context::enter_if(self.context, step)
     }
 
     /// Ready with the reason once the call has to end.
@@ -167,9 +165,10 @@ impl Call {
             Some(context) if exempt => Some(without_deadline(context)),
             context => context,
         };
+        let grpc = self.form == Form::Grpc;
         let (shared, began) = self.watch.release();
-        let learning = if exempt || !good(response, self.grpc) { Span::ENDLESS } else { began };
-        Bounds::new(context, self.idle, self.grpc, shared, learning)
+        let learning = if exempt || !good(response, grpc) { Span::ENDLESS } else { began };
+        Bounds::new(context, self.idle, grpc, shared, learning)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::span::Span;
 use crate::timer::Timer;
 use crate::watch::{Watch, end};
 use bartizan_core::Refused;
-use bartizan_http::answer;
+use bartizan_http::{Form, answer};
 use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -103,7 +103,7 @@ pin_project! {
 pin_project! {
     #[project = HttpProj]
     enum HttpState<F> {
-        Refused { refused: Option<Refused>, grpc: bool },
+        Refused { refused: Option<Refused>, form: Form },
         Running { #[pin] inner: F, #[pin] timer: Timer, call: Call },
     }
 }
@@ -115,8 +115,8 @@ impl<F> HttpFuture<F> {
     }
 
     #[inline]
-    pub(crate) const fn refused(refused: Refused, grpc: bool) -> Self {
-        Self { state: HttpState::Refused { refused: Some(refused), grpc } }
+    pub(crate) const fn refused(refused: Refused, form: Form) -> Self {
+        Self { state: HttpState::Refused { refused: Some(refused), form } }
     }
 }
 
@@ -143,22 +143,22 @@ where
             }
         }
         self.poll_end(cx)
-            .map(|(refused, grpc)| Ok(answer(refused, grpc).map(|data| DeadlineBody::full(data.into()))))
+            .map(|(refused, form)| Ok(answer(refused, form).map(|data| DeadlineBody::full(data.into()))))
     }
 }
 
 impl<F> HttpFuture<F> {
     /// Ready with the refusal once the call has to end, or was refused from the start. Kept out of the way of an answer.
     #[inline(never)]
-    fn poll_end(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Refused, bool)> {
+    fn poll_end(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Refused, Form)> {
         let (timer, call) = match self.as_mut().project().state.project() {
-            HttpProj::Refused { refused, grpc } => return Poll::Ready((refused.take().expect(DONE), *grpc)),
+            HttpProj::Refused { refused, form } => return Poll::Ready((refused.take().expect(DONE), *form)),
             HttpProj::Running { timer, call, .. } => (timer, call),
         };
         let reason = ready!(call.poll_due(timer, cx));
-        let (refused, grpc) = (call.end(reason), call.grpc);
-        self.project().state.set(HttpState::Refused { refused: None, grpc });
-        Poll::Ready((refused, grpc))
+        let (refused, form) = (call.end(reason), call.form);
+        self.project().state.set(HttpState::Refused { refused: None, form });
+        Poll::Ready((refused, form))
     }
 }
 

@@ -107,7 +107,7 @@ where
     fn call(&mut self, mut req: Request<B>) -> Self::Future {
         match Call::begin(&self.shared, self.side, &mut req) {
             Ok(call) => HttpFuture::running(call.enter(|| self.inner.call(req)), call),
-            Err((refused, grpc)) => HttpFuture::refused(refused, grpc),
+            Err((refused, form)) => HttpFuture::refused(refused, form),
         }
     }
 }
@@ -135,7 +135,7 @@ where
                 let req = call.wrap(&self.shared.settings, req);
                 HttpFuture::running(call.enter(|| self.inner.call(req)), call)
             }
-            Err((refused, grpc)) => HttpFuture::refused(refused, grpc),
+            Err((refused, form)) => HttpFuture::refused(refused, form),
         }
     }
 }

@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn a_refusal_is_found_with_its_pause() {
         let refused = Refused::new(&OPEN).with_retry_after(Duration::from_secs(3));
-        let failure = Failure::of_response(&bartizan_http::answer(refused, false));
+        let failure = Failure::of_response(&bartizan_http::answer(refused, bartizan_http::Form::Http));
         assert_eq!(failure.to_string(), "the call was refused");
         assert_eq!(find_cause::<Refused>(&failure).map(Refused::reason), Some("open"));
         assert_eq!(failure.retry_after(), Some(Duration::from_secs(3)));

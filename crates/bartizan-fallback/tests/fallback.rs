@@ -84,7 +84,7 @@ async fn writes_are_never_replaced_unless_it_is_said() {
 async fn a_function_sees_the_failure_and_what_was_kept() {
     let refused = service_fn(|_: Request<()>| {
         let refused = Refused::new(&OPEN).with_retry_after(Duration::from_secs(9));
-        ready(Ok::<_, Infallible>(bartizan_http::answer(refused, false).map(Body::new)))
+        ready(Ok::<_, Infallible>(bartizan_http::answer(refused, bartizan_http::Form::Http).map(Body::new)))
     });
     let with = layer().key(|head| head.uri.path().to_owned()).with(|failed| {
         let refused = failed.refused().unwrap();
@@ -178,7 +178,7 @@ async fn a_grpc_call_is_answered_over_grpc() {
         || Request::post("/shop.Stock/Get").header("content-type", "application/grpc").body(()).unwrap();
     let unavailable = service_fn(|_: Request<()>| {
         let refused = Refused::new(&OPEN);
-        ready(Ok::<_, Infallible>(bartizan_http::answer(refused, true).map(Body::new)))
+        ready(Ok::<_, Infallible>(bartizan_http::answer(refused, bartizan_http::Form::Grpc).map(Body::new)))
     });
     let bare = layer().value(Reply::grpc(b"ab"));
     let response = bare.layer(unavailable).oneshot(call()).await.unwrap();

@@ -1,4 +1,5 @@
 use crate::blow::End;
+use bartizan_http::Form;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Response, StatusCode};
 
@@ -6,7 +7,12 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// Answers as a service that fails does: nothing but its text tells it from a failure of its own.
-pub(crate) fn answer(end: Option<End>, grpc: bool) -> Response<Vec<u8>> {
+pub(crate) fn answer(end: Option<End>, form: Form) -> Response<Vec<u8>> {
+    let response = answer_whole(end, form == Form::Grpc);
+    if form == Form::Head { response.map(|_| Vec::new()) } else { response }
+}
+
+fn answer_whole(end: Option<End>, grpc: bool) -> Response<Vec<u8>> {
     match (end, grpc) {
         // A gRPC client takes whatever comes in a body for a message.
         (Some(End::Status(status)), true) => bare(status),

@@ -4,6 +4,7 @@ use crate::answer::answer;
 use crate::blow::{Blow, End};
 use crate::body::FaultBody;
 use bartizan_core::{Kind, Name, Reason, Refused};
+use bartizan_http::Form;
 use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -43,7 +44,7 @@ pin_project! {
         #[pin]
         lost: Option<B>,
         blow: Blow,
-        grpc: bool,
+        form: Form,
     }
 }
 
@@ -53,8 +54,8 @@ impl<F, B> HttpFuture<F, B> {
         Self { state: HttpState::Passing { inner } }
     }
 
-    pub(crate) fn struck(inner: Option<F>, blow: Blow, grpc: bool) -> Self {
-        let struck = Struck { delay: wait(blow.delay), inner, lost: None, blow, grpc };
+    pub(crate) fn struck(inner: Option<F>, blow: Blow, form: Form) -> Self {
+        let struck = Struck { delay: wait(blow.delay), inner, lost: None, blow, form };
         Self { state: HttpState::Struck { struck: Box::pin(struck) } }
     }
 }
@@ -111,7 +112,7 @@ where
                 return Poll::Pending;
             }
             Some(End::Error | End::Status(_) | End::Grpc(_)) => {
-                return Poll::Ready(Ok(answer(this.blow.end, *this.grpc).map(FaultBody::full)));
+                return Poll::Ready(Ok(answer(this.blow.end, *this.form).map(FaultBody::full)));
             }
             None => {}
         }

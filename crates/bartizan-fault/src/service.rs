@@ -4,7 +4,7 @@ use crate::body::FaultBody;
 use crate::future::{HttpFuture, TypedFuture};
 use crate::key::{HeadKey, Keyless, RequestKey};
 use bartizan_core::Refused;
-use bartizan_http::{Head, Http, Typed, is_grpc};
+use bartizan_http::{Form, Head, Http, Typed};
 use http::{Request, Response};
 use http_body::Body;
 use std::error::Error;
@@ -113,9 +113,9 @@ where
         match self.board.strike(asked) {
             None => HttpFuture::passing(self.inner.call(req)),
             Some(blow) => {
-                let grpc = is_grpc(req.headers());
+                let form = Form::of(&req);
                 let inner = blow.calls().then(|| self.inner.call(req));
-                HttpFuture::struck(inner, blow, grpc)
+                HttpFuture::struck(inner, blow, form)
             }
         }
     }

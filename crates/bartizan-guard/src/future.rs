@@ -6,7 +6,7 @@
 
 use crate::fields::{Fields, append};
 use bartizan_core::{Attempt, Permit, Refused, Step, Verdict};
-use bartizan_http::{AtEnd, GuardedBody, answer};
+use bartizan_http::{AtEnd, Form, GuardedBody, answer};
 use bytes::Bytes;
 use http::Response;
 use http_body::Body;
@@ -146,7 +146,7 @@ pin_project! {
 pin_project! {
     #[project = HttpProj]
     enum HttpState<F, P: Permit, T> {
-        Refused { refused: Refused, fields: Fields, grpc: bool },
+        Refused { refused: Refused, fields: Fields, form: Form },
         // Dropped in this order: the work is over before its place is given back.
         Running { #[pin] future: F, running: Running<P, T> },
     }
@@ -161,8 +161,8 @@ impl<F, P: Permit, T> HttpFuture<F, P, T> {
     }
 
     #[inline(always)]
-    pub(crate) const fn refused(refused: Refused, fields: Fields, grpc: bool) -> Self {
-        Self { state: HttpState::Refused { refused, fields, grpc } }
+    pub(crate) const fn refused(refused: Refused, fields: Fields, form: Form) -> Self {
+        Self { state: HttpState::Refused { refused, fields, form } }
     }
 }
 
@@ -179,8 +179,8 @@ where
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            HttpProj::Refused { refused, fields, grpc } => {
-                let mut response = answer(refused.take(), *grpc);
+            HttpProj::Refused { refused, fields, form } => {
+                let mut response = answer(refused.take(), *form);
                 fields.put(response.headers_mut());
                 Poll::Ready(Ok(response.map(GuardedBody::full)))
             }

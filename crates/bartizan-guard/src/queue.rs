@@ -3,7 +3,7 @@ use crate::fields::Fields;
 use crate::future::{HttpFuture, TypedFuture};
 use crate::waiting::{HttpQueueFuture, TypedQueueFuture};
 use bartizan_core::{Attempt, Classify, Context, Queue, Refused, Turn, Unsent};
-use bartizan_http::{AtEnd, GuardedBody, Http, Typed, is_grpc};
+use bartizan_http::{AtEnd, Form, GuardedBody, Http, Typed};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -120,9 +120,9 @@ where
             }
             Turn::Refused(refusing) => {
                 let fields = Fields::of::<Request<B>>(&self.admit, refusing);
-                let grpc = is_grpc(req.headers());
+                let form = Form::of(&req);
                 Unsent::give_back(req);
-                HttpQueueFuture::running(HttpFuture::refused(self.admit.refuse(refusing), fields, grpc))
+                HttpQueueFuture::running(HttpFuture::refused(self.admit.refuse(refusing), fields, form))
             }
         }
     }

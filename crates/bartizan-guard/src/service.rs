@@ -1,7 +1,7 @@
 use crate::fields::Fields;
 use crate::future::{HttpFuture, TypedFuture};
 use bartizan_core::{Admit, Attempt, Classify, Context, Kind, Reason, Refused, Refusing, Unsent};
-use bartizan_http::{AtEnd, GuardedBody, Http, Typed, is_grpc};
+use bartizan_http::{AtEnd, Form, GuardedBody, Http, Typed};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -176,9 +176,9 @@ where
                     No::NotReady => Fields::default(),
                 };
                 let refused = no.refused::<Request<B>>(&self.admit);
-                let grpc = is_grpc(req.headers());
+                let form = Form::of(&req);
                 Unsent::give_back(req);
-                HttpFuture::refused(refused, fields, grpc)
+                HttpFuture::refused(refused, fields, form)
             }
         }
     }

@@ -4,7 +4,7 @@ use crate::entrance::{Entered, Entrance};
 use crate::fields::Fields;
 use crate::future::{HttpFuture, TypedFuture};
 use bartizan_core::{Attempt, Classify, Queue, Refused};
-use bartizan_http::{AtEnd, GuardedBody, is_grpc};
+use bartizan_http::{AtEnd, Form, GuardedBody};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -123,8 +123,8 @@ where
                     Entered::Broken(error) => return Poll::Ready(Err(error)),
                     Entered::Refused(refusing, held) => {
                         let fields = Fields::of(&held.admit, refusing);
-                        let grpc = is_grpc(held.req.headers());
-                        HttpFuture::refused(held.admit.refuse(refusing), fields, grpc)
+                        let form = Form::of(&held.req);
+                        HttpFuture::refused(held.admit.refuse(refusing), fields, form)
                     }
                     Entered::In(permit, mut held) => {
                         let attempt = held.classify.start(&held.req);

@@ -13,7 +13,7 @@
 //!
 //! const OPEN: Reason = Reason::new("breaker", Kind::Unavailable, "open");
 //! let refused = Refused::new(&OPEN).with_retry_after(std::time::Duration::from_millis(1200));
-//! let response = bartizan_http::answer(refused, false);
+//! let response = bartizan_http::answer(refused, bartizan_http::Form::Http);
 //! assert_eq!(response.status(), 503);
 //! assert_eq!(response.headers()["retry-after"], "2");
 //! ```
@@ -25,6 +25,7 @@
 mod body;
 mod classify;
 mod flavour;
+mod form;
 mod grpc;
 mod head;
 mod refusal;
@@ -34,6 +35,7 @@ pub mod wire;
 pub use body::GuardedBody;
 pub use classify::{AtEnd, End, HttpAtEnd, HttpAttempt, HttpClassifier};
 pub use flavour::{Http, Typed};
+pub use form::Form;
 pub use grpc::{grpc_status, grpc_verdict, is_grpc, is_grpc_type};
 pub use head::Head;
 pub use refusal::{answer, refused_grpc_trailers};

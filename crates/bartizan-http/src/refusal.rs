@@ -1,3 +1,4 @@
+use crate::form::Form;
 use bartizan_core::{Kind, Refused};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -13,11 +14,15 @@ const GRPC_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-m
 ///
 /// HTTP gets 503, 429 or 504 with `application/problem+json` (RFC 9457) and `Retry-After` in whole seconds, rounded up. gRPC
 /// gets a trailers-only response with code 14, 8 or 4 and `grpc-retry-pushback-ms` (gRFC A6), as anything else
-/// would reach its client as an `INTERNAL` protocol error.
+/// would reach its client as an `INTERNAL` protocol error. `HEAD` gets the head of what HTTP gets.
 #[cold]
 #[must_use]
-pub fn answer(refused: Refused, grpc: bool) -> Response<Bytes> {
-    let mut response = if grpc { answer_grpc(&refused) } else { answer_http(&refused) };
+pub fn answer(refused: Refused, form: Form) -> Response<Bytes> {
+    let mut response = match form {
+        Form::Http => answer_http(&refused),
+        Form::Head => answer_http(&refused).map(|_| Bytes::new()),
+        Form::Grpc => answer_grpc(&refused),
+    };
     response.extensions_mut().insert(refused);
     response
 }
@@ -126,17 +131,25 @@ mod tests {
     }
 
     #[test]
+    fn head_gets_the_head_alone() {
+        let (told, asked) =
+            (answer(refused(Kind::Exhausted), Form::Http), answer(refused(Kind::Exhausted), Form::Head));
+        assert_eq!((asked.status(), asked.headers()), (told.status(), told.headers()));
+        assert!(asked.body().is_empty() && !told.body().is_empty());
+    }
+
+    #[test]
     fn http_gets_status_problem_and_seconds_rounded_up() {
         for (kind, status) in
             [(Kind::Unavailable, 503), (Kind::Exhausted, 429), (Kind::DeadlineExceeded, 504)]
         {
-            let response = answer(refused(kind), false);
+            let response = answer(refused(kind), Form::Http);
             assert_eq!(response.status(), status);
             assert_eq!(response.headers()[RETRY_AFTER], "3");
             assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
             assert_eq!(response.extensions().get::<Refused>(), Some(&refused(kind)));
         }
-        let body = answer(refused(Kind::Unavailable), false).into_body();
+        let body = answer(refused(Kind::Unavailable), Form::Http).into_body();
         let ought = r#"{"title":"Service Unavailable","status":503,"detail":"refused by breaker: open","layer":"breaker","reason":"open"}"#;
         assert_eq!(body, ought);
     }
@@ -145,7 +158,7 @@ mod tests {
     fn grpc_gets_trailers_only_with_code_message_and_pushback() {
         for (kind, code) in [(Kind::Unavailable, "14"), (Kind::Exhausted, "8"), (Kind::DeadlineExceeded, "4")]
         {
-            let response = answer(refused(kind), true);
+            let response = answer(refused(kind), Form::Grpc);
             assert_eq!(response.status(), 200);
             assert_eq!(response.headers()[GRPC_STATUS], code);
             assert_eq!(response.headers()[GRPC_MESSAGE], "refused by breaker: open");
@@ -157,9 +170,10 @@ mod tests {
     #[test]
     fn hostile_names_are_escaped() {
         let refused = refused(Kind::Unavailable).with_name(Some("a\"\\\n%é".into()));
-        let json = String::from_utf8(answer(refused.clone(), false).into_body().to_vec()).expect("utf-8");
+        let json =
+            String::from_utf8(answer(refused.clone(), Form::Http).into_body().to_vec()).expect("utf-8");
         assert!(json.contains(r#"refused by breaker a\"\\\u000a%é: open"#), "{json}");
-        let response = answer(refused, true);
+        let response = answer(refused, Form::Grpc);
         assert_eq!(response.headers()[GRPC_MESSAGE], "refused by breaker a\"\\%0A%25%C3%A9: open");
     }
 }

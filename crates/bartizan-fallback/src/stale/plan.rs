@@ -10,9 +10,9 @@ use super::shared::Refreshing;
 use super::storable::{is_for_everybody, is_signed};
 use crate::Degraded;
 use bartizan_core::{Instant, Kind, Reason, Refused};
-use bartizan_http::answer;
 use bartizan_http::bytes::Bytes;
 use bartizan_http::http::Response;
+use bartizan_http::{Form, answer};
 use std::sync::Arc;
 
 /// What is done with a read.
@@ -39,8 +39,8 @@ impl Read {
         }
         if self.asked.only_if_cached {
             self.count(Count::Unanswered);
-            let refusal = answer(Refused::new(&NOT_KEPT), false);
-            return Plan::Serve(if self.is_head { refusal.map(|_| Bytes::new()) } else { refusal });
+            let form = if self.is_head { Form::Head } else { Form::Http };
+            return Plan::Serve(answer(Refused::new(&NOT_KEPT), form));
         }
         if may_wait
             && self.value.coalesce

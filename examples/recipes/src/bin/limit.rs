@@ -15,7 +15,7 @@ use tower::BoxError;
 async fn log_in(State(failures): State<KeyedHandle<str>>, password: String) -> Response {
     if let Err(refused) = failures.peek("ada", 1) {
         // As a layer would: 429, and when to come back.
-        return bartizan::http::answer(refused, false).map(Body::from);
+        return bartizan::http::answer(refused, bartizan::http::Form::Http).map(Body::from);
     }
     if password == "swordfish" {
         return StatusCode::OK.into_response();

@@ -152,7 +152,7 @@ impl Turn {
             End::Cut => (200, format!("piece from {turn}")),
             End::Lost(kind) => return Err(Lost { turn, cause: kind.into(), _alive: alive }.into()),
             End::Refused => {
-                let response = bartizan_http::answer(self.refusal(), false);
+                let response = bartizan_http::answer(self.refusal(), bartizan_http::Form::Http);
                 let (mut head, body) = response.into_parts();
                 head.headers.insert(TURN, turn.into());
                 return Ok(Response::from_parts(head, Paper::new([Ok(Frame::data(body))], alive)));

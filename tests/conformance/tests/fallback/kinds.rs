@@ -162,7 +162,7 @@ async fn f10_only_for_listed_kinds() {
     const OPEN: Reason = Reason::new("breaker", Kind::Unavailable, "open");
     const LATE: Reason = Reason::new("deadline", Kind::DeadlineExceeded, "deadline passed").reached();
     let refused = |reason: &'static Reason| {
-        bartizan_http::answer(Refused::new(reason), false).map(http_body_util::Full::new)
+        bartizan_http::answer(Refused::new(reason), bartizan_http::Form::Http).map(http_body_util::Full::new)
     };
     for mode in Mode::ALL {
         for (name, on, ought) in [
