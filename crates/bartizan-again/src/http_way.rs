@@ -148,13 +148,16 @@ where
                 Keep::All => true,
             };
         if !again {
-            return (req.map(|body| Replay::split(body, limit).0), None);
+            return (req.map(Replay::once), None);
         }
         let peeks = found.content && is_grpc(req.headers()) && self.may_repeat(&Head::of(&req));
-        let (parts, body) = req.into_parts();
-        let (first, body) = Replay::split(body, limit);
-        let kept = HttpKept { head: Original::of(&parts), body, context, asked, peeks };
-        (Request::from_parts(parts, first), Some(kept))
+        let (head, mut replays) = (Original::of(&req), None);
+        let sent = req.map(|body| {
+            let (first, others) = Replay::split(body, limit);
+            replays = Some(others);
+            first
+        });
+        (sent, replays.map(|body| HttpKept { head, body, context, asked, peeks }))
     }
 
     /// Of a later attempt nothing is kept.
@@ -180,8 +183,10 @@ where
     #[inline(always)]
     fn send(&self, service: &mut S, sent: Self::Sent) -> (Self::Try, Option<Endpoint>) {
         let attempt = Some(self.classify.start(&sent));
-        let (future, endpoint) = Endpoint::watch(|| service.call(sent));
-        (HttpTry { stage: Stage::Calling { future, attempt } }, endpoint)
+        // Not within a closure, into which the request would have to be moved.
+        Endpoint::forget();
+        let future = service.call(sent);
+        (HttpTry { stage: Stage::Calling { future, attempt } }, Endpoint::last())
     }
 
     #[inline(always)]

@@ -12,7 +12,7 @@ use bartizan_core::{Name, Refused, Refusing};
 use std::collections::HashMap;
 use std::fmt::{self, Debug};
 use std::hash::Hash;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 /// A circuit for each key, up to a cap.
@@ -28,6 +28,8 @@ pub(crate) struct Circuits<K> {
 struct Table<K> {
     index: HashMap<K, usize>,
     slots: Vec<Slot<K>>,
+    /// The slot that was found last: a client mostly calls the same one.
+    last: AtomicUsize,
     /// Where the search for a circuit to evict goes on.
     hand: usize,
 }
@@ -44,7 +46,7 @@ const SEARCH: usize = 64;
 
 impl<K: Eq + Hash + Clone + Debug> Circuits<K> {
     pub(crate) fn new(value: Breaker, name: Option<Name>, cap: usize) -> Self {
-        let table = Table { index: HashMap::new(), slots: Vec::new(), hand: 0 };
+        let table = Table { index: HashMap::new(), slots: Vec::new(), last: AtomicUsize::new(0), hand: 0 };
         let label = name.clone().map(|name| Label { name: Some(name), key: None });
         let overflow = Arc::new(Circuit::new(&value, label));
         let name = name.map_or_else(OnceLock::new, OnceLock::from);
@@ -80,7 +82,7 @@ impl<K: Eq + Hash + Clone + Debug> Circuits<K> {
 
     pub(crate) fn find(&self, key: &K) -> Option<Arc<Circuit>> {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        let slot = &table.slots[*table.index.get(key)?];
+        let slot = table.find(key)?;
         if !slot.used.load(Ordering::Relaxed) {
             slot.used.store(true, Ordering::Relaxed);
         }
@@ -115,6 +117,16 @@ impl<K> Circuits<K> {
 }
 
 impl<K: Eq + Hash> Table<K> {
+    /// The slot of a key. To compare it with one costs less than to hash it.
+    fn find(&self, key: &K) -> Option<&Slot<K>> {
+        let last = self.slots.get(self.last.load(Ordering::Relaxed)).filter(|slot| slot.key == *key);
+        last.or_else(|| {
+            let at = *self.index.get(key)?;
+            self.last.store(at, Ordering::Relaxed);
+            Some(&self.slots[at])
+        })
+    }
+
     /// A circuit that forgets nothing by leaving: closed, nothing under way, not used since the hand last came by.
     fn evictable(&mut self) -> Option<usize> {
         for _ in 0..SEARCH.min(self.slots.len()) {

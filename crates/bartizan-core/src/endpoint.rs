@@ -34,12 +34,25 @@ impl Endpoint {
     }
 
     /// Runs `call`, and returns with its result the endpoint that was [picked](Self::picked) last within it.
-    #[inline]
+    #[inline(always)]
     pub fn watch<R>(call: impl FnOnce() -> R) -> (R, Option<Self>) {
-        PICKED.set(None);
+        Self::forget();
         let out = call();
+        (out, Self::last())
+    }
+
+    /// Forgets which endpoint was [picked](Self::picked) last, before a call is made.
+    #[inline]
+    pub fn forget() {
+        PICKED.set(None);
+    }
+
+    /// The endpoint that was [picked](Self::picked) last, since that was [forgotten](Self::forget).
+    #[inline]
+    #[must_use]
+    pub fn last() -> Option<Self> {
         // It stays for who watches from further out: layers that send again may be nested.
-        (out, PICKED.get())
+        PICKED.get()
     }
 }
 

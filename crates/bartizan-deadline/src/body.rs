@@ -104,10 +104,7 @@ impl Bounds {
 
     #[inline(always)]
     fn enter<R>(&self, step: impl FnOnce() -> R) -> R {
-        match self.context {
-            Some(context) => context.enter(step),
-            None => step(),
-        }
+        Context::enter_if(self.context, step)
     }
 
     /// Hears that the body ended as it should; for gRPC that takes trailers.

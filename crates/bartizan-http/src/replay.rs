@@ -16,7 +16,7 @@ use shared::{Next, Shared};
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 /// Request body that can be sent more than once: one reader of a body that others may read as well.
@@ -63,10 +63,19 @@ use std::task::{Context, Poll, Waker, ready};
 /// # Ok(())
 /// # }
 /// ```
-pub struct Replay<B>(Option<Reader<B>>);
+pub struct Replay<B>(Reads<B>);
 
 /// Makes further readers of a body. Dropped, it lets go of all frames but those that some reader has still to see.
 pub struct Replays<B>(Option<Arc<Shared<B>>>);
+
+/// What a reader reads.
+enum Reads<B> {
+    /// It has come to the end.
+    Nothing,
+    /// A body that nobody else will read. The lock is there for those whose bodies cannot be shared by threads.
+    Alone(Mutex<Pin<Box<B>>>),
+    Shared(Reader<B>),
+}
 
 /// A reader that has not come to the end yet.
 struct Reader<B> {
@@ -77,14 +86,20 @@ struct Reader<B> {
 }
 
 impl<B: Body<Data = Bytes>> Replay<B> {
+    /// Makes the only reader of a body, of which nothing is kept.
+    #[inline]
+    pub fn once(body: B) -> Self {
+        Self(if body.is_end_stream() { Reads::Nothing } else { Reads::Alone(Mutex::new(Box::pin(body))) })
+    }
+
     /// Makes the first reader of a body, and what makes the others.
     pub fn split(body: B, limit: &ReplayLimit) -> (Self, Replays<B>) {
         if body.is_end_stream() {
-            return (Self(None), Replays(None));
+            return (Self(Reads::Nothing), Replays(None));
         }
         let shared = Arc::new(Shared::new(body, limit));
         let first = Reader { id: Places::FIRST, shared: shared.clone(), read: 0 };
-        (Self(Some(first)), Replays(Some(shared)))
+        (Self(Reads::Shared(first)), Replays(Some(shared)))
     }
 }
 
@@ -92,9 +107,9 @@ impl<B> Replays<B> {
     /// Makes another reader, which begins with the first byte. `None` once the body is beyond the limit.
     #[must_use]
     pub fn again(&self) -> Option<Replay<B>> {
-        let Some(shared) = &self.0 else { return Some(Replay(None)) };
+        let Some(shared) = &self.0 else { return Some(Replay(Reads::Nothing)) };
         let id = shared.enter_again()?;
-        Some(Replay(Some(Reader { id, shared: shared.clone(), read: 0 })))
+        Some(Replay(Reads::Shared(Reader { id, shared: shared.clone(), read: 0 })))
     }
 
     /// Whether nobody has asked for a frame yet, of which there is one: then no part of the body was sent anywhere.
@@ -128,7 +143,18 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let Some(reader) = &mut self.0 else { return Poll::Ready(None) };
+        let reader = match &mut self.0 {
+            Reads::Nothing => return Poll::Ready(None),
+            Reads::Alone(body) => {
+                let body = body.get_mut().unwrap_or_else(PoisonError::into_inner);
+                let frame = ready!(body.as_mut().poll_frame(cx));
+                if !matches!(frame, Some(Ok(_))) {
+                    self.0 = Reads::Nothing;
+                }
+                return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+            }
+            Reads::Shared(reader) => reader,
+        };
         let (frame, ended) = match Arc::get_mut(&mut reader.shared) {
             // There will be no other reader any more.
             Some(shared) => ready!(shared.poll_alone(reader.id, cx)),
@@ -139,7 +165,7 @@ where
             }
         };
         if ended {
-            self.0 = None;
+            self.0 = Reads::Nothing;
         } else if let Some(Ok(frame)) = &frame {
             reader.read += frame.data_ref().map_or(0, |data| data.len() as u64);
         }
@@ -147,12 +173,18 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|reader| reader.shared.is_ended_for(reader.id))
+        match &self.0 {
+            Reads::Nothing => true,
+            Reads::Alone(body) => lock(body).is_end_stream(),
+            Reads::Shared(reader) => reader.shared.is_ended_for(reader.id),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        let Some(reader) = self.0.as_ref().filter(|_| !self.is_end_stream()) else {
-            return SizeHint::with_exact(0);
+        let reader = match &self.0 {
+            Reads::Alone(body) => return lock(body).size_hint(),
+            Reads::Shared(reader) if !self.is_end_stream() => reader,
+            Reads::Nothing | Reads::Shared(_) => return SizeHint::with_exact(0),
         };
         let all = reader.shared.hint();
         let mut left = SizeHint::new();
@@ -162,6 +194,10 @@ where
         left.set_lower(all.lower().saturating_sub(reader.read));
         left
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<B> Reader<B>
@@ -231,7 +267,10 @@ impl<B> Drop for Replays<B> {
 
 impl<B> fmt::Debug for Replay<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let read = self.0.as_ref().map(|reader| reader.read);
+        let read = match &self.0 {
+            Reads::Shared(reader) => Some(reader.read),
+            Reads::Nothing | Reads::Alone(_) => None,
+        };
         f.debug_struct("Replay").field("read", &read).finish_non_exhaustive()
     }
 }

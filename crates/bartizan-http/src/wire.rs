@@ -5,6 +5,7 @@
 use bartizan_core::Priority;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use std::cell::RefCell;
 use std::time::Duration;
 
 /// Time left to a gRPC call, as a number of up to eight digits and a unit ("PROTOCOL-HTTP2" of gRPC).
@@ -63,11 +64,29 @@ pub fn read_timeout(headers: &HeaderMap, grpc: bool) -> Wire<Duration> {
 /// Writes the time left to a request in the header that [`read_timeout`] reads, in place of what was there. Never rounds up.
 pub fn write_timeout(headers: &mut HeaderMap, grpc: bool, left: Duration) {
     if grpc {
-        headers.insert(GRPC_TIMEOUT, grpc_timeout(left));
+        let (number, unit) = grpc_timeout(left);
+        headers.insert(GRPC_TIMEOUT, timeout(number, Some(unit)));
     } else {
         let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-        headers.insert(REQUEST_TIMEOUT, decimal(millis, None));
+        headers.insert(REQUEST_TIMEOUT, timeout(millis, None));
     }
+}
+
+/// A number with a unit, and how it is written if it was wanted twice.
+type Timeout = (u64, Option<u8>, Option<HeaderValue>);
+
+/// As [`decimal`]. What is wanted again and again is kept: attempts that are bound by a time-out of their own are all told the same.
+fn timeout(number: u64, unit: Option<u8>) -> HeaderValue {
+    thread_local!(static LAST: RefCell<Timeout> = const { RefCell::new((0, None, None)) });
+    let known = LAST.try_with(|last| {
+        let mut last = last.borrow_mut();
+        if (last.0, last.1) == (number, unit) {
+            return Some(last.2.get_or_insert_with(|| decimal(number, unit)).clone());
+        }
+        *last = (number, unit, None);
+        None
+    });
+    known.ok().flatten().unwrap_or_else(|| decimal(number, unit))
 }
 
 /// Reads the attempt number; absent is the first, 0.
@@ -184,12 +203,12 @@ fn parse_grpc_timeout(value: &[u8]) -> Option<Duration> {
 }
 
 /// The finest unit in which the time fits into eight digits; what is finer is cut off.
-fn grpc_timeout(left: Duration) -> HeaderValue {
+fn grpc_timeout(left: Duration) -> (u64, u8) {
     const MOST: u128 = 99_999_999;
     let nanos = left.as_nanos();
     let fits = UNITS.iter().find(|(_, size)| nanos / size <= MOST);
     let (unit, number) = fits.map_or((b'H', MOST), |&(unit, size)| (unit, nanos / size));
-    decimal(number as u64, Some(unit))
+    (number as u64, unit)
 }
 
 /// A number, with a unit behind it, in a header's value: one allocation, where `HeaderValue::from(u64)` takes two.

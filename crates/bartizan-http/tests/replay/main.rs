@@ -65,6 +65,28 @@ fn is_send_sync_and_unpin_even_if_the_source_is_not() {
 }
 
 #[test]
+fn a_body_for_one_reader_is_read_as_it_is() {
+    let mut empty = Replay::once(Empty::<Bytes>::new());
+    assert!(empty.is_end_stream());
+    assert_eq!(empty.size_hint().exact(), Some(0));
+    assert!(matches!(poll_by(&mut empty, Waker::noop()), Poll::Ready(None)));
+
+    let mut one = Replay::once(Full::from("3 apples"));
+    assert!(!one.is_end_stream());
+    assert_eq!(one.size_hint().exact(), Some(8));
+    assert!(matches!(poll_by(&mut one, Waker::noop()), Poll::Ready(Some(Ok(_)))));
+    assert!(one.is_end_stream());
+    for _ in 0..2 {
+        assert!(matches!(poll_by(&mut one, Waker::noop()), Poll::Ready(None)));
+    }
+
+    let mut broken = Replay::once(Script::new([data("a"), Step::Error, data("b")]));
+    assert_eq!(text(&mut broken), "a");
+    assert!(error(&mut broken).is::<io::Error>(), "the error is the source's own");
+    assert!(matches!(poll(&mut broken), Poll::Ready(None)), "after an error it has ended");
+}
+
+#[test]
 fn an_empty_body_allocates_nothing() {
     let limit = ReplayLimit::default();
     let used = allocation_counter::measure(|| {
