@@ -128,7 +128,7 @@ impl ClientStack {
     }
 
     /// Sets how long one attempt may take; a bare [`Duration`] is a total. It is inside of the breaker, which so sees that it was too
-    /// long. Default: [`DEFAULT_ATTEMPT`](Self::DEFAULT_ATTEMPT), 1 s, or the deadline's total where that is less.
+    /// long. Default: [`DEFAULT_ATTEMPT`](Self::DEFAULT_ATTEMPT), 1 s, or the deadline's total where that is less; its head within the deadline's head time-out.
     #[must_use]
     pub fn attempt(mut self, attempt: impl Into<Deadline>) -> Self {
         self.attempt = Some(attempt.into());
@@ -188,11 +188,14 @@ impl ClientStack {
     /// How long one attempt may take: as it was set, or as it follows from the deadline.
     #[must_use]
     pub fn attempt_value(&self) -> Deadline {
-        let follows = || match self.deadline.is_enabled() {
-            true => Self::DEFAULT_ATTEMPT.min(self.deadline.total()),
-            false => Self::DEFAULT_ATTEMPT,
-        };
-        self.attempt.unwrap_or_else(|| follows().into())
+        self.attempt.unwrap_or_else(|| match self.deadline.is_enabled() {
+            true => {
+                let attempt = Deadline::new(Self::DEFAULT_ATTEMPT.min(self.deadline.total()));
+                let head = self.deadline.longest_head();
+                if head < attempt.total() { attempt.head_timeout(head) } else { attempt }
+            }
+            false => Self::DEFAULT_ATTEMPT.into(),
+        })
     }
 
     /// Says whether the parts fit together.
