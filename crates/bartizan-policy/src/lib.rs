@@ -34,7 +34,8 @@
 //! | `shed.fixed = 32` | a fixed limit, `shed.adaptive = true` the other kind |
 //! | `null`, in JSON | as if it were not named |
 //!
-//! Settings and words may be written with `_`, `-` or a space: `max_retries` is `max-retries`, of which editors by the schema know the first.
+//! Settings and words may be written with `_`, `-` or a space: `max_retries` is `max-retries`. Editors by the schema know all spellings of
+//! words, and of settings the first.
 //! Names of servers and clients are as they are.
 //!
 //! What stands in `[servers.default]` and `[clients.default]` holds for all servers and all clients, unless these name it themselves. Three say

@@ -108,7 +108,8 @@ async fn its_properties_are_the_policy() {
     server.says(
         Some("\"one\""),
         r#""bartizan.clients.stock.retry.max-retries": "4", "bartizan.clients.stock.retry.enabled": "true",
-           "bartizan.clients.stock.retry.on": "failures, 409", "bartizan.clients.stock.deadline": "2s",
+           "bartizan.clients.stock.retry.on": "failures, 409, UNAVAILABLE", "bartizan.clients.stock.attempt": false,
+           "bartizan.clients.stock.hedge": " false ", "bartizan.clients.stock.deadline": "2s",
            "bartizan.clients.stock.breaker.consecutive": 3, "bartizan.clients.stock.breaker.evidence": "false",
            "bartizan.clients.stock.endpoints[0]": "http://a", "bartizan.clients.stock.endpoints[1].uri": "http://b",
            "bartizan.clients.stock.endpoints[1].weight": "3", "bartizan.clients.stock.balance.choice": "round-robin",
@@ -121,7 +122,8 @@ async fn its_properties_are_the_policy() {
     assert!(stock.is_balanced());
     let same = Policy::parse(
         Format::Toml,
-        "[clients.stock]\nretry = { max_retries = 4, on = ['failures', 409] }\ndeadline = '2s'\n\
+        "[clients.stock]\nretry = { max_retries = 4, on = ['failures', 409, 14] }\ndeadline = '2s'\n\
+         attempt.enabled = false\nhedge.enabled = false\n\
          breaker = { consecutive = 3, evidence = false }\nbalance.choice = 'round robin'\nendpoints = ['http://c']\n",
     );
     assert_eq!(stock.handle().stack(), same.unwrap().client("stock").unwrap().handle().stack());
