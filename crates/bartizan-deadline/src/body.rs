@@ -189,7 +189,10 @@ where
             }
             ContentProj::Inner { body, timer, bounds } => (body, timer, bounds),
         };
-        let reason = match bounds.enter(|| body.as_mut().poll_frame(cx)) {
+        let reason = match bounds.enter(
+            #[inline(always)]
+            || body.as_mut().poll_frame(cx),
+        ) {
             Poll::Ready(Some(Ok(frame))) => {
                 let Some(reason) = bounds.late(&frame, &*body) else {
                     return Poll::Ready(Some(Ok(frame)));

@@ -130,7 +130,10 @@ where
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let HttpProj::Running { inner, call, .. } = self.as_mut().project().state.project() {
-            match call.enter(|| inner.poll(cx)) {
+            match call.enter(
+                #[inline(always)]
+                || inner.poll(cx),
+            ) {
                 Poll::Ready(Ok(response)) => {
                     let bounds = call.answered(&response);
                     return Poll::Ready(Ok(response.map(|body| DeadlineBody::new(body, bounds))));

@@ -106,7 +106,13 @@ where
     #[inline(always)]
     fn call(&mut self, mut req: Request<B>) -> Self::Future {
         match Call::begin(&self.shared, self.side, &mut req) {
-            Ok(call) => HttpFuture::running(call.enter(|| self.inner.call(req)), call),
+            Ok(call) => HttpFuture::running(
+                call.enter(
+                    #[inline(always)]
+                    || self.inner.call(req),
+                ),
+                call,
+            ),
             Err((refused, form)) => HttpFuture::refused(refused, form),
         }
     }
@@ -133,7 +139,13 @@ where
         match Call::begin(&self.shared, self.side, &mut req) {
             Ok(mut call) => {
                 let req = call.wrap(&self.shared.settings, req);
-                HttpFuture::running(call.enter(|| self.inner.call(req)), call)
+                HttpFuture::running(
+                    call.enter(
+                        #[inline(always)]
+                        || self.inner.call(req),
+                    ),
+                    call,
+                )
             }
             Err((refused, form)) => HttpFuture::refused(refused, form),
         }

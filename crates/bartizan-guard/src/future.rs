@@ -126,7 +126,10 @@ where
         match self.project().state.project() {
             TypedProj::Refused { refused } => Poll::Ready(Err(refused.take().into())),
             TypedProj::Running { running, future } => {
-                let out = ready!(running.step(|| future.poll(cx)));
+                let out = ready!(running.step(
+                    #[inline(always)]
+                    || future.poll(cx)
+                ));
                 drop(running.answered(out.as_ref()));
                 Poll::Ready(out)
             }
@@ -185,7 +188,10 @@ where
                 Poll::Ready(Ok(response.map(GuardedBody::full)))
             }
             HttpProj::Running { running, future } => {
-                let out = ready!(running.step(|| future.poll(cx)));
+                let out = ready!(running.step(
+                    #[inline(always)]
+                    || future.poll(cx)
+                ));
                 let (permit, at_end) = running.answered(out.as_ref());
                 if permit.tells() {
                     return Poll::Ready(told(out, permit, at_end));

@@ -168,7 +168,12 @@ where
         match entered {
             Ok(permit) => {
                 let attempt = self.classify.start(&req);
-                HttpFuture::admitted(permit, attempt, || self.inner.call(req))
+                HttpFuture::admitted(
+                    permit,
+                    attempt,
+                    #[inline(always)]
+                    || self.inner.call(req),
+                )
             }
             Err(no) => {
                 let fields = match no {
