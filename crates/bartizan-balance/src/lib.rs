@@ -126,6 +126,9 @@ pub use reach::{Own, Reach, Through};
 pub use service::BalanceService;
 pub use way::{ENDPOINT_DRAINING, HashRequest, HttpWay, Judged, NoHash, TypedWay, Way};
 
+#[doc(no_inline)]
+pub use futures_core::Stream;
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -5,8 +5,7 @@ use bartizan_core::{Kind, Refused};
 use bartizan_http::bytes::Bytes;
 use bartizan_http::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use bartizan_http::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use bartizan_http::is_grpc;
-use std::fmt::Write;
+use bartizan_http::{grpc_message, is_grpc};
 
 /// What takes the place of a failed call over HTTP or gRPC: a head, a body, and for gRPC trailers.
 ///
@@ -80,9 +79,7 @@ impl Reply {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, GRPC);
         headers.insert(GRPC_STATUS, code.into());
-        if let Ok(message) = HeaderValue::try_from(percent_encoded(message)) {
-            headers.insert(GRPC_MESSAGE, message);
-        }
+        headers.insert(GRPC_MESSAGE, grpc_message(message));
         Self { response, trailers: None }
     }
 
@@ -150,20 +147,6 @@ fn http_status(failure: &Failure) -> StatusCode {
         _ => None,
     };
     status.unwrap_or(StatusCode::BAD_GATEWAY)
-}
-
-/// Encodes a `grpc-message` (gRPC over HTTP2, "Percent-Encoded").
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b' '..=b'~' if byte != b'%' => encoded.push(char::from(byte)),
-            byte => {
-                let _ = write!(encoded, "%{byte:02X}");
-            }
-        }
-    }
-    encoded
 }
 
 impl<T: Into<Bytes>> From<Response<T>> for Reply {

@@ -38,7 +38,7 @@ pub use flavour::{Http, Typed};
 pub use form::Form;
 pub use grpc::{grpc_status, grpc_verdict, is_grpc, is_grpc_type};
 pub use head::Head;
-pub use refusal::{answer, refused_grpc_trailers};
+pub use refusal::{answer, grpc_message, refused_grpc_trailers};
 pub use replay::{Replay, ReplayLimit, ReplayTooLarge, Replays};
 
 #[doc(no_inline)]

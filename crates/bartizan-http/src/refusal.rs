@@ -38,9 +38,7 @@ pub fn refused_grpc_trailers(refused: &Refused) -> HeaderMap {
     };
     let mut trailers = HeaderMap::new();
     trailers.insert(GRPC_STATUS, code.into());
-    if let Ok(message) = HeaderValue::try_from(percent_encoded(&refused.to_string())) {
-        trailers.insert(GRPC_MESSAGE, message);
-    }
+    trailers.insert(GRPC_MESSAGE, grpc_message(&refused.to_string()));
     if let Some(wait) = refused.retry_after() {
         let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
         trailers.insert(GRPC_PUSHBACK, millis.into());
@@ -102,8 +100,9 @@ fn push_json(json: &mut String, text: &str) {
     json.push('"');
 }
 
-/// Encodes a `grpc-message` (gRPC over HTTP2, "Percent-Encoded").
-fn percent_encoded(text: &str) -> String {
+/// Encodes a text as the value of `grpc-message` (gRPC over HTTP2, "Percent-Encoded").
+#[must_use]
+pub fn grpc_message(text: &str) -> HeaderValue {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
@@ -113,7 +112,8 @@ fn percent_encoded(text: &str) -> String {
             }
         }
     }
-    encoded
+    // What is encoded has printable ASCII alone.
+    HeaderValue::try_from(encoded).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 #[cfg(test)]

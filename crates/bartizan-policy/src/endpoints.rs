@@ -1,7 +1,7 @@
 use crate::document::Members;
+use bartizan_balance::Stream;
 use bartizan_core::{Change, Member};
 use bartizan_http::http::Uri;
-use futures_core::Stream;
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;

@@ -1,13 +1,13 @@
 //! What a policy does with what it reads.
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
+use bartizan_balance::Stream;
 use bartizan_breaker::{Breaker, Consecutive};
 use bartizan_core::{Change, registry};
 use bartizan_limit::Limit;
 use bartizan_policy::{Endpoints, Format, Policy, PolicyClientLayer, PolicyError};
 use bartizan_retry::Retry;
 use bartizan_stack::{ClientStack, ServerStack};
-use futures_core::Stream;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
