@@ -1,3 +1,4 @@
+use crate::alarm::{self, Alarm};
 use crate::arrival::Arrival;
 use crate::body::Bounds;
 use crate::layer::Side;
@@ -30,6 +31,17 @@ pub(crate) struct Call {
     /// The body will not be bound by the total.
     exempt: bool,
     connect: bool,
+    place: Place,
+}
+
+/// Where a call stands among the layers of a client.
+#[derive(Debug)]
+enum Place {
+    Alone,
+    /// Around attempts that have timers of their own.
+    Around,
+    /// An attempt of such a call.
+    Inside(Alarm),
 }
 
 /// What bounds the time to the head, besides the deadline.
@@ -92,6 +104,7 @@ impl Call {
             form,
             exempt: flags.has(Flags::STREAM),
             connect: req.method() == Method::CONNECT,
+            place: Place::of(side, shared),
         })
     }
 
@@ -105,6 +118,7 @@ impl Call {
             form: Form::Http,
             exempt: false,
             connect: false,
+            place: Place::Alone,
         }
     }
 
@@ -126,11 +140,14 @@ impl Call {
         if let Head::After(progress) = &self.head {
             progress.watched();
         }
+        if matches!(self.place, Place::Around) {
+            alarm::forget();
+        }
         Context::enter_if(self.context, step)
     }
 
     /// Ready with the reason once the call has to end.
-    pub(crate) fn poll_due(&self, timer: Pin<&mut Timer>, cx: &mut task::Context<'_>) -> Poll<Reason> {
+    pub(crate) fn poll_due(&mut self, timer: Pin<&mut Timer>, cx: &mut task::Context<'_>) -> Poll<Reason> {
         let deadline = self.context.and_then(|context| context.deadline());
         let head = match &self.head {
             Head::Unbounded => None,
@@ -143,6 +160,12 @@ impl Call {
             (None, Some(head)) => head,
             (None, None) => return Poll::Pending,
         };
+        match &mut self.place {
+            // It is asked again when the attempt's time is over.
+            Place::Around if alarm::is_set_by(at) => return Poll::Pending,
+            Place::Inside(alarm) => alarm.set(at),
+            Place::Around | Place::Alone => {}
+        }
         timer.poll(at, cx).map(|()| reason)
     }
 
@@ -169,6 +192,17 @@ impl Call {
         let (shared, began) = self.watch.release();
         let learning = if exempt || !good(response, grpc) { Span::ENDLESS } else { began };
         Bounds::new(context, self.idle, grpc, shared, learning)
+    }
+}
+
+impl Place {
+    #[inline]
+    fn of(side: Side, shared: &Shared) -> Self {
+        match side {
+            Side::Around => Self::Around,
+            Side::Outgoing if shared.outer.get().is_some() => Self::Inside(Alarm::default()),
+            Side::Outgoing | Side::Inbound => Self::Alone,
+        }
     }
 }
 

@@ -62,6 +62,7 @@
 //! All clones and services of one layer share its settings, counts and what was learnt; [`Handle`] reads and changes them.
 //! A call holds that state only if the layer has a name, a handle or learns, which costs it a clone of an `Arc`.
 
+mod alarm;
 mod arrival;
 mod body;
 mod call;

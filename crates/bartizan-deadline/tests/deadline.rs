@@ -426,3 +426,66 @@ async fn a_greedy_inner_future_is_ended_too() {
     assert!(matches!(ended, Err(Fault::Refused(_))));
     clock.abort();
 }
+
+/// Waits for so long before its attempt, or after it has given it up, or forever.
+#[derive(Clone)]
+struct Between<S>(S, &'static str);
+
+impl<S> Service<Request<String>> for Between<S>
+where
+    S: Service<Request<String>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Response: Send,
+    S::Error: Send,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, req: Request<String>) -> Self::Future {
+        let (mut attempt, how) = (Box::pin(self.0.call(req)), self.1);
+        Box::pin(async move {
+            match how {
+                "polled" => return attempt.await,
+                "kept" => drop(attempt.await),
+                "dropped" => {
+                    let polled = std::future::poll_fn(|cx| Poll::Ready(attempt.as_mut().poll(cx))).await;
+                    assert!(polled.is_pending());
+                    drop(attempt);
+                }
+                "left" => {
+                    let polled = std::future::poll_fn(|cx| Poll::Ready(attempt.as_mut().poll(cx))).await;
+                    assert!(polled.is_pending());
+                    pending::<()>().await;
+                    drop(attempt);
+                }
+                _ => {}
+            }
+            pending().await
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_around_attempts_ends_in_time_whatever_becomes_of_them() {
+    for (how, attempt, ought) in [
+        ("polled", S, S),
+        ("polled", 9 * S, 3 * S),
+        ("kept", S, 3 * S),
+        ("dropped", S, 3 * S),
+        ("left", S, 3 * S),
+        ("never", S, 3 * S),
+    ] {
+        let attempt = DeadlineLayer::new(attempt).outgoing();
+        let around = DeadlineLayer::new(3 * S).around(&attempt);
+        let hangs = service_fn(|_: Request<String>| pending::<Result<Response<String>, Infallible>>());
+        let service = around.layer(Between(attempt.layer(hangs), how));
+        let began = Instant::now();
+        let answer = service.oneshot(Request::new(String::new())).await.unwrap();
+        assert_eq!((answer.status().as_u16(), Instant::now() - began), (504, ought), "{how}");
+    }
+}
