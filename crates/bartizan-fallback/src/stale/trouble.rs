@@ -11,8 +11,8 @@ pub(crate) struct Trouble {
     /// In a row.
     failures: u32,
     wait: Duration,
-    until: Option<Instant>,
-    cause: Option<Arc<Failure>>,
+    /// When the pause began, and why.
+    last: Option<(Instant, Arc<Failure>)>,
 }
 
 /// Leave to go out, which knows what it was given for.
@@ -34,10 +34,11 @@ impl Trouble {
     /// Lets a call go out at `now`, or says why the last one failed, while the service is spared. After a pause one call goes out, and begins
     /// another one of the same length, so that it goes alone until it has failed or not.
     pub(crate) fn leave(&mut self, now: Instant) -> Result<Leave, Arc<Failure>> {
-        match (self.until, &self.cause) {
-            (Some(until), Some(cause)) if now < until => return Err(cause.clone()),
-            (Some(_), _) => self.until = now.checked_add(self.wait),
-            (None, _) => {}
+        if let Some((begun, cause)) = &mut self.last {
+            if now.saturating_duration_since(*begun) < self.wait {
+                return Err(cause.clone());
+            }
+            *begun = now;
         }
         Ok(Leave(self.round))
     }
@@ -63,14 +64,13 @@ impl Trouble {
         let taken_off =
             Duration::try_from_secs_f64(most.as_secs_f64() * 0.5 * pause.throw).unwrap_or_default();
         self.wait = most.saturating_sub(taken_off).max(pause.hint.unwrap_or_default().min(pause.max));
-        self.until = (!self.wait.is_zero()).then(|| now.checked_add(self.wait)).flatten();
-        self.cause.replace(cause)
+        self.last.replace((now, cause)).map(|(_, cause)| cause)
     }
 
     /// Hears that a call has succeeded. What is returned is to be dropped outside of all locks.
     #[must_use]
     pub(crate) fn is_over(&mut self) -> Option<Arc<Failure>> {
-        let cause = self.cause.take()?;
+        let (_, cause) = self.last.take()?;
         *self = Self { round: self.round.wrapping_add(1), ..Self::default() };
         Some(cause)
     }
@@ -108,8 +108,9 @@ mod tests {
         assert_eq!(calls(Pause { hint: Some(300 * MS), ..PLAIN }, 1500), [0, 300, 600, 1000, 1500][..4]);
         assert_eq!(calls(Pause { hint: Some(Duration::MAX), ..PLAIN }, 1001), [0, 500, 1000]);
         assert_eq!(calls(Pause { min: Duration::ZERO, max: Duration::ZERO, ..PLAIN }, 3), [0, 1, 2]);
-        for extreme in [Duration::MAX, Duration::ZERO] {
-            calls(Pause { min: extreme, max: Duration::MAX, hint: Some(Duration::MAX), throw: 0.9 }, 40);
+        for (min, hint) in [(Duration::MAX, None), (Duration::ZERO, Some(Duration::MAX))] {
+            let pause = Pause { min, max: Duration::MAX, hint, throw: 0.9 };
+            assert_eq!(calls(pause, 40), [0], "a pause that is never over");
         }
     }
 
