@@ -126,7 +126,7 @@ impl Reply {
     fn without_body(mut self) -> Self {
         let body = std::mem::take(self.response.body_mut());
         if !body.is_empty() {
-            self.response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| body.len().into());
+            self.response.headers_mut().insert(CONTENT_LENGTH, body.len().into());
         }
         Self { trailers: None, ..self }
     }

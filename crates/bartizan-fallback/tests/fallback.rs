@@ -212,6 +212,9 @@ async fn a_head_is_answered_without_a_body() {
     assert_eq!(text(response).await, "");
     let response = said.oneshot(head()).await.unwrap();
     assert_eq!(response.headers()["content-length"], "9");
+    let wrong = Response::builder().header("content-length", "99").body("instead").unwrap();
+    let response = layer().value(wrong).layer(inner(503)).oneshot(head()).await.unwrap();
+    assert_eq!(response.headers()["content-length"], "7", "as a GET would say");
     assert!(none.oneshot(head()).await.unwrap().headers().is_empty());
 }
 
