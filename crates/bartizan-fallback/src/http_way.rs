@@ -56,7 +56,7 @@ where
     /// gRPC calls are all `POST`.
     #[inline]
     fn is_read(&self, req: &Request<B>) -> bool {
-        req.method().is_safe() || self.reads.as_ref().is_some_and(|reads| reads(&Head::of(req)))
+        is_safe(req.method()) || self.reads.as_ref().is_some_and(|reads| reads(&Head::of(req)))
     }
 
     #[inline]
@@ -116,6 +116,12 @@ where
         response.extensions_mut().insert(Degraded::new(failure));
         response
     }
+}
+
+/// Whether a method only reads (RFC 9110 §9.2.1). Not by [`Method::is_safe`], which knows more of them from one version to the next.
+#[inline]
+pub(crate) fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
 }
 
 /// Safe methods are none of gRPC.

@@ -68,7 +68,7 @@ async fn writes_are_never_replaced_unless_it_is_said() {
     ] {
         assert_eq!(text(layer.layer(inner(503)).oneshot(post(path)).await.unwrap()).await, ought, "{path}");
     }
-    for method in ["PUT", "DELETE", "PATCH", "CONNECT", "PURGE"] {
+    for method in ["PUT", "DELETE", "PATCH", "CONNECT", "PURGE", "QUERY"] {
         let req = Request::builder().method(method).body(()).unwrap();
         assert_eq!(text(none.layer(inner(503)).oneshot(req).await.unwrap()).await, "inner");
     }

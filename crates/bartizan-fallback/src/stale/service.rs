@@ -3,8 +3,9 @@ use super::future::ResponseFuture;
 use super::key::Keys;
 use super::read::Read;
 use super::shared::Shared;
-use super::storable::{is_read, is_write};
+use super::storable::is_read;
 use super::write::Write;
+use crate::http_way::is_safe;
 use bartizan_http::bytes::Bytes;
 use bartizan_http::http::{Request, Response};
 use bartizan_http::http_body::Body;
@@ -107,7 +108,7 @@ where
                 None => ResponseFuture::passing(service, req, None),
             };
         }
-        let outdates = self.shared.was_used() && is_write(req.method()) && !is_grpc(req.headers());
+        let outdates = self.shared.was_used() && !is_safe(req.method()) && !is_grpc(req.headers());
         let write = outdates.then(|| Write::new(&self.shared, &self.keys, &req));
         ResponseFuture::passing(service, req, write)
     }

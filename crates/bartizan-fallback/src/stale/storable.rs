@@ -19,11 +19,6 @@ pub(crate) fn is_read(method: &Method, headers: &HeaderMap) -> bool {
                 && !is_grpc(headers))
 }
 
-/// Whether a request may change what its target answers (RFC 9110 §9.2.1).
-pub(crate) fn is_write(method: &Method) -> bool {
-    ![Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method)
-}
-
 /// Whether an answer may be kept by a cache that serves all callers. That it is no failure is asked elsewhere.
 pub(crate) fn is_storable(
     asked: &Asked,
@@ -164,8 +159,5 @@ mod tests {
         ] {
             assert_eq!(is_read(&method, &headers(fields)), ought, "{method} {fields}");
         }
-        assert!([Method::POST, Method::PUT, Method::DELETE, Method::PATCH].iter().all(is_write));
-        assert!(![Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].iter().any(is_write));
-        assert!(is_write(&"MKCOL".parse().unwrap()), "what nobody knows may do anything");
     }
 }
