@@ -69,19 +69,112 @@ lowest_versions() {
 
 workspace_tests() { cargo test --workspace --no-fail-fast; }
 
-# The tests that ask a real server, each started for them; elsewhere they are ignored.
-server_tests() {
-  .ci/servers redis -- cargo test --workspace --tests -- --ignored || {
+# Tests that need more than cargo are ignored elsewhere; these are the modules of those that each check below runs.
+readonly of_redis='bucket::|layer::|line::|redis::' of_strace='crash::|disk::' of_chaos='chaos::'
+readonly of_broker='broker::|rabbit::' of_consul='consul::' of_config='settings::'
+readonly of_otlp='collector::' of_browser='browser::'
+
+# None is left out by all of them.
+ignored_tests_run() {
+  local tests=$logs/tests.log
+  [ -e "$tests" ] || cargo test --workspace --tests -- --list --ignored | sed -n 's/^\(.*\): test$/test \1 ... ignored/p' | tee "$tests"
+  ! sed -nE 's/^test ([^ ]+) \.\.\. ignored.*/\1/p' "$tests" |
+    grep -vE "(^|::)($of_redis|$of_strace|$of_chaos|$of_broker|$of_consul|$of_config|$of_otlp|$of_browser)"
+}
+
+# Tells why a check is skipped beside its name.
+or_skip() {
+  "$@" || {
     local status=$?
     ((status != 77)) || note "$(grep -h '^SKIPPED: ' "$log")"
     return $status
   }
 }
 
+# The ignored tests of modules of the shop.
+ignored_of() { cargo test --no-fail-fast -p shop --test shop -- --ignored ${1//|/ }; }
+
+# The tests that ask a Redis.
+server_tests() {
+  or_skip .ci/servers redis -- \
+    cargo test --no-fail-fast -p bartizan-limit -p shop --test redis --test shop -- --ignored ${of_redis//|/ }
+}
+
+# The tests that kill a RabbitMQ.
+broker_dies() {
+  or_skip .ci/servers rabbitmq -- sh -c "SHOP_TEST_AMQP_URL=\$AMQP_URL exec \
+    cargo test --no-fail-fast -p shop --bin shop --test shop -- --ignored ${of_broker//|/ } --test-threads 1"
+}
+
+# The console's page, in a Chromium without a window.
+page_in_browser() {
+  or_skip python3 .ci/debian.py chromium-headless-shell chromium-headless-shell
+  cargo test --no-fail-fast -p bartizan-console --test page -- --ignored "$of_browser"
+}
+
+# The bugs that are planted, each in a shop of its own.
+planted_bugs() { cargo test -p shop --features planted --test shop planted::; }
+
+# The recipe of traces and the shop, and what arrives of them at a collector.
+traces_arrive() {
+  or_skip .ci/servers otlp -- sh -c "cargo test -p shop --test shop -- --ignored $of_otlp &&
+    OTEL_EXPORTER_OTLP_ENDPOINT=\$OTLP_GRPC_ENDPOINT exec cargo test -p recipes --bin otlp -- --ignored $of_otlp"
+}
+
+# What asks no store and no bus, or only on its way to something else: once, on files, is enough.
+readonly of_neither='again:: config:: known:: limits:: load:: page:: procs:: protect:: registry:: replicas:: settings:: stale:: surge:: tls::'
+
+# The tests of the shop with its stores and its bus on real servers: the same as in files.
+stores_on() {
+  local database=$1 url=$2 skip
+  shift 2
+  skip=$(printf -- '--skip %s ' $of_neither)
+  or_skip .ci/servers "$database" "$@" -- sh -c \
+    "SHOP_TEST_DATABASE_URL=\$$url SHOP_TEST_AMQP_URL=\$AMQP_URL exec cargo test --no-fail-fast -p shop -- $skip"
+}
+
+# Services that strace kills, or whose disk it fills, in the midst of a call.
+killed_anywhere() {
+  or_skip python3 .ci/debian.py strace strace
+  ignored_of "$of_strace"
+}
+
+# Processes that are killed under load, for half a minute.
+killed_under_load() {
+  cargo build --release -p shop
+  export SHOP_BIN=$PWD/target/release/shop CHAOS_SECONDS=30
+  ignored_of chaos::a_service_is_killed
+  or_skip .ci/servers postgres rabbitmq -- sh -c \
+    "SHOP_TEST_DATABASE_URL=\$POSTGRES_URL SHOP_TEST_AMQP_URL=\$AMQP_URL exec cargo test -p shop --test shop -- \
+    --ignored chaos::postgres"
+}
+
+# What asks somebody else's server: where there is one, its variable says so.
+asks_others() {
+  [ -n "${!1:-}" ] || or_skip skipped "$1 names no server"
+  ignored_of "$2"
+}
+
+skipped() {
+  echo "SKIPPED: $*"
+  return 77
+}
+
+# The script that starts servers, on itself: each server that can be had is one test, the others are told as skipped.
+servers_start() { python3 .ci/servers_selftest.py; }
+
 # The rows of the conformance list, read off the tests that just ran, or that run now when this check is asked for alone.
 conformance_rows() {
   [ -e "$logs/tests.log" ] || cargo test -p conformance --no-fail-fast 2>&1 | tee "$logs/tests.log" || true
   python3 .ci/conformance.py "$logs/tests.log" | tee "$log.note"
+}
+
+# The rules for Prometheus are rules, and say what their tests expect.
+alert_rules() {
+  local promtool
+  promtool=$(or_skip python3 .ci/debian.py promtool prometheus)
+  "$promtool" check rules crates/bartizan-metrics/docs/alerts.yml
+  "$promtool" test rules crates/bartizan-metrics/tests/alerts.yml
 }
 
 shop_without_stage() { cargo test -p shop --no-default-features; }
@@ -112,8 +205,9 @@ loom_models() {
 # The experiments whose figures do not depend on the machine, on few seeds.
 yardstick_simulated() { cargo run --release -p yardstick -- all --quick --simulated; }
 
-# The README's first command, and a customer.
+# The README's first command, and a customer; then both over TLS.
 shop_sells() {
   cargo build --release -p shop
   python3 .ci/sells.py target/release/shop
+  SHOP_TLS=1 python3 .ci/sells.py target/release/shop
 }

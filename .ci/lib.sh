@@ -12,6 +12,8 @@ export CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=never
 unset CARGO_TARGET_DIR RUSTFLAGS RUSTDOCFLAGS
 # Incremental builds pay on the second build only.
 [ -n "${CI:-}" ] && export CARGO_INCREMENTAL=0
+# What is released is put together for speed, which takes minutes, and nothing here is asked how fast it is.
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 
 # check NAME COMMAND...: runs the command with its output in a log. It counts as one, and so does each test it ran. A command
 # that exits with 77 could not be tried here: it is skipped, which is neither passed nor failed.
@@ -30,6 +32,8 @@ check() {
   esac
   count_tests
   printf '%-5s %-10s %4d s  %s\n' $verdict "$name" $((SECONDS - began)) "$(cat "$log.note" 2>/dev/null)"
+  # What a check could not try beside what it did.
+  [ $verdict == SKIP ] || sed -nE "s/^SKIPPED: /SKIP  $name: /p" "$log"
   [ $verdict != FAIL ] || digest
 }
 

@@ -227,6 +227,10 @@ where
         }
     }
 
+    fn mark<T: Clone + Send + Sync + 'static>(sent: &mut Self::Sent, say: T) {
+        sent.extensions_mut().insert(say);
+    }
+
     fn tell<T: Clone + Send + Sync + 'static>(answer: &mut Self::Response, say: T) {
         answer.extensions_mut().insert(say);
     }

@@ -115,6 +115,8 @@ where
         }
     }
 
+    fn mark<T: Clone + Send + Sync + 'static>(_: &mut Req, _: T) {}
+
     fn tell<T: Clone + Send + Sync + 'static>(_: &mut S::Response, _: T) {}
 
     fn context(_: &Req) -> Option<Context> {

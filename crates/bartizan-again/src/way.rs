@@ -51,6 +51,9 @@ pub trait Way<S, Req>: Clone + Send + Sync + 'static {
     /// Reads what an answer says about sending the request again.
     fn signs(answer: &Result<Self::Response, Self::Error>) -> Signs;
 
+    /// Leaves something in the extensions of a copy, where it has any.
+    fn mark<T: Clone + Send + Sync + 'static>(sent: &mut Self::Sent, say: T);
+
     /// Leaves something in the extensions of an answer, where it has any.
     fn tell<T: Clone + Send + Sync + 'static>(answer: &mut Self::Response, say: T);
 

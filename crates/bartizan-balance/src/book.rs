@@ -3,7 +3,9 @@
 use crate::Choice;
 use crate::balance::Balance;
 use crate::common::Common;
-use crate::ejection::{Cause, Crowd, Ejections, Memory, Origin, Ruling, Sample, Sentence, Tally, outliers};
+use crate::ejection::{
+    Cause, Crowd, Ejections, Memory, Origin, Room, Ruling, Sample, Sentence, Tally, outliers,
+};
 use crate::pool::{Lane, Pool};
 use crate::ring::hash_of;
 use crate::seat::Seat;
@@ -28,6 +30,13 @@ pub(crate) struct Book<K, M> {
     /// Whether there ever were members: those that a set begins with start at once.
     started: bool,
     panic: bool,
+    /// How often it was so.
+    pub(crate) panics: u64,
+    /// Whether nobody can take a call.
+    empty: bool,
+    /// For want of what room ejections are withheld, if they are, and whether one was within this interval.
+    withheld: Option<Room>,
+    withheld_lately: bool,
 }
 
 /// One member. What most never need is in a box of its own.
@@ -86,11 +95,17 @@ pub(crate) enum Told<K> {
     Left(K),
     Ejected { key: K, cause: Cause, pause: Duration, times: u32 },
     Watched { key: K, cause: Cause },
+    Withheld { key: K, cause: Cause, room: Room },
+    Ejects,
     Returned(K),
     Health(K, Health),
     Draining(K),
+    Undrained(K),
     Broken(K),
+    Mended(K),
     Panic(bool),
+    Empty(bool),
+    Changed { old: Box<Balance>, new: Box<Balance> },
 }
 
 /// How long a member that says that it drains, in its answers, is not asked again.
@@ -115,6 +130,10 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
             began: now,
             started: false,
             panic: false,
+            panics: 0,
+            empty: true,
+            withheld: None,
+            withheld_lately: false,
         }
     }
 
@@ -153,7 +172,7 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
             },
             Change::Remove(key) => match self.find(&key) {
                 Some(at) => {
-                    self.records.remove(at);
+                    self.records.remove(at).take_tally(&self.common);
                     told.push(Told::Left(key));
                     true
                 }
@@ -196,7 +215,10 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
                 }
             }
         }
-        told.extend(old.into_keys().map(Told::Left));
+        for (key, mut record) in old {
+            record.take_tally(&self.common);
+            told.push(Told::Left(key));
+        }
         self.started |= !self.records.is_empty();
         changed || kept != before
     }
@@ -240,6 +262,7 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
             }
             if matches!(record.rare().drained, Drained::Until(_)) && changed {
                 record.rare_mut().drained = Drained::No;
+                told.push(Told::Undrained(record.member.key.clone()));
             }
         }
         changed
@@ -301,6 +324,13 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
                 told.push(Told::Watched { key, cause });
                 false
             }
+            Ruling::Withheld(room) => {
+                self.withheld_lately = true;
+                if self.withheld.replace(room) != Some(room) {
+                    told.push(Told::Withheld { key, cause, room });
+                }
+                false
+            }
             Ruling::Dropped => false,
         }
     }
@@ -321,6 +351,7 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
             if matches!(record.rare().drained, Drained::Until(until) if now >= until) {
                 let rare = record.rare_mut();
                 (rare.drained, rare.warms) = (Drained::No, Some(now));
+                told.push(Told::Undrained(record.member.key.clone()));
                 changed = true;
             }
             changed |= record.is_warming();
@@ -335,10 +366,13 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
 
     fn end_interval(&mut self, now: Instant, told: &mut Vec<Told<K>>) -> bool {
         let (began, ejection) = (self.began, self.value.ejection);
+        if !std::mem::take(&mut self.withheld_lately) && self.withheld.take().is_some() {
+            told.push(Told::Ejects);
+        }
         let mut judged = Vec::with_capacity(self.records.len());
         let mut samples = Vec::with_capacity(self.records.len());
         for (at, record) in self.records.iter_mut().enumerate() {
-            let tally = record.take_tally();
+            let tally = record.take_tally(&self.common);
             if let Some(rate) = tally.success_rate(ejection.split_local) {
                 record.success_rate = rate as f32;
             }
@@ -388,7 +422,13 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
     }
 
     /// Gives a member another service. Gives it back if nobody needs it any more.
-    pub(crate) fn mend(&mut self, id: Endpoint, service: M, now: Instant) -> Option<M> {
+    pub(crate) fn mend(
+        &mut self,
+        id: Endpoint,
+        service: M,
+        now: Instant,
+        told: &mut Vec<Told<K>>,
+    ) -> Option<M> {
         let mut records = self.records.iter_mut();
         let Some(record) = records.find(|record| record.entry.seat.id == id && record.is_broken()) else {
             return Some(service);
@@ -397,13 +437,18 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
         record.entry = Arc::new(Entry { service, key, seat });
         let rare = record.rare_mut();
         (rare.broken, rare.warms) = (None, Some(now));
+        told.push(Told::Mended(record.member.key.clone()));
         None
     }
 
     /// Puts another value in place.
     pub(crate) fn update(&mut self, value: Balance, now: Instant, told: &mut Vec<Told<K>>) {
-        self.value = value;
+        let old = std::mem::replace(&mut self.value, value);
+        if old != self.value {
+            told.push(Told::Changed { old: Box::new(old), new: Box::new(self.value.clone()) });
+        }
         if !self.value.ejection.enabled {
+            self.withheld = None;
             for record in self.records.iter_mut().filter(|record| record.cause != Some(Cause::Manual)) {
                 if record.pardon(now) {
                     record.come_back(&self.common, now);
@@ -454,6 +499,7 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
             told.push(Told::Draining(key.clone()));
         } else if !drain && record.rare().drained != Drained::No {
             record.rare_mut().warms = Some(now);
+            told.push(Told::Undrained(key.clone()));
         }
         record.rare_mut().drained = if drain { Drained::ByHand } else { Drained::No };
         true
@@ -497,6 +543,7 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
         let panic = value.enabled && tiers::is_panic(&tiers, value.panic_threshold);
         if panic != self.panic {
             self.panic = panic;
+            self.panics += u64::from(panic);
             told.push(Told::Panic(panic));
         }
         let choice = if value.enabled { value.choice } else { Choice::RoundRobin };
@@ -523,18 +570,23 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
                 pools.push((1.0, lanes));
             }
         }
+        let empty = pools.is_empty();
+        if empty != std::mem::replace(&mut self.empty, empty) {
+            told.push(Told::Empty(empty));
+        }
         let entries: Box<[_]> = self.records.iter().map(|record| record.entry.clone()).collect();
         let hash = |lane: &Lane| entries.get(lane.place as usize).map_or(0, |entry| hash_of(&entry.key));
         let pools = pools.into_iter().map(|(upto, lanes)| (upto, Pool::new(lanes, choice, hash))).collect();
-        Set { entries, pools, choice, panic, max_in_flight: value.max_in_flight, wait: value.wait }
+        let Balance { enabled, max_in_flight, wait, .. } = *value;
+        Set { entries, pools, choice, panic, enabled, max_in_flight, wait }
     }
 
     /// When there is something to do next.
     pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
         let value = &self.value;
-        let interval = (value.ejection.enabled && !self.records.is_empty())
-            .then(|| self.began.checked_add(value.ejection.interval))
-            .flatten();
+        // Whether or not it ejects: how calls end is counted in few bits.
+        let interval =
+            (!self.records.is_empty()).then(|| self.began.checked_add(value.ejection.interval)).flatten();
         let step = (value.slow_start / STEPS).max(Duration::from_millis(1));
         let each = self.records.iter().flat_map(|record| {
             let rare = record.rare();
@@ -544,6 +596,16 @@ impl<K: Clone + Eq + Hash, M> Book<K, M> {
         });
         let faded = (self.records.len() > 1).then(|| now + self.value.tau / FADES);
         each.flatten().chain(interval).chain(faded).min()
+    }
+
+    /// How calls have ended: successes, failures, and those without an answer.
+    pub(crate) fn ends(&self) -> [u64; 3] {
+        let mut ends = self.common.counts.past();
+        for record in &self.records {
+            let Tally { successes, failures, local, .. } = record.tally();
+            ends.iter_mut().zip([successes, failures, local]).for_each(|(all, more)| *all += u64::from(more));
+        }
+        ends
     }
 
     pub(crate) const fn is_panic(&self) -> bool {
@@ -611,12 +673,20 @@ impl<K, M> Record<K, M> {
         self.rare.as_mut().is_some_and(|rare| rare.sentence.pardon(now))
     }
 
-    /// How its calls have ended since the last time that this was asked.
-    fn take_tally(&mut self) -> Tally {
-        let total = self.entry.seat.tally();
+    /// How its calls have ended since the tally was last taken.
+    pub(crate) fn tally(&self) -> Tally {
         let [successes, failures, local] = self.tally;
-        self.tally = [total.successes, total.failures, total.local];
-        total.since(Tally { successes, failures, local, latency: Duration::ZERO })
+        self.entry.seat.tally().since(Tally { successes, failures, local, latency: Duration::ZERO })
+    }
+
+    /// Takes the tally, which then begins anew.
+    fn take_tally(&mut self, common: &Common) -> Tally {
+        let tally = self.tally();
+        for (taken, more) in self.tally.iter_mut().zip([tally.successes, tally.failures, tally.local]) {
+            *taken = taken.wrapping_add(more);
+        }
+        common.counts.keep(tally);
+        tally
     }
 
     /// Whether it is about to leave, by whoever says so.
@@ -648,7 +718,7 @@ impl<K, M> Record<K, M> {
     fn come_back(&mut self, common: &Common, now: Instant) {
         self.rare_mut().warms = Some(now);
         (self.cause, self.memory) = (None, Memory::default());
-        self.take_tally();
+        self.take_tally(common);
         self.entry.seat.streaks.reset();
         self.entry.seat.forget(common.at(now));
     }

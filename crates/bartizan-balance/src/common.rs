@@ -1,3 +1,4 @@
+use crate::counts::Counts;
 use crate::ejection::Origin;
 use crate::float::Float;
 use crate::normal::Failures;
@@ -22,8 +23,7 @@ pub(crate) struct Common {
     pub(crate) in_flight: AtomicUsize,
     /// Whose turn it is, where members have their turns.
     pub(crate) round: AtomicUsize,
-    pub(crate) refused: AtomicU64,
-    pub(crate) moved: AtomicU64,
+    pub(crate) counts: Arc<Counts>,
     pub(crate) turns: Turns,
     keeper: OnceLock<Weak<dyn Keeper>>,
 }
@@ -50,8 +50,7 @@ impl Common {
             mean_latency: Float::default(),
             in_flight: AtomicUsize::new(0),
             round: AtomicUsize::new(0),
-            refused: AtomicU64::new(0),
-            moved: AtomicU64::new(0),
+            counts: Arc::default(),
             turns: Turns::new(seed),
             keeper: OnceLock::new(),
         }

@@ -16,7 +16,7 @@ pub(crate) use outliers::{Memory, Sample, outliers};
 pub use rules::{Excess, FailureRatio, Slowness, SuccessRate};
 pub(crate) use ruling::Ruling;
 pub(crate) use sentence::Sentence;
-pub(crate) use share::Crowd;
+pub(crate) use share::{Crowd, Room};
 pub(crate) use streaks::{Origin, Streaks};
 pub(crate) use tally::Tally;
 

@@ -8,7 +8,7 @@ use crate::seat::Seat;
 use crate::set::Set;
 use crate::sight::Sights;
 use arc_swap::ArcSwap;
-use bartizan_core::{Change, Instant, Name};
+use bartizan_core::{Change, Instant, Invalid, Name};
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
@@ -110,6 +110,20 @@ impl<K: Key, M: Send + Sync + 'static> Fleet<K, M> {
         out
     }
 
+    /// Puts what is made of the value in its place, or nothing.
+    pub(crate) fn change_value(
+        &self,
+        make: impl FnOnce(&Balance) -> Result<Balance, Invalid>,
+    ) -> Result<(), Invalid> {
+        self.act(|book, now, told| match make(&book.value) {
+            Ok(value) => {
+                book.update(value, now, told);
+                (true, Ok(()))
+            }
+            Err(invalid) => (false, Err(invalid)),
+        })
+    }
+
     /// Does what is due by now, unless somebody else is at it.
     #[inline]
     pub(crate) fn tick(&self, now: u64) {
@@ -133,8 +147,8 @@ impl<K: Key, M: Send + Sync + 'static> Fleet<K, M> {
         });
         for (id, key) in torn {
             let service = (self.make)(&key);
-            let _of_nobody = self.act(|book, now, _| {
-                let back = book.mend(id, service, now);
+            let _of_nobody = self.act(|book, now, told| {
+                let back = book.mend(id, service, now, told);
                 (back.is_none(), back)
             });
         }

@@ -1,7 +1,8 @@
+use crate::counts::Wait;
 use crate::fleet::Key;
 use crate::permit::Permit;
 use crate::reach::Reach;
-use crate::reason::NO_ENDPOINTS;
+use crate::reason::Why;
 use crate::search::{Called, Candidate, Found, Ground};
 use crate::way::Way;
 use bartizan_core::{Permit as _, Refused, Step, Verdict};
@@ -9,7 +10,6 @@ use bartizan_http::Form;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use tokio::sync::futures::OwnedNotified;
 use tower::Service;
@@ -48,6 +48,7 @@ struct Waiting<K, M, R, W, Req, S> {
     ground: Ground<K, M, R, W>,
     req: Option<Req>,
     for_whom: For<K, M, S>,
+    _counted: Wait,
 }
 
 enum For<K, M, S> {
@@ -132,7 +133,7 @@ where
     fn of(found: Found<Req, F, W::Attempt, K, M, R::Service, E>, ground: &Ground<K, M, R, W>) -> Self {
         match found {
             Found::Called(Called { future, running }) => Self::Calling { future, running },
-            Found::Refused(reason, form) => Self::Refused { refused: ground.refusal(reason), form },
+            Found::Refused(why, form) => Self::Refused { refused: ground.refusal(why), form },
             Found::Failed(error) => Self::Failed { error: Some(error) },
             Found::Nobody(req, time) => {
                 let fleet = ground.fleet.clone();
@@ -150,7 +151,9 @@ where
 
     #[cold]
     fn waiting(ground: &Ground<K, M, R, W>, req: Req, for_whom: For<K, M, R::Service>) -> Self {
-        Self::Waiting { waiting: Box::new(Waiting { ground: ground.clone(), req: Some(req), for_whom }) }
+        let counted = ground.fleet.common.counts.wait();
+        let waiting = Waiting { ground: ground.clone(), req: Some(req), for_whom, _counted: counted };
+        Self::Waiting { waiting: Box::new(waiting) }
     }
 }
 
@@ -213,9 +216,9 @@ where
             For::Anybody(arrival) => match ready!(arrival.as_mut().poll(cx)) {
                 true => self.ground.search(self.req.take().expect(DONE), cx),
                 false => {
-                    self.ground.fleet.common.refused.fetch_add(1, Relaxed);
+                    self.ground.fleet.common.counts.refused(Why::NoEndpoints);
                     let form = self.req.take().map_or(Form::Http, |req| W::form(&req));
-                    Found::Refused(&NO_ENDPOINTS, form)
+                    Found::Refused(Why::NoEndpoints, form)
                 }
             },
             For::These(candidates, change) => {

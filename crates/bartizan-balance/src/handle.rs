@@ -2,11 +2,11 @@ use crate::balance::Balance;
 use crate::book::Record;
 use crate::ejection::{Cause, Ejections};
 use crate::fleet::{Fleet, Key};
+use crate::reason::Why;
 use crate::sight;
 use bartizan_core::{Change, Endpoint, Health, Instant};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// Watches and steers a balancer from outside. Its clones, and the balancer, see the same set.
@@ -36,6 +36,16 @@ impl<K: Key> Handle<K> {
     /// learnt of the endpoints stays, and so do ejections, unless the new value has none.
     pub fn update(&self, value: Balance) {
         self.fleet.update(value);
+    }
+
+    /// Has members be chosen by what is known of them, as [`enabled`](Balance::enabled) does.
+    pub fn enable(&self) {
+        self.fleet.switch(true);
+    }
+
+    /// Has members have their turns, ill or well.
+    pub fn disable(&self) {
+        self.fleet.switch(false);
     }
 
     /// Makes a change in the set, as a stream of discovery does.
@@ -81,12 +91,28 @@ pub struct Snapshot<K> {
     pub usable: usize,
     /// Whether so few are usable that all are used.
     pub panic: bool,
+    /// How often that began.
+    pub panics: u64,
     /// What the ejection has done.
     pub ejections: Ejections,
-    /// Calls that were refused, as there was nobody or too much in flight.
+    /// Good answers, those of endpoints that have left among them.
+    pub successes: u64,
+    /// Bad answers, likewise.
+    pub failures: u64,
+    /// Calls without an answer, likewise.
+    pub unanswered: u64,
+    /// Calls that were refused, for whichever of the next three reasons.
     pub refused: u64,
+    /// Calls that were refused as there were no endpoints.
+    pub refused_no_endpoints: u64,
+    /// Calls that were refused as none of the endpoints is usable.
+    pub refused_none_usable: u64,
+    /// Calls that were refused as [as many as may be](Balance::max_in_flight) were in flight.
+    pub refused_full: u64,
     /// Calls that the first choice could not take, and another endpoint did.
     pub moved: u64,
+    /// Calls that wait for an endpoint.
+    pub waiting: usize,
 }
 
 /// One endpoint at one instant.
@@ -138,18 +164,35 @@ pub struct EndpointSnapshot<K> {
 impl<K> Snapshot<K> {
     /// Shows every number under its name.
     pub(crate) fn each(&self, show: &mut dyn FnMut(&'static str, f64)) {
-        let sum =
-            |of: fn(&EndpointSnapshot<K>) -> u32| self.endpoints.iter().map(|one| f64::from(of(one))).sum();
-        show("endpoints", self.endpoints.len() as f64);
-        show("usable", self.usable as f64);
-        show("ejected", self.endpoints.iter().filter(|one| one.ejected_for.is_some()).count() as f64);
-        show("ejections", self.ejections.total() as f64);
-        show("in_flight", sum(|one| one.in_flight));
-        show("successes", sum(|one| one.successes));
-        show("failures", sum(|one| one.failures));
-        show("unanswered", sum(|one| one.unanswered));
-        show("refused", self.refused as f64);
-        show("moved", self.moved as f64);
+        let among =
+            |is: fn(&EndpointSnapshot<K>) -> bool| self.endpoints.iter().filter(|one| is(one)).count();
+        for (name, gauge) in [
+            ("endpoints", self.endpoints.len()),
+            ("usable", self.usable),
+            ("ejected", among(|one| one.ejected_for.is_some())),
+            ("draining", among(|one| one.draining)),
+            ("down", among(|one| one.health == Health::Down)),
+            ("broken", among(|one| one.broken)),
+            ("warming", among(|one| one.warming)),
+            ("in_flight", self.endpoints.iter().map(|one| one.in_flight as usize).sum()),
+            ("waiting", self.waiting),
+        ] {
+            show(name, gauge as f64);
+        }
+        for (name, count) in [
+            ("successes", self.successes),
+            ("failures", self.failures),
+            ("unanswered", self.unanswered),
+            ("refused", self.refused),
+            ("refused_no_endpoints", self.refused_no_endpoints),
+            ("refused_none_usable", self.refused_none_usable),
+            ("refused_full", self.refused_full),
+            ("moved", self.moved),
+            ("panics", self.panics),
+        ] {
+            show(name, count as f64);
+        }
+        self.ejections.each(show);
     }
 }
 
@@ -175,15 +218,15 @@ impl<K> EndpointSnapshot<K> {
     /// Shows every number under its name.
     pub(crate) fn each(&self, show: &mut dyn FnMut(&'static str, f64)) {
         show("in_flight", f64::from(self.in_flight));
-        show("latency_ms", self.latency.unwrap_or_default().as_secs_f64() * 1e3);
-        show("penalty_ms", self.penalty.as_secs_f64() * 1e3);
+        show("latency_seconds", self.latency.unwrap_or_default().as_secs_f64());
+        show("penalty_seconds", self.penalty.as_secs_f64());
         show("successes", f64::from(self.successes));
         show("failures", f64::from(self.failures));
         show("unanswered", f64::from(self.unanswered));
         show("ejections", f64::from(self.ejections));
-        show("ejected_for_s", self.ejected_for.unwrap_or_default().as_secs_f64());
+        show("ejected_for_seconds", self.ejected_for.unwrap_or_default().as_secs_f64());
         if let Some(age) = self.heartbeat_age {
-            show("heartbeat_age_s", age.as_secs_f64());
+            show("heartbeat_age_seconds", age.as_secs_f64());
         }
         show("weight", f64::from(self.weight));
         show("tier", f64::from(self.tier));
@@ -196,6 +239,9 @@ pub(crate) trait Steer<K>: Send + Sync {
     fn snapshot(&self) -> Snapshot<K>;
     fn endpoint(&self, key: &K) -> Option<EndpointSnapshot<K>>;
     fn update(&self, value: Balance);
+    fn switch(&self, enabled: bool);
+    /// For how long an endpoint is ejected first.
+    fn pause(&self) -> Duration;
     fn change(self: Arc<Self>, change: Change<K>);
     fn drain(&self, key: &K, drain: bool) -> bool;
     fn eject(&self, key: &K, pause: Duration) -> bool;
@@ -247,13 +293,25 @@ impl<K: Key, M: Send + Sync + 'static> Steer<K> for Fleet<K, M> {
     }
 
     fn snapshot(&self) -> Snapshot<K> {
-        self.look(|book, now| Snapshot {
-            endpoints: book.records.iter().map(|record| self.show(record, now)).collect(),
-            usable: book.records.iter().filter(|record| record.is_usable()).count(),
-            panic: book.is_panic(),
-            ejections: book.ejections,
-            refused: self.common.refused.load(Relaxed),
-            moved: self.common.moved.load(Relaxed),
+        let counts = &self.common.counts;
+        self.look(|book, now| {
+            let [successes, failures, unanswered] = book.ends();
+            Snapshot {
+                endpoints: book.records.iter().map(|record| self.show(record, now)).collect(),
+                usable: book.records.iter().filter(|record| record.is_usable()).count(),
+                panic: book.is_panic(),
+                panics: book.panics,
+                ejections: book.ejections,
+                successes,
+                failures,
+                unanswered,
+                refused: Why::ALL.into_iter().map(|why| counts.refusals(why)).sum(),
+                refused_no_endpoints: counts.refusals(Why::NoEndpoints),
+                refused_none_usable: counts.refusals(Why::NoneUsable),
+                refused_full: counts.refusals(Why::Full),
+                moved: counts.moves(),
+                waiting: counts.waiting(),
+            }
         })
     }
 
@@ -262,10 +320,15 @@ impl<K: Key, M: Send + Sync + 'static> Steer<K> for Fleet<K, M> {
     }
 
     fn update(&self, value: Balance) {
-        self.act(|book, now, told| {
-            book.update(value, now, told);
-            (true, ())
-        });
+        let _always = self.change_value(|_| Ok(value));
+    }
+
+    fn switch(&self, enabled: bool) {
+        let _always = self.change_value(|value| Ok(value.clone().enabled(enabled)));
+    }
+
+    fn pause(&self) -> Duration {
+        self.look(|book, _| book.value.ejection.pause)
     }
 
     fn change(self: Arc<Self>, change: Change<K>) {

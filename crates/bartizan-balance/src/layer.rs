@@ -30,7 +30,7 @@ use tower::layer::util::Identity;
 ///
 /// let layer = BalanceLayer::new(Balance::new())
 ///     // For several layers a tuple, or a `ServiceBuilder`: the first is the outermost.
-///     .each(|uri| BreakerLayer::new(Breaker::new()).named(uri.to_string()))
+///     .each(|uri| BreakerLayer::new(Breaker::new()).named(format!("product/{}", uri.host().unwrap_or_default())))
 ///     .named("product")
 ///     .members([Uri::from_static("http://10.0.0.1:8080"), Uri::from_static("http://10.0.0.2:8080")]);
 /// assert_eq!(layer.handle().snapshot().usable, 2);
@@ -49,6 +49,8 @@ impl BalanceLayer {
     }
 
     /// Puts layers of its own around the client for each member: a breaker, the deadline of an attempt. `make` is called when a member comes.
+    ///
+    /// A name that it gives is shown by all that shows layers: make it of host and port. The whole address may have a password in it.
     ///
     /// # Panics
     ///

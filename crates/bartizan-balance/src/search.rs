@@ -5,10 +5,10 @@ use crate::fleet::{Fleet, Key};
 use crate::future::Running;
 use crate::permit::Permit;
 use crate::reach::Reach;
-use crate::reason::{FULL, NO_ENDPOINTS, NONE_USABLE};
+use crate::reason::Why;
 use crate::set::{Entry, Set};
 use crate::way::Way;
-use bartizan_core::{Avoid, Endpoint, Instant, Reason, Refused, Unsent};
+use bartizan_core::{Avoid, Endpoint, Instant, Refused, Unsent};
 use bartizan_http::Form;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -38,7 +38,7 @@ pub(crate) enum Found<Req, F, A, K, M, S, E> {
     /// These are not ready yet, and the first that is takes the call.
     Unready(Req, Vec<Candidate<K, M, S>>),
     /// For this reason, and whether it is said as gRPC has it.
-    Refused(&'static Reason, Form),
+    Refused(Why, Form),
     /// All have been tried, and this is what the last one's service said.
     Failed(E),
 }
@@ -84,7 +84,7 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
         let set = self.fleet.set.load();
         let counted = set.max_in_flight.is_some();
         if set.max_in_flight.is_some_and(|most| !take_place(&common.in_flight, most)) {
-            return self.refuse(&FULL, req);
+            return self.refuse(Why::Full, req);
         }
         let place = Place(counted.then_some(&common.in_flight));
         let Some(entry) = self.choose(&set, &req) else {
@@ -168,21 +168,21 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
         if !set.wait.is_zero() {
             return Found::Nobody(req, set.wait);
         }
-        let reason = if set.entries.is_empty() { &NO_ENDPOINTS } else { &NONE_USABLE };
-        self.refuse(reason, req)
+        let why = if set.entries.is_empty() { Why::NoEndpoints } else { Why::NoneUsable };
+        self.refuse(why, req)
     }
 
     /// Refuses a request, and gives it back to who can send it elsewhere, as another balancer around this one.
     #[cold]
-    pub(crate) fn refuse<Req: 'static>(&self, reason: &'static Reason, req: Req) -> Searched<Req, R, W, K, M>
+    pub(crate) fn refuse<Req: 'static>(&self, why: Why, req: Req) -> Searched<Req, R, W, K, M>
     where
         R: Reach<K, M, Req>,
         W: Way<R::Service, Req>,
     {
-        self.fleet.common.refused.fetch_add(1, Relaxed);
+        self.fleet.common.counts.refused(why);
         let form = W::form(&req);
         Unsent::give_back(req);
-        Found::Refused(reason, form)
+        Found::Refused(why, form)
     }
 
     /// Looks further than the first choice, which was refused, broken or not ready.
@@ -221,11 +221,11 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
                 }
                 Poll::Ready(Ok(())) => {
                     let Some(place) = self.place(set) else {
-                        return self.refuse(&FULL, req);
+                        return self.refuse(Why::Full, req);
                     };
                     match self.call(&mut service, entry, req, now, place) {
                         Ok(called) => {
-                            common.moved.fetch_add(1, Relaxed);
+                            common.counts.moved();
                             return Found::Called(called);
                         }
                         Err((refused, back)) => (tried.last, req) = (Some(refused), back),
@@ -285,7 +285,7 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
                 Poll::Ready(Ok(())) => {
                     let Candidate { entry, mut service } = candidates.swap_remove(at);
                     let Some(place) = self.place(&set) else {
-                        return self.refuse(&FULL, req);
+                        return self.refuse(Why::Full, req);
                     };
                     let now = self.fleet.common.now();
                     return match self.call(&mut service, &entry, req, now, place) {
@@ -310,8 +310,8 @@ impl<K: Key, M: Send + Sync + 'static, R, W> Ground<K, M, R, W> {
         }
     }
 
-    pub(crate) fn refusal(&self, reason: &'static Reason) -> Refused {
-        Refused::new(reason).with_name(self.fleet.name_of())
+    pub(crate) fn refusal(&self, why: Why) -> Refused {
+        Refused::new(why.reason()).with_name(self.fleet.name_of())
     }
 }
 

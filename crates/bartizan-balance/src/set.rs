@@ -14,6 +14,7 @@ pub(crate) struct Set<K, M> {
     pub(crate) pools: Box<[(f32, Pool)]>,
     pub(crate) choice: Choice,
     pub(crate) panic: bool,
+    pub(crate) enabled: bool,
     pub(crate) max_in_flight: Option<usize>,
     pub(crate) wait: Duration,
 }

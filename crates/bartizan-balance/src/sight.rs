@@ -1,10 +1,11 @@
-//! A balancer and its endpoints, as an observer sees them.
+//! The endpoints of a balancer, as the registry shows and steers them.
 
 use crate::events;
 use crate::fleet::{Fleet, Key};
 use crate::handle::{EndpointSnapshot, Steer};
-use bartizan_core::Name;
-use bartizan_core::registry::{self, Observed};
+use crate::seen::Seen;
+use bartizan_core::registry::{self, Observed, UNKNOWN_VERB};
+use bartizan_core::{Invalid, Name};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
@@ -39,7 +40,7 @@ pub(crate) fn refresh<K: Key, M: Send + Sync + 'static>(fleet: &Arc<Fleet<K, M>>
     let mut old = std::mem::take(&mut *sights);
     for key in keys {
         let sight = old.remove(&key).unwrap_or_else(|| {
-            let text = format!("{key:?}");
+            let text = format!("{:?}", Seen(&key));
             let name = format!("{name}/{}", text.trim_matches('"'));
             let steer: Weak<dyn Steer<K>> = Arc::downgrade(&(fleet.clone() as Arc<dyn Steer<K>>));
             let sight: Arc<dyn Observed> = Arc::new(Sight { name, key: key.clone(), fleet: steer });
@@ -91,32 +92,22 @@ impl<K: Key> Observed for Sight<K> {
             snapshot.each(show);
         }
     }
-}
 
-impl<K: Key, M: Send + Sync + 'static> Observed for Fleet<K, M> {
-    fn layer(&self) -> &'static str {
-        "balance"
+    fn verbs(&self) -> &'static [&'static str] {
+        &["drain", "undrain", "eject", "pardon"]
     }
 
-    fn name(&self) -> &str {
-        Self::name(self).unwrap_or_default()
-    }
-
-    /// `ready` if a member is usable, `panic` while there are too few, `empty` if there is none.
-    fn state(&self) -> &'static str {
-        let set = self.set.load();
-        match set.is_empty() {
-            true => "empty",
-            false if set.panic => "panic",
-            false => "ready",
-        }
-    }
-
-    fn note(&self) -> Option<Cow<'static, str>> {
-        Some(self.set.load().choice.as_str().into())
-    }
-
-    fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
-        Steer::snapshot(self).each(show);
+    /// Ejected by hand, it is out for as long as the first time by a rule.
+    fn act(&self, verb: &str) -> Result<(), Invalid> {
+        const GONE: Invalid = Invalid::new("verb", "verb is for an endpoint that has left");
+        let fleet = self.fleet.upgrade().ok_or(GONE)?;
+        let done = match verb {
+            "drain" => fleet.drain(&self.key, true),
+            "undrain" => fleet.drain(&self.key, false),
+            "eject" => fleet.eject(&self.key, fleet.pause()),
+            "pardon" => fleet.pardon(&self.key),
+            _ => return Err(UNKNOWN_VERB),
+        };
+        if done { Ok(()) } else { Err(GONE) }
     }
 }

@@ -1,6 +1,7 @@
 use crate::pause::{Pause, expect};
 use crate::rule::{Consecutive, Evidence, Ratio};
 use bartizan_core::Invalid;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 /// When a circuit opens, for how long, and how it closes again.
@@ -49,6 +50,23 @@ pub enum Mode {
     ForcedOpen,
     /// Admits everything and records nothing.
     Disabled,
+}
+
+/// The settings of which a breaker was made last.
+static LAST: Mutex<Weak<Breaker>> = Mutex::new(Weak::new());
+
+impl Breaker {
+    /// The settings as circuits hold them. Those that are made one after the other, as the breakers of endpoints are, share equal ones: they
+    /// are four times as large as a circuit.
+    pub(crate) fn shared(self) -> Arc<Self> {
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = last.upgrade().filter(|known| **known == self) {
+            return known;
+        }
+        let shared = Arc::new(self);
+        *last = Arc::downgrade(&shared);
+        shared
+    }
 }
 
 impl Breaker {

@@ -2,21 +2,24 @@
 
 use crate::breaker::{Breaker, Mode};
 use crate::denial::Denial;
+use crate::handle::ImpossibleChange;
 use crate::machine::{Admission, Machine, Outcome};
 use crate::permit::Pass;
 use crate::state::{Change, State};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
+use crate::tally::{Tallied, Tally};
+use crate::totals::Totals;
 use crate::word::Word;
 use crate::{event, nanos};
-use bartizan_core::{Instant, Name, Verdict};
+use bartizan_core::{Instant, Invalid, Name, Verdict};
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// What every call writes stands first, beside the counts of the `Arc`; what every call reads, last, in another cache line.
 #[repr(C)]
 pub(crate) struct Circuit {
     successes: AtomicU64,
-    refused: AtomicU64,
+    tally: OnceLock<Box<Tally>>,
     label: OnceLock<Box<Label>>,
     machine: Mutex<Machine>,
     born: Instant,
@@ -30,7 +33,8 @@ pub(crate) struct Circuit {
 #[derive(Debug, Default)]
 pub(crate) struct Label {
     pub(crate) name: Option<Name>,
-    pub(crate) key: Option<Box<str>>,
+    /// Which it is of those that share the name.
+    pub(crate) number: Option<usize>,
 }
 
 impl fmt::Debug for Circuit {
@@ -46,13 +50,13 @@ impl fmt::Debug for Circuit {
 pub(crate) const NEVER: u64 = u64::MAX;
 
 impl Circuit {
-    pub(crate) fn new(value: &Breaker, label: Option<Label>) -> Self {
+    pub(crate) fn new(value: &Arc<Breaker>, label: Option<Label>) -> Self {
         let machine = Machine::new(value);
         Self {
             word: AtomicU64::new(Word::of(&machine).0),
             until: AtomicU64::new(machine.refusing_until().unwrap_or(NEVER)),
             successes: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
+            tally: OnceLock::new(),
             slow_after: AtomicU64::new(value.slow_after.map_or(NEVER, nanos)),
             born: Instant::now(),
             machine: Mutex::new(machine),
@@ -111,9 +115,17 @@ impl Circuit {
     /// Counts a refusal, unless the circuit is forced open.
     #[inline]
     pub(crate) fn count_refusal(&self, denial: Denial) {
-        if !denial.is_forced() {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-        }
+        self.tally().refused(denial);
+    }
+
+    #[inline]
+    fn tally(&self) -> &Tally {
+        self.tally.get_or_init(Box::default)
+    }
+
+    /// What was counted in bad times.
+    pub(crate) fn tallied(&self) -> Tallied {
+        self.tally.get().map(|tally| tally.read()).unwrap_or_default()
     }
 
     /// Lets a request pass or says why not.
@@ -146,7 +158,7 @@ impl Circuit {
             Admission::Recovering => Denial::RECOVERING,
         };
         if word.is_shadow() {
-            self.refused.fetch_add(1, Ordering::Relaxed);
+            self.tally().shadowed();
             return Ok(Pass::UNCOUNTED);
         }
         Err(denial)
@@ -157,7 +169,11 @@ impl Circuit {
         let mut machine = self.lock();
         let settled = machine.settle(now);
         let admission = machine.admit(now);
+        if let Admission::Probe(_) = admission {
+            self.tally().probe();
+        }
         let word = self.publish(&machine);
+        self.count(settled);
         drop(machine);
         self.tell(settled);
         (admission, word)
@@ -176,12 +192,18 @@ impl Circuit {
     /// Shows a call that has ended to the machine.
     pub(crate) fn record(&self, mut outcome: Outcome, now: u64) {
         let mut machine = self.lock();
-        if outcome.verdict == Verdict::Success && machine.hears(&outcome) {
-            self.successes.fetch_add(1, Ordering::Relaxed);
+        if machine.hears(&outcome) {
+            if outcome.verdict == Verdict::Success {
+                self.successes.fetch_add(1, Ordering::Relaxed);
+            }
+            if outcome.is_bad_probe() {
+                self.tally().probe_failed();
+            }
         }
         outcome.successes = self.successes.load(Ordering::Relaxed);
         let change = machine.record(outcome, now);
         self.publish(&machine);
+        self.count(change);
         drop(machine);
         self.tell(change);
     }
@@ -207,13 +229,46 @@ impl Circuit {
         self.change(|machine, _| (machine.state(), None))
     }
 
-    pub(crate) fn update(&self, value: &Breaker) {
+    /// Has the machine take over new settings. Called under its lock, so that of two the later holds in all of it.
+    pub(crate) fn take_over(&self, machine: &mut Machine, value: &Arc<Breaker>, now: u64) {
         self.slow_after.store(value.slow_after.map_or(NEVER, nanos), Ordering::Relaxed);
-        self.change(|machine, now| (machine.update(value, now), None));
+        machine.update(value, now);
     }
 
-    pub(crate) fn set_mode(&self, mode: Mode) {
-        self.change(|machine, _| ((), machine.set_mode(mode)));
+    /// What it is made of, with the mode that it is in.
+    pub(crate) fn value(&self) -> Breaker {
+        self.change(|machine, _| (machine.in_force(), None))
+    }
+
+    /// Takes over the settings that are made of its [value](Self::value), or none, and tells of them.
+    pub(crate) fn change_value(
+        &self,
+        make: impl FnOnce(Breaker) -> Result<Breaker, Invalid>,
+    ) -> Result<(), Invalid> {
+        let changed = self.change(|machine, now| {
+            let old = machine.in_force();
+            let changed = make(old).inspect(|new| self.take_over(machine, &new.shared(), now));
+            (changed.map(|new| (old, new)), None)
+        });
+        changed.map(|(old, new)| event::tell_settings(self.label(), &old, &new))
+    }
+
+    /// Sets the mode, and tells of it.
+    pub(crate) fn steer(&self, mode: Mode) {
+        if self.change(|machine, _| machine.steer(mode)) {
+            event::tell_mode(self.label(), mode);
+        }
+    }
+
+    pub(crate) fn half_open(&self) -> Result<(), ImpossibleChange> {
+        self.change(|machine, _| match machine.half_open() {
+            Ok(change) => (Ok(()), change),
+            Err(impossible) => (Err(impossible), None),
+        })
+    }
+
+    pub(crate) fn reset(&self) {
+        self.change(|machine, _| ((), machine.reset()));
     }
 
     /// Settles the machine, changes it, and tells what has changed once the lock is free.
@@ -226,14 +281,27 @@ impl Circuit {
         now: u64,
         change: impl FnOnce(&mut Machine, u64) -> (T, Option<Change>),
     ) -> T {
+        let (out, changes) = self.change_untold(now, change);
+        self.tell_all(changes);
+        out
+    }
+
+    /// As [`change_at`](Self::change_at), for who still holds a lock: what has changed is [told](Self::tell_all) later.
+    pub(crate) fn change_untold<T>(
+        &self,
+        now: u64,
+        change: impl FnOnce(&mut Machine, u64) -> (T, Option<Change>),
+    ) -> (T, [Option<Change>; 2]) {
         let mut machine = self.lock();
         let settled = machine.settle(now);
+        self.count(settled);
         let (out, changed) = change(&mut machine, now);
         self.publish(&machine);
-        drop(machine);
-        self.tell(settled);
-        self.tell(changed);
-        out
+        (out, [settled, changed])
+    }
+
+    pub(crate) fn tell_all(&self, changes: [Option<Change>; 2]) {
+        changes.into_iter().for_each(|change| self.tell(change));
     }
 
     #[cfg(all(test, bartizan_loom))]
@@ -245,8 +313,16 @@ impl Circuit {
         self.successes.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+    /// Everything that was counted so far, told without a change of state.
+    pub(crate) fn totals(&self) -> Totals {
+        let machine = self.lock();
+        let calls = [self.successes(), machine.failures, machine.throttled, machine.slow];
+        Totals { calls, tallied: self.tallied() }
+    }
+
+    /// Counts what the circuit did by itself. Called under the lock, so that a snapshot does not see the one without the other.
+    fn count(&self, change: Option<Change>) {
+        change.iter().for_each(|change| self.tally().changed(change));
     }
 
     fn lock(&self) -> MutexGuard<'_, Machine> {

@@ -6,9 +6,9 @@ use bartizan_core::{Kind, Name, Reason, Refused, Refusing};
 pub(crate) struct Denial(u64);
 
 /// The reasons that are no causes come after them.
-const FORCED: u64 = Cause::ALL.len() as u64;
-const PROBING: u64 = FORCED + 1;
-const RECOVERING: u64 = FORCED + 2;
+const PROBING: u64 = Cause::ALL.len() as u64;
+const RECOVERING: u64 = PROBING + 1;
+const FORCED: u64 = PROBING + 2;
 
 const CODE: u32 = 8;
 const UNKNOWN: u64 = u64::MAX >> CODE;
@@ -28,9 +28,11 @@ impl Denial {
         Self::new(cause as u64, wait.min(UNKNOWN))
     }
 
+    /// The number of its reason among those that are counted: causes, then probing, then recovering. None of a circuit that is forced open.
     #[inline]
-    pub(crate) fn is_forced(self) -> bool {
-        self == Self::FORCED
+    pub(crate) fn counted(self) -> Option<usize> {
+        let code = self.0 & ((1 << CODE) - 1);
+        (code < FORCED).then_some(code as usize)
     }
 
     /// The refusal that it leads to.
@@ -55,7 +57,7 @@ impl From<Denial> for Refusing {
     }
 }
 
-/// In the order of the causes, then forced, probing, recovering; filled up to a power of two, so that any number is one.
+/// In the order of the causes, then probing, recovering, forced; filled up to a power of two, so that any number is one.
 static REASONS: [&Reason; 16] = {
     const fn reason(text: &'static str) -> Reason {
         Reason::new("breaker", Kind::Unavailable, text)
@@ -69,9 +71,9 @@ static REASONS: [&Reason; 16] = {
         &reason("open: failures in a row"),
         &reason("open: probe failed"),
         &reason("open: forced"),
-        FORCED,
         &reason("half-open: probing"),
         &reason("recovering"),
+        FORCED,
         FORCED,
         FORCED,
         FORCED,

@@ -1,7 +1,6 @@
-//! What only some breakers have: ratios, failures in a row, pauses of their own. Apart from the machine, as a circuit must stay small.
+//! What only some breakers have: ratios, and failures in a row. Apart from the machine, as a circuit must stay small.
 
 use crate::breaker::Breaker;
-use crate::pause::{Pause, Steps};
 use crate::rule::{Consecutive, Ratio};
 use crate::state::Cause;
 use crate::window::{Counts, Sliding};
@@ -13,9 +12,6 @@ pub(crate) struct Extra {
     slow_ratio: Option<Watched>,
     consecutive: Option<Consecutive>,
     row: u32,
-    /// The breaker's own pause where it is a list, and the evidence rule's.
-    pause: Option<Pause>,
-    evidence_pause: Option<Pause>,
 }
 
 /// A ratio and what its window holds.
@@ -34,11 +30,8 @@ impl Extra {
             slow_ratio: value.slow_ratio.map(|rule| Watched::new(rule, old.slow_ratio, now)),
             consecutive: value.consecutive,
             row: old.row,
-            pause: matches!(value.pause.steps, Steps::List { .. }).then_some(value.pause),
-            evidence_pause: value.evidence.and_then(|rule| rule.pause),
         };
-        let is_used = extra.has_rules() || extra.pause.is_some() || extra.evidence_pause.is_some();
-        is_used.then_some(extra)
+        extra.has_rules().then_some(extra)
     }
 
     /// Whether there is a rule that every call must be shown to.
@@ -60,18 +53,6 @@ impl Extra {
             reached(&mut self.slow_ratio, slow).then_some(Cause::SlowRatio),
             row.then_some(Cause::Consecutive),
         ]
-    }
-
-    /// The pause after a trip for this cause, where it is not the breaker's plain one.
-    pub(crate) fn pause_of(&self, cause: Cause) -> Option<Pause> {
-        let of_rule = match cause {
-            Cause::Evidence => self.evidence_pause,
-            Cause::FailureRatio => self.failure_ratio.as_ref().and_then(|watched| watched.rule.pause),
-            Cause::SlowRatio => self.slow_ratio.as_ref().and_then(|watched| watched.rule.pause),
-            Cause::Consecutive => self.consecutive.and_then(|rule| rule.pause),
-            Cause::Start | Cause::Probe | Cause::Forced => None,
-        };
-        of_rule.or(self.pause)
     }
 
     /// The ratios of the failure and of the slow rule, where there are such.

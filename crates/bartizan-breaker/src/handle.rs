@@ -1,9 +1,8 @@
 use crate::breaker::{Breaker, Mode};
 use crate::circuit::Circuit;
 use crate::state::{Cause, State};
+use crate::tally::{Refusals, Trips};
 use crate::window::Counts;
-use bartizan_core::registry::Observed;
-use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -51,10 +50,24 @@ pub struct Snapshot {
     pub throttled: u64,
     /// Slow calls so far, good or failed.
     pub slow: u64,
-    /// Requests refused so far, in shadow mode those that would have been. While the circuit is forced open, refusals are not counted.
+    /// Requests refused so far. While the circuit is forced open, refusals are not counted.
     pub refused: u64,
+    /// The same by their reasons.
+    pub refusals: Refusals,
+    /// Requests so far that would have been refused, had the breaker not been in shadow mode.
+    pub shadowed: u64,
     /// Trips so far.
     pub trips: u64,
+    /// The same by the rules that fired.
+    pub tripped: Trips,
+    /// Probes let through so far.
+    pub probes: u64,
+    /// Of these, those that failed, were throttled or slow.
+    pub probes_failed: u64,
+    /// Rounds of probes so far after which the circuit opened again.
+    pub reopened: u64,
+    /// Rounds of probes so far after which the circuit closed.
+    pub recovered: u64,
 }
 
 /// A change that the state of the circuit does not allow.
@@ -105,15 +118,22 @@ impl Handle {
         self.0.snapshot()
     }
 
+    /// What the breaker is set to, with the mode that it is in, from which a part is changed:
+    /// `handle.update(handle.value().open_for(pause))`.
+    #[must_use]
+    pub fn value(&self) -> Breaker {
+        self.0.value()
+    }
+
     /// Takes over new settings. Windows, evidence and state stay; a window of another kind starts empty. The mode changes
     /// only through [`set_mode`](Self::set_mode) and its like.
     pub fn update(&self, value: Breaker) {
-        self.0.update(&value);
+        let _always = self.0.change_value(|_| Ok(value));
     }
 
     /// Sets what the breaker does with what it knows. A circuit that was forced open or disabled goes on where it was.
     pub fn set_mode(&self, mode: Mode) {
-        self.0.set_mode(mode);
+        self.0.steer(mode);
     }
 
     /// Refuses everything from now on: [`Mode::ForcedOpen`].
@@ -147,16 +167,13 @@ impl Handle {
     ///
     /// If the circuit is neither open nor half-open; it stays as it is.
     pub fn half_open(&self) -> Result<(), ImpossibleChange> {
-        self.0.change(|machine, _| match machine.half_open() {
-            Ok(change) => (Ok(()), change),
-            Err(impossible) => (Err(impossible), None),
-        })
+        self.0.half_open()
     }
 
     /// Closes the circuit at once and forgets what it has seen. Ends a forced opening; leaves shadow mode and a disabled
     /// breaker as they are.
     pub fn reset(&self) {
-        self.0.change(|machine, _| ((), machine.reset()));
+        self.0.reset();
     }
 }
 
@@ -170,6 +187,8 @@ impl Circuit {
             };
             let state = machine.state();
             let left = machine.refusing_until().filter(|_| state == State::Open);
+            let tallied = self.tallied();
+            let [probes, probes_failed, reopened, recovered] = tallied.probing();
             let snapshot = Snapshot {
                 state,
                 mode: machine.mode(),
@@ -185,59 +204,17 @@ impl Circuit {
                 failures: machine.failures,
                 throttled: machine.throttled,
                 slow: machine.slow,
-                refused: self.refused(),
-                trips: u64::from(machine.trips),
+                refused: tallied.refused(),
+                refusals: tallied.refusals(),
+                shadowed: tallied.withheld(),
+                trips: tallied.trips(),
+                tripped: tallied.rules(),
+                probes,
+                probes_failed,
+                reopened,
+                recovered,
             };
             (snapshot, None)
         })
-    }
-}
-
-impl Observed for Circuit {
-    fn layer(&self) -> &'static str {
-        "breaker"
-    }
-
-    fn name(&self) -> &str {
-        Self::name(self).unwrap_or_default()
-    }
-
-    fn state(&self) -> &'static str {
-        Self::state(self).as_str()
-    }
-
-    /// Why it refuses, or would.
-    fn note(&self) -> Option<Cow<'static, str>> {
-        let snapshot = self.snapshot();
-        let cause = match snapshot.state {
-            State::Open | State::HalfOpen => snapshot.cause?.as_str(),
-            State::Closed | State::ForcedOpen | State::Disabled => return None,
-        };
-        let in_shadow = || format!("{cause}; in shadow, nothing is refused").into();
-        Some(if snapshot.mode == Mode::Shadow { in_shadow() } else { cause.into() })
-    }
-
-    #[allow(clippy::cast_precision_loss, reason = "shown to people")]
-    fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
-        let snapshot = self.snapshot();
-        show("evidence", snapshot.evidence);
-        show("share", snapshot.share);
-        for (name, number) in [
-            ("successes", snapshot.successes),
-            ("failures", snapshot.failures),
-            ("throttled", snapshot.throttled),
-            ("slow", snapshot.slow),
-            ("refused", snapshot.refused),
-            ("trips", snapshot.trips),
-        ] {
-            show(name, number as f64);
-        }
-        for (name, number) in [
-            ("failure_ratio", snapshot.failure_ratio),
-            ("slow_ratio", snapshot.slow_ratio),
-            ("retry_after_seconds", snapshot.retry_after.map(|wait| wait.as_secs_f64())),
-        ] {
-            number.into_iter().for_each(|number| show(name, number));
-        }
     }
 }

@@ -1,24 +1,27 @@
 use crate::admit::admit;
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, Mode};
 use crate::circuit::{Circuit, Label};
 use crate::denial::Denial;
 use crate::event;
 use crate::handle::Handle;
 use crate::layer::BreakerLayer;
+use crate::machine::Machine;
 use crate::permit::Ticket;
-use crate::state::State;
-use bartizan_core::registry::Observed;
-use bartizan_core::{Name, Refused, Refusing};
+use crate::state::Change;
+use crate::totals::Totals;
+use bartizan_core::{Invalid, Name, Refused, Refusing};
 use std::collections::HashMap;
 use std::fmt::{self, Debug};
 use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 /// A circuit for each key, up to a cap.
 pub(crate) struct Circuits<K> {
     table: RwLock<Table<K>>,
-    value: Mutex<Breaker>,
+    value: Mutex<Arc<Breaker>>,
+    /// Held while somebody steers, so that all circuits follow the value that is in place last.
+    steering: Mutex<()>,
     /// Serves the keys that find no room.
     overflow: Arc<Circuit>,
     name: OnceLock<Name>,
@@ -32,6 +35,8 @@ struct Table<K> {
     last: AtomicUsize,
     /// Where the search for a circuit to evict goes on.
     hand: usize,
+    /// What those had counted that were evicted.
+    gone: Totals,
 }
 
 struct Slot<K> {
@@ -45,12 +50,25 @@ struct Slot<K> {
 const SEARCH: usize = 64;
 
 impl<K: Eq + Hash + Clone + Debug> Circuits<K> {
-    pub(crate) fn new(value: Breaker, name: Option<Name>, cap: usize) -> Self {
-        let table = Table { index: HashMap::new(), slots: Vec::new(), last: AtomicUsize::new(0), hand: 0 };
-        let label = name.clone().map(|name| Label { name: Some(name), key: None });
+    pub(crate) fn new(value: Arc<Breaker>, name: Option<Name>, cap: usize) -> Self {
+        let table = Table {
+            index: HashMap::new(),
+            slots: Vec::new(),
+            last: AtomicUsize::new(0),
+            hand: 0,
+            gone: Totals::default(),
+        };
+        let label = name.clone().map(|name| Label { name: Some(name), number: None });
         let overflow = Arc::new(Circuit::new(&value, label));
         let name = name.map_or_else(OnceLock::new, OnceLock::from);
-        Self { table: RwLock::new(table), value: Mutex::new(value), overflow, name, cap }
+        Self {
+            table: RwLock::new(table),
+            value: Mutex::new(value),
+            steering: Mutex::new(()),
+            overflow,
+            name,
+            cap,
+        }
     }
 
     /// The circuit of a key, made at its first use.
@@ -64,9 +82,9 @@ impl<K: Eq + Hash + Clone + Debug> Circuits<K> {
         }
         let room = if table.slots.len() < self.cap { Some(None) } else { table.evictable().map(Some) };
         let Some(evicted) = room else { return self.overflow.clone() };
-        let label = Label { name: self.name.get().cloned(), key: Some(format!("{key:?}").into()) };
-        let value = *self.value.lock().unwrap_or_else(PoisonError::into_inner);
-        let circuit = Arc::new(Circuit::new(&value, Some(label)));
+        let number = evicted.unwrap_or(table.slots.len());
+        let label = Label { name: self.name.get().cloned(), number: Some(number) };
+        let circuit = Arc::new(Circuit::new(&self.value(), Some(label)));
         table.insert(key.clone(), circuit.clone(), evicted);
         circuit
     }
@@ -98,7 +116,21 @@ impl<K> Circuits<K> {
         table.slots.iter().map(|slot| take(&slot.key, &slot.circuit)).collect()
     }
 
-    fn circuits(&self) -> Vec<Arc<Circuit>> {
+    /// What the circuits are made of.
+    pub(crate) fn value(&self) -> Arc<Breaker> {
+        lock(&self.value).clone()
+    }
+
+    /// What all circuits have counted, the evicted ones too.
+    pub(crate) fn totals(&self) -> Totals {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let mut totals = table.gone;
+        let circuits = table.slots.iter().map(|slot| &slot.circuit).chain([&self.overflow]);
+        circuits.for_each(|circuit| totals.add(&circuit.totals()));
+        totals
+    }
+
+    pub(crate) fn circuits(&self) -> Vec<Arc<Circuit>> {
         self.all(|_, circuit| circuit.clone())
     }
 
@@ -106,14 +138,86 @@ impl<K> Circuits<K> {
         self.name.get()
     }
 
+    pub(crate) const fn overflow(&self) -> &Arc<Circuit> {
+        &self.overflow
+    }
+
+    pub(crate) const fn cap(&self) -> usize {
+        self.cap
+    }
+
+    /// Every circuit, that of the keys which find no room too.
+    fn each(&self, act: impl FnMut(&Arc<Circuit>)) {
+        self.circuits().iter().chain([&self.overflow]).for_each(act);
+    }
+
+    /// Puts another value in place for the circuits to come, has every circuit follow, and returns the old value, the new one, and
+    /// whether `follow` was true of any.
+    fn steer(
+        &self,
+        make: impl FnOnce(Breaker) -> Result<Breaker, Invalid>,
+        follow: impl Fn(&Circuit, &mut Machine, &Arc<Breaker>, u64) -> (bool, Option<Change>),
+    ) -> Result<(Arc<Breaker>, Arc<Breaker>, bool), Invalid> {
+        let steering = lock(&self.steering);
+        let mut held = lock(&self.value);
+        let new = Arc::new(make(**held)?);
+        let old = std::mem::replace(&mut *held, new.clone());
+        // Who makes a circuit asks for the value while it holds the table.
+        drop(held);
+        let (mut is_any, mut untold) = (false, Vec::new());
+        self.each(|circuit| {
+            let follow = |machine: &mut Machine, now| follow(circuit, machine, &new, now);
+            let (is_one, changes) = circuit.change_untold(circuit.now(), follow);
+            is_any |= is_one;
+            if changes.iter().any(Option::is_some) {
+                untold.push((circuit.clone(), changes));
+            }
+        });
+        drop(steering);
+        // Who hears of it may steer.
+        untold.into_iter().for_each(|(circuit, changes)| circuit.tell_all(changes));
+        Ok((old, new, is_any))
+    }
+
+    /// Takes over the settings that are made of the value, but for the mode, or none.
+    pub(crate) fn change(
+        &self,
+        make: impl FnOnce(Breaker) -> Result<Breaker, Invalid>,
+    ) -> Result<(), Invalid> {
+        let make = |old: Breaker| Ok(Breaker { mode: old.mode, ..make(old)? });
+        let (old, new, _) = self.steer(make, |circuit, machine, new, now| {
+            circuit.take_over(machine, new, now);
+            (false, None)
+        })?;
+        event::tell_settings(self.overflow.label(), &old, &new);
+        Ok(())
+    }
+
+    pub(crate) fn set_mode(&self, mode: Mode) {
+        let make = |old| Ok(Breaker { mode, ..old });
+        let steered = self.steer(make, |_, machine, _, _| machine.steer(mode));
+        // Where that is a change of state, each circuit tells of its own.
+        if steered.is_ok_and(|(_, _, is_quiet)| is_quiet) {
+            event::tell_mode(self.overflow.label(), mode);
+        }
+    }
+
+    pub(crate) fn reset(&self) {
+        self.each(|circuit| circuit.reset());
+    }
+
     /// Names the circuits, and says whether they had no name.
     pub(crate) fn set_name(&self, name: Name) -> bool {
         let is_first = self.name.set(name.clone()).is_ok();
         if is_first {
-            self.overflow.set_label(Label { name: Some(name), key: None });
+            self.overflow.set_label(Label { name: Some(name), number: None });
         }
         is_first
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<K: Eq + Hash> Table<K> {
@@ -150,6 +254,7 @@ impl<K: Eq + Hash> Table<K> {
             Some(at) => {
                 let old = std::mem::replace(&mut self.slots[at], slot);
                 self.index.remove(&old.key);
+                self.gone.add(&old.circuit.totals());
                 at
             }
             None => {
@@ -175,7 +280,7 @@ impl<K: Eq + Hash + Clone + Debug> KeyedHandle<K> {
     /// saves each the search for its circuit.
     #[must_use]
     pub fn layer(&self, key: &K) -> BreakerLayer {
-        BreakerLayer::over(self.0.of(key), *self.0.value.lock().unwrap_or_else(PoisonError::into_inner))
+        BreakerLayer::over(self.0.of(key), self.0.value())
     }
 
     /// The circuit of a key, if it has one: keys that were not seen, were evicted, or found no room have none.
@@ -207,11 +312,28 @@ impl<K> KeyedHandle<K> {
         self.0.all(|key, circuit| (key.clone(), Handle(circuit.clone())))
     }
 
-    /// Takes over new settings for every circuit and those to come. Windows, evidence and states stay.
+    /// What the circuits are set to, and those to come.
+    #[must_use]
+    pub fn value(&self) -> Breaker {
+        *self.0.value()
+    }
+
+    /// Takes over new settings for every circuit and those to come. Windows, evidence and states stay, and the mode, which changes
+    /// only through [`set_mode`](Self::set_mode).
     pub fn update(&self, value: Breaker) {
-        *self.0.value.lock().unwrap_or_else(PoisonError::into_inner) = value;
-        self.0.overflow.update(&value);
-        self.0.circuits().iter().for_each(|circuit| circuit.update(&value));
+        let _always = self.0.change(|_| Ok(value));
+    }
+}
+
+impl<K> KeyedHandle<K> {
+    /// Sets what all circuits, and those to come, do with what they know, as [`Handle::set_mode`] does for one.
+    pub fn set_mode(&self, mode: Mode) {
+        self.0.set_mode(mode);
+    }
+
+    /// Closes all circuits at once and lets them forget what they have seen, as [`Handle::reset`] does for one.
+    pub fn reset(&self) {
+        self.0.reset();
     }
 }
 
@@ -224,52 +346,5 @@ impl<K> Clone for KeyedHandle<K> {
 impl<K> Debug for KeyedHandle<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("KeyedHandle").field(&self.0).finish()
-    }
-}
-
-impl<K: Send + Sync> Observed for Circuits<K> {
-    fn layer(&self) -> &'static str {
-        "breaker"
-    }
-
-    fn name(&self) -> &str {
-        self.name.get().map_or("", Name::as_str)
-    }
-
-    /// The worst state of any circuit.
-    fn state(&self) -> &'static str {
-        let mut worst = self.overflow.state();
-        for circuit in self.circuits() {
-            let state = circuit.state();
-            let is_worse = match worst {
-                State::Closed | State::Disabled => true,
-                State::HalfOpen => matches!(state, State::Open | State::ForcedOpen),
-                State::Open | State::ForcedOpen => false,
-            };
-            if is_worse && state != State::Closed {
-                worst = state;
-            }
-        }
-        worst.as_str()
-    }
-
-    #[allow(clippy::cast_precision_loss, reason = "shown to people")]
-    fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
-        let (mut keys, mut open, mut refused) = (0u64, 0u64, self.overflow.refused());
-        for circuit in self.circuits() {
-            keys += 1;
-            open += u64::from(!matches!(circuit.state(), State::Closed | State::Disabled));
-            refused += circuit.refused();
-        }
-        for (name, number) in [("keys", keys), ("open", open), ("refused", refused)] {
-            show(name, number as f64);
-        }
-    }
-}
-
-/// Reports a twin of the name, if there is one.
-pub(crate) fn register(observed: &Arc<dyn Observed>) {
-    if !bartizan_core::registry::register(observed) {
-        event::tell_twin(observed.name());
     }
 }

@@ -2,7 +2,8 @@ use crate::admit::{Keyed, Single};
 use crate::breaker::Breaker;
 use crate::circuit::{Circuit, Label};
 use crate::handle::Handle;
-use crate::keyed::{Circuits, KeyedHandle, register};
+use crate::keyed::{Circuits, KeyedHandle};
+use crate::observed::register;
 use bartizan_core::registry::Observed;
 use bartizan_core::{ErrorsFail, Name};
 use bartizan_guard::{Guard, GuardLayer};
@@ -19,7 +20,7 @@ use tower_layer::Layer;
 #[derive(Clone, Debug)]
 pub struct BreakerLayer<A = Single, C = HttpClassifier, M = Http> {
     guard: GuardLayer<A, C, M>,
-    value: Breaker,
+    value: Arc<Breaker>,
 }
 
 /// Service of a [`BreakerLayer`].
@@ -32,11 +33,12 @@ impl BreakerLayer {
     /// Creates a layer with a circuit of its own, in the HTTP flavour.
     #[must_use]
     pub fn new(breaker: Breaker) -> Self {
-        Self::over(Arc::new(Circuit::new(&breaker, None)), breaker)
+        let value = breaker.shared();
+        Self::over(Arc::new(Circuit::new(&value, None)), value)
     }
 
     /// Creates a layer over a circuit that there is already.
-    pub(crate) const fn over(circuit: Arc<Circuit>, value: Breaker) -> Self {
+    pub(crate) const fn over(circuit: Arc<Circuit>, value: Arc<Breaker>) -> Self {
         Self { guard: GuardLayer::new(Single(circuit)), value }
     }
 }
@@ -50,7 +52,7 @@ impl<C, M> BreakerLayer<Single, C, M> {
     pub fn named(self, name: impl Into<Name>) -> Self {
         let circuit = &self.guard.admit().0;
         if circuit.label().is_none() {
-            circuit.set_label(Label { name: Some(name.into()), key: None });
+            circuit.set_label(Label { name: Some(name.into()), number: None });
             let observed: Arc<dyn Observed> = circuit.clone();
             register(&observed);
         }
@@ -67,7 +69,7 @@ impl<C, M> BreakerLayer<Single, C, M> {
     where
         K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
     {
-        let value = self.value;
+        let value = self.value.clone();
         let guard = self.guard.map_admit(|Single(circuit)| {
             let name = circuit.label().and_then(|label| label.name.clone());
             // It leaves the registry, where the circuits have its name from here on.
@@ -75,12 +77,12 @@ impl<C, M> BreakerLayer<Single, C, M> {
             let circuits = circuits(value, name, DEFAULT_MAX_KEYS);
             Keyed { circuits, key, flavour: PhantomData }
         });
-        BreakerLayer { guard, value }
+        BreakerLayer { guard, value: self.value }
     }
 }
 
 /// Creates circuits, and registers them if they have a name.
-fn circuits<K>(value: Breaker, name: Option<Name>, cap: usize) -> Arc<Circuits<K>>
+fn circuits<K>(value: Arc<Breaker>, name: Option<Name>, cap: usize) -> Arc<Circuits<K>>
 where
     K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
 {
@@ -138,13 +140,13 @@ where
     /// Sets how many keys have a circuit of their own, at least one. What was seen so far is forgotten: set it where the layer is made.
     #[must_use]
     pub fn max_keys(self, max_keys: std::num::NonZeroUsize) -> Self {
-        let value = self.value;
+        let value = self.value.clone();
         let guard = self.guard.map_admit(|Keyed { circuits: old, key, flavour }| {
             let name = old.named().cloned();
             drop(old);
             Keyed { circuits: circuits(value, name, max_keys.get()), key, flavour }
         });
-        Self { guard, value }
+        Self { guard, value: self.value }
     }
 
     /// The handle of the circuits.
@@ -164,7 +166,7 @@ impl<A, C, M> BreakerLayer<A, C, M> {
 
     /// What the breaker was made of.
     #[must_use]
-    pub const fn value(&self) -> &Breaker {
+    pub fn value(&self) -> &Breaker {
         &self.value
     }
 }

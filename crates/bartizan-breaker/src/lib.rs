@@ -41,6 +41,13 @@
 //! | `half-open: probing` | all probes are under way | unknown |
 //! | `recovering` | not in the share that the ramp admits | 1 s |
 //!
+//! # What it tells
+//!
+//! One event of `tracing` for each change of state, of the mode and of the settings; never a key, but the number of its circuit.
+//! [`Handle::snapshot`] has the numbers, with refusals by reason, trips by rule, and probes. A named layer is in the
+//! [registry](bartizan_core::registry), where it is steered as by its handle; circuits with keys are told of there as one, in sums to which
+//! those that were evicted belong.
+//!
 //! # What is shared
 //!
 //! Everything: a layer, its clones and all services made by it have one circuit, born in [`BreakerLayer::new`].
@@ -58,14 +65,18 @@ mod layer;
 #[cfg(all(test, bartizan_loom))]
 mod loom_models;
 mod machine;
+mod observed;
 mod pause;
 mod permit;
 mod probes;
 mod ramp;
 mod rule;
+mod settings;
 mod shown;
 mod state;
 mod sync;
+mod tally;
+mod totals;
 mod window;
 mod word;
 
@@ -78,6 +89,7 @@ pub use pause::Pause;
 pub use permit::Ticket;
 pub use rule::{Consecutive, Evidence, Ratio, Window};
 pub use state::{Cause, State};
+pub use tally::{Refusals, Trips};
 pub use window::Counts;
 
 use std::time::Duration;

@@ -15,11 +15,11 @@ const SECOND: u64 = 1_000_000_000;
 fn circuit() -> Arc<Circuit> {
     let value =
         Breaker::new().without_evidence().consecutive(Consecutive::new(1)).ramp(Duration::ZERO).seed(1);
-    Arc::new(Circuit::new(&value, None))
+    Arc::new(Circuit::new(&Arc::new(value), None))
 }
 
 fn evidence_circuit() -> Arc<Circuit> {
-    Arc::new(Circuit::new(&Breaker::new().seed(1), None))
+    Arc::new(Circuit::new(&Arc::new(Breaker::new().seed(1)), None))
 }
 
 fn outcome(generation: u64, probe: Option<u16>, verdict: Verdict) -> Outcome {

@@ -6,22 +6,23 @@ use crate::breaker::{Breaker, Mode};
 use crate::evidence::{Cusum, Sign};
 use crate::extra::Extra;
 use crate::nanos;
-use crate::pause::{Pause, Steps};
+use crate::pause::Pause;
 use crate::probes::Probes;
 use crate::ramp::Ramp;
 use crate::state::{Cause, Change, State};
 use crate::window::Counts;
 use bartizan_core::Verdict;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug)]
 pub(crate) struct Machine {
+    value: Arc<Breaker>,
     phase: Phase,
     mode: Mode,
     /// One failed probe opens the circuit again, and there is a threshold for slow calls: [`STRICT`] and [`TIMED`] in one byte,
     /// as a circuit must stay small.
     switches: u8,
-    probes: u16,
     /// The rule of the last trip, whose pauses hold until the circuit has recovered, and why it is open.
     rule: Option<Cause>,
     cause: Option<Cause>,
@@ -31,12 +32,6 @@ pub(crate) struct Machine {
     generation: u64,
     cusum: Option<Cusum>,
     extra: Option<Box<Extra>>,
-    /// The shortest and the longest pause.
-    pause: (u64, u64),
-    jitter: f32,
-    pub(crate) trips: u32,
-    lease: u64,
-    ramp: u64,
     /// Until when callers were asked to wait.
     wait_until: u64,
     pub(crate) failures: u64,
@@ -78,16 +73,24 @@ pub(crate) struct Outcome {
     pub(crate) successes: u64,
 }
 
+impl Outcome {
+    /// Whether it is that of a probe which failed, was throttled or slow.
+    pub(crate) fn is_bad_probe(&self) -> bool {
+        let is_bad = matches!(self.verdict, Verdict::Failure | Verdict::Throttled(_));
+        self.probe.is_some() && (is_bad || self.slow && self.verdict == Verdict::Success)
+    }
+}
+
 const STRICT: u8 = 1;
 const TIMED: u8 = 1 << 1;
 
 impl Machine {
-    pub(crate) fn new(value: &Breaker) -> Self {
+    pub(crate) fn new(value: &Arc<Breaker>) -> Self {
         let mut machine = Self {
+            value: value.clone(),
             phase: Phase::Closed,
             mode: value.mode,
             switches: 0,
-            probes: 1,
             rule: None,
             cause: None,
             level: 0,
@@ -95,11 +98,6 @@ impl Machine {
             generation: 0,
             cusum: None,
             extra: None,
-            pause: (0, 0),
-            jitter: 0.0,
-            trips: 0,
-            lease: 0,
-            ramp: 0,
             wait_until: 0,
             failures: 0,
             throttled: 0,
@@ -115,12 +113,10 @@ impl Machine {
     }
 
     /// Takes over new settings. What the rules have seen stays, and so does the state.
-    pub(crate) fn update(&mut self, value: &Breaker, now: u64) {
+    pub(crate) fn update(&mut self, value: &Arc<Breaker>, now: u64) {
+        self.value = value.clone();
         let switch = |switch: u8, is: bool| if is { switch } else { 0 };
         self.switches = switch(STRICT, value.strict_probes) | switch(TIMED, value.slow_after.is_some());
-        self.probes = value.probes as u16;
-        self.lease = nanos(value.probe_lease);
-        self.ramp = nanos(value.ramp);
         self.cusum = value.evidence.map(|rule| match self.cusum.take() {
             Some(mut cusum) => {
                 cusum.update(&rule);
@@ -129,10 +125,11 @@ impl Machine {
             None => Cusum::new(&rule),
         });
         self.extra = Extra::new(value, self.extra.take().map(|extra| *extra), now).map(Box::new);
-        self.jitter = value.pause.jitter as f32;
-        if let Steps::Doubling { min, max } = value.pause.steps {
-            self.pause = (nanos(min), nanos(max));
-        }
+    }
+
+    /// What it was made of, or was changed to last, with the mode that it is in.
+    pub(crate) fn in_force(&self) -> Breaker {
+        Breaker { mode: self.mode, ..*self.value }
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -191,7 +188,7 @@ impl Machine {
     }
 
     fn probes(&self) -> u32 {
-        u32::from(self.probes)
+        self.value.probes
     }
 
     /// Makes the changes that time alone brings: an open circuit turns half-open, leases expire, a ramp ends.
@@ -221,7 +218,7 @@ impl Machine {
             Mode::Disabled => return Admission::Disabled,
             Mode::Normal | Mode::Shadow => {}
         }
-        let (all, expires) = (self.probes(), now.saturating_add(self.lease));
+        let (all, expires) = (self.probes(), now.saturating_add(nanos(self.value.probe_lease)));
         match &mut self.phase {
             Phase::Closed => Admission::Admitted,
             Phase::Recovering(ramp) => {
@@ -338,7 +335,6 @@ impl Machine {
             self.ramp_trips = self.ramp_trips.saturating_add(1);
         }
         self.level = self.next_level();
-        self.trips = self.trips.saturating_add(1);
         self.rule = Some(cause);
         self.change(|machine| {
             let until = machine.open(now, cause);
@@ -382,16 +378,22 @@ impl Machine {
         until
     }
 
+    /// The pause of the rule that fired, or the breaker's.
     fn pause_of(&self, cause: Cause) -> Pause {
-        let (min, max) = self.pause;
-        let steps = Steps::Doubling { min: Duration::from_nanos(min), max: Duration::from_nanos(max) };
-        let own = Pause { steps, jitter: f64::from(self.jitter) };
-        self.extra.as_deref().and_then(|extra| extra.pause_of(cause)).unwrap_or(own)
+        let value = &*self.value;
+        let own = match cause {
+            Cause::Evidence => value.evidence.and_then(|rule| rule.pause),
+            Cause::FailureRatio => value.failure_ratio.and_then(|rule| rule.pause),
+            Cause::SlowRatio => value.slow_ratio.and_then(|rule| rule.pause),
+            Cause::Consecutive => value.consecutive.and_then(|rule| rule.pause),
+            Cause::Start | Cause::Probe | Cause::Forced => None,
+        };
+        own.unwrap_or(value.pause)
     }
 
     fn close(&mut self, now: u64) {
         self.forget();
-        let length = self.ramp.saturating_mul(1 << self.ramp_trips.min(16));
+        let length = nanos(self.value.ramp).saturating_mul(1 << self.ramp_trips.min(16));
         if length == 0 {
             self.recovered();
         } else {

@@ -13,8 +13,8 @@ use std::convert::Infallible;
 use std::future::{pending, ready};
 use std::num::NonZeroUsize;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
@@ -92,7 +92,12 @@ async fn each_key_has_a_circuit_of_its_own() {
     assert_eq!((observed.layer(), observed.state()), ("breaker", "open"));
     let mut numbers = Vec::new();
     observed.numbers(&mut |name, number| numbers.push((name, number)));
-    assert_eq!(numbers, [("keys", 2.0), ("open", 1.0), ("refused", 1.0)]);
+    assert_eq!(numbers[..3], [("keys", 2.0), ("max_keys", 10_000.0), ("open", 1.0)]);
+    for number in
+        [("refused", 1.0), ("refused_consecutive", 1.0), ("trips_consecutive", 1.0), ("successes", 1.0)]
+    {
+        assert!(numbers.contains(&number), "{number:?} is not in {numbers:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -407,12 +412,16 @@ fn who_hears_of_a_change_may_use_the_breaker() {
                 let _ = poll_once(pin!(service.oneshot(n)));
             }
         };
-        let heard = next.clone();
+        let (heard, steers) = (next.clone(), Arc::new(AtomicBool::new(false)));
+        let steer = steers.clone();
         let on_event = OnEvent({
             let (call, handle) = (call.clone(), handle.clone());
             move || {
                 call(next.fetch_add(1, SeqCst) as i32);
                 let _ = handle.get(&1);
+                if steers.swap(false, SeqCst) {
+                    handle.set_mode(Mode::Normal);
+                }
             }
         });
         let observed = registry::handles().into_iter().find(|known| known.name() == "heard").unwrap();
@@ -424,6 +433,7 @@ fn who_hears_of_a_change_may_use_the_breaker() {
                 handle.get(&1).into_iter().for_each(|circuit| circuit.reset());
                 trip();
                 let before = heard.load(SeqCst);
+                steer.store(true, SeqCst);
                 look();
                 assert!(heard.load(SeqCst) > before, "the open circuit turned half-open");
                 handle.update(STRICT.open_for(Duration::ZERO));
@@ -439,4 +449,27 @@ fn poll_once<F: Future>(future: Pin<&mut F>) -> Option<F::Output> {
         Poll::Ready(out) => Some(out),
         Poll::Pending => None,
     }
+}
+
+#[test]
+fn of_two_who_steer_at_once_every_circuit_follows_the_later() {
+    let (handle, meet, parted) = (keyed!(STRICT).handle(), Barrier::new(2), AtomicUsize::new(0));
+    (0..32).for_each(|n| drop(handle.layer(&n)));
+    let steer = |probes, mode| {
+        for _ in 0..500 {
+            meet.wait();
+            handle.update(STRICT.probes(probes));
+            handle.set_mode(mode);
+            meet.wait();
+            let shown = handle.value();
+            if handle.all().iter().any(|(_, circuit)| circuit.value() != shown) {
+                parted.fetch_add(1, SeqCst);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| steer(1, Mode::Shadow));
+        steer(2, Mode::Normal);
+    });
+    assert_eq!(parted.into_inner(), 0);
 }

@@ -1,4 +1,4 @@
-use axum::http::header::HOST;
+use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use std::net::{IpAddr, Ipv6Addr};
@@ -19,6 +19,18 @@ pub(crate) fn names_loopback(uri: &Uri, headers: &HeaderMap) -> bool {
 /// Whether a browser asks on behalf of a page of another site.
 pub(crate) fn is_cross_site(headers: &HeaderMap) -> bool {
     headers.get_all(SEC_FETCH_SITE).iter().any(|site| site == "cross-site")
+}
+
+/// Whether a browser asks on behalf of a page that did not come from here, be it of the same site: another port is another origin.
+pub(crate) fn is_cross_origin(uri: &Uri, headers: &HeaderMap) -> bool {
+    let hosts = headers.get_all(HOST).iter().filter_map(|host| host.to_str().ok());
+    let hosts: Vec<&str> = hosts.chain(uri.authority().map(Authority::as_str)).collect();
+    let is_own = |origin: &HeaderValue| {
+        let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        origin.is_some_and(|(_, origin)| hosts.iter().any(|host| origin.eq_ignore_ascii_case(host)))
+    };
+    headers.get_all(SEC_FETCH_SITE).iter().any(|site| site != "same-origin")
+        || !headers.get_all(ORIGIN).iter().all(is_own)
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -81,6 +93,36 @@ mod tests {
         assert!(!named("/layers", &[]), "none");
         assert!(!named("/layers", &["localhost", "evil.example"]), "one of two");
         assert!(!named("http://evil.example/layers", &["localhost"]), "the other of two");
+    }
+
+    #[test]
+    fn what_writes_is_the_own_page_or_no_browser() {
+        let is_cross = |headers: &[(HeaderName, &'static str)]| {
+            let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+            is_cross_origin(&Uri::from_static("/layers"), &headers.collect())
+        };
+        let host = (HOST, "Localhost:8088");
+        let origin = |origin| [host.clone(), (ORIGIN, origin)];
+        let site = |site| [host.clone(), (SEC_FETCH_SITE, site)];
+        assert!(!is_cross(std::slice::from_ref(&host)), "no browser");
+        for own in [origin("http://localhost:8088"), origin("https://localhost:8088"), site("same-origin")] {
+            assert!(!is_cross(&own), "{own:?}");
+        }
+        for foreign in
+            ["http://localhost:3000", "http://localhost", "http://evil.example", "null", "localhost:8088"]
+        {
+            assert!(is_cross(&origin(foreign)), "{foreign}");
+        }
+        for foreign in ["same-site", "cross-site", "none", ""] {
+            assert!(is_cross(&site(foreign)), "{foreign}");
+        }
+        assert!(is_cross(&[
+            host.clone(),
+            (ORIGIN, "http://localhost:8088"),
+            (ORIGIN, "http://evil.example")
+        ]));
+        let in_uri = HeaderMap::from_iter([(ORIGIN, HeaderValue::from_static("https://localhost"))]);
+        assert!(!is_cross_origin(&Uri::from_static("https://localhost/layers"), &in_uri), "HTTP/2");
     }
 
     #[test]

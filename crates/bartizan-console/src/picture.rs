@@ -1,68 +1,117 @@
 use axum::body::Bytes;
-use bartizan_core::Instant;
+use bartizan_core::TimesSnapshot;
 use bartizan_core::registry::Observed;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+const DATA: &[u8] = b"data: ";
+const END: &[u8] = b"\n\n";
 
 /// The handles as an array in JSON.
 pub(crate) fn json(handles: &[Arc<dyn Observed>]) -> Vec<u8> {
     let shown: Vec<Shown<'_>> = handles.iter().map(|handle| Shown(&**handle)).collect();
-    serde_json::to_vec(&shown).expect("texts and numbers can always be written")
+    serde_json::to_vec(&shown).expect(WRITABLE)
 }
+
+/// One handle as an object in JSON.
+pub(crate) fn one(handle: &dyn Observed) -> Vec<u8> {
+    serde_json::to_vec(&Shown(handle)).expect(WRITABLE)
+}
+
+const WRITABLE: &str = "texts and numbers can always be written";
 
 /// The handles as a server-sent event.
 pub(crate) fn event(handles: &[Arc<dyn Observed>]) -> Bytes {
-    let mut event = b"data: ".to_vec();
     // A line break within a text is written as `\n`, so that the whole is one line.
-    event.append(&mut json(handles));
-    event.extend_from_slice(b"\n\n");
+    let json = json(handles);
+    // The history keeps it, and with it all that it was given.
+    let mut event = Vec::with_capacity(DATA.len() + json.len() + END.len());
+    [DATA, &json, END].into_iter().for_each(|part| event.extend_from_slice(part));
     event.into()
 }
 
-/// The last picture that was taken, for all streams.
-#[derive(Debug, Default)]
-pub(crate) struct Pictures(Mutex<Option<(Instant, Bytes)>>);
+/// What an event has as its data.
+pub(crate) fn data(event: &Bytes) -> Bytes {
+    event.slice(DATA.len()..event.len() - END.len())
+}
 
-impl Pictures {
-    /// A picture that is not older than `begun`: the last one, or one that is taken now. Who comes while it is taken waits for it.
-    pub(crate) fn since(&self, begun: Instant, now: Instant, take: impl FnOnce() -> Bytes) -> Bytes {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, picture)) = last.as_ref().filter(|(taken, _)| *taken >= begun) {
-            return picture.clone();
-        }
-        let picture = take();
-        *last = Some((now, picture.clone()));
-        picture
+/// Differs when the state of a handle does, or when one comes or goes.
+pub(crate) fn states(handles: &[Arc<dyn Observed>]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for handle in handles {
+        (handle.layer(), handle.name(), handle.state()).hash(&mut hasher);
     }
+    hasher.finish()
 }
 
 struct Shown<'a>(&'a dyn Observed);
 
 impl Serialize for Shown<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut shown = serializer.serialize_struct("Shown", 5)?;
+        let mut shown = serializer.serialize_struct("Shown", 8)?;
         shown.serialize_field("layer", self.0.layer())?;
         shown.serialize_field("name", self.0.name())?;
         shown.serialize_field("state", self.0.state())?;
         shown.serialize_field("note", &self.0.note())?;
-        shown.serialize_field("numbers", &Numbers(self.0))?;
+        shown.serialize_field("numbers", &Entries(|show: &mut Show<'_>| self.0.numbers(show)))?;
+        shown.serialize_field("times", &Times(self.0))?;
+        shown.serialize_field("verbs", self.0.verbs())?;
+        shown.serialize_field("settings", &Entries(|show: &mut Show<'_>| self.0.settings(show)))?;
         shown.end()
     }
 }
 
-struct Numbers<'a>(&'a dyn Observed);
+type Show<'a> = dyn FnMut(&'static str, f64) + 'a;
 
-impl Serialize for Numbers<'_> {
+/// What a handle shows of its numbers or settings.
+struct Entries<F>(F);
+
+impl<F: Fn(&mut Show<'_>)> Serialize for Entries<F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut numbers = serializer.serialize_map(None)?;
+        let mut entries = serializer.serialize_map(None)?;
         let mut written = Ok(());
-        self.0.numbers(&mut |name, number| {
+        (self.0)(&mut |name, number| {
             if written.is_ok() {
-                written = numbers.serialize_entry(name, &Number(number));
+                written = entries.serialize_entry(name, &Number(number));
             }
         });
         written?;
-        numbers.end()
+        entries.end()
+    }
+}
+
+struct Times<'a>(&'a dyn Observed);
+
+impl Serialize for Times<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut times = serializer.serialize_map(None)?;
+        let mut written = Ok(());
+        self.0.times(&mut |name, snapshot| {
+            if written.is_ok() {
+                written = times.serialize_entry(name, &Time(&snapshot));
+            }
+        });
+        written?;
+        times.end()
+    }
+}
+
+struct Time<'a>(&'a TimesSnapshot);
+
+impl Serialize for Time<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut time = serializer.serialize_struct("Time", 5)?;
+        time.serialize_field("count", &self.0.count())?;
+        for (name, quantile) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
+            time.serialize_field(name, &self.0.quantile(quantile).as_ref().map(Duration::as_secs_f64))?;
+        }
+        // Those that are not empty: a reader takes the difference of two looks, and has the quantiles of the time between.
+        let filled = self.0.buckets().filter(|(_, count)| *count > 0);
+        let buckets: Vec<_> = filled.map(|(end, count)| (end.map(|end| end.as_secs_f64()), count)).collect();
+        time.serialize_field("buckets", &buckets)?;
+        time.end()
     }
 }
 
@@ -87,7 +136,6 @@ impl Serialize for Number {
 mod tests {
     use super::*;
     use std::borrow::Cow;
-    use std::time::Duration;
 
     #[derive(Debug)]
     struct Gauge(Vec<f64>);
@@ -120,15 +168,16 @@ mod tests {
     fn every_number_becomes_json() {
         let numbers = [-0.0, 3.0, 0.25, f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
         let json = String::from_utf8(json(&[gauge(&numbers), gauge(&[])])).unwrap();
+        let rest = r#","times":{},"verbs":[],"settings":{}}"#;
         let name = r#"the \"odd\"\r\n\ndata: one"#;
         assert_eq!(
             json,
             format!(
-                "[{}{name}{}{}{name}{}]",
+                "[{}{name}{}{rest},{}{name}{}{rest}]",
                 r#"{"layer":"gauge","name":""#,
-                r#"","state":"on","note":null,"numbers":{"a":0,"b":3,"c":0.25,"d":null,"e":null,"f":null}},"#,
+                r#"","state":"on","note":null,"numbers":{"a":0,"b":3,"c":0.25,"d":null,"e":null,"f":null}"#,
                 r#"{"layer":"gauge","name":""#,
-                r#"","state":"on","note":"nothing to tell","numbers":{}}"#,
+                r#"","state":"on","note":"nothing to tell","numbers":{}"#,
             )
         );
         assert_eq!(super::json(&[]), b"[]");
@@ -141,18 +190,63 @@ mod tests {
         assert!(matches!(lines[..], [data, b"", b""] if data.starts_with(b"data: [{")), "{event:?}");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_picture_is_taken_once_a_look() {
-        let pictures = Pictures::default();
-        let start = Instant::now();
-        let mut taken = 0;
-        for (begun, now, count) in [(0, 0, 1), (0, 0, 1), (0, 9, 1), (10, 10, 2), (10, 13, 2), (20, 25, 3)] {
-            let at = |millis| start + Duration::from_millis(millis);
-            pictures.since(at(begun), at(now), || {
-                taken += 1;
-                Bytes::new()
-            });
-            assert_eq!(taken, count, "at {now} ms");
+    #[test]
+    fn an_event_takes_no_more_than_it_holds() {
+        for count in [0, 1, 2, 3, 7, 40] {
+            let event = event(&(0..count).map(|_| gauge(&[0.5])).collect::<Vec<_>>());
+            let len = event.len();
+            assert_eq!(Vec::from(event.try_into_mut().unwrap()).capacity(), len, "{count}");
+        }
+    }
+
+    #[test]
+    fn what_an_event_holds_is_the_array() {
+        let handles = [gauge(&[1.0]), gauge(&[])];
+        assert_eq!(data(&event(&handles)), json(&handles));
+        assert_ne!(states(&handles), states(&handles[..1]));
+    }
+
+    #[test]
+    fn one_handle_is_told_whole() {
+        let told: serde_json::Value = serde_json::from_slice(&one(&Meter)).unwrap();
+        assert_eq!(told["times"]["seconds"]["count"], 3);
+        assert_eq!(told["times"]["seconds"]["p50"], 1.073_741_824);
+        assert_eq!(told["times"]["seconds"]["buckets"], serde_json::json!([[1.073_741_824, 2], [null, 1]]),);
+        assert_eq!(
+            told["times"]["nothing"],
+            serde_json::json!({ "count": 0, "p50": null, "p95": null, "p99": null, "buckets": [] })
+        );
+        assert_eq!(
+            (&told["verbs"], &told["settings"]),
+            (&serde_json::json!(["reset"]), &serde_json::json!({ "open_seconds": 2.5 }))
+        );
+    }
+
+    #[derive(Debug)]
+    struct Meter;
+
+    impl Observed for Meter {
+        fn layer(&self) -> &'static str {
+            "meter"
+        }
+        fn name(&self) -> &str {
+            "m"
+        }
+        fn state(&self) -> &'static str {
+            "on"
+        }
+        fn numbers(&self, _show: &mut dyn FnMut(&'static str, f64)) {}
+        fn times(&self, show: &mut dyn FnMut(&'static str, TimesSnapshot)) {
+            let times = bartizan_core::Times::new();
+            show("nothing", times.snapshot());
+            [1, 1, 100].into_iter().for_each(|seconds| times.record(Duration::from_secs(seconds)));
+            show("seconds", times.snapshot());
+        }
+        fn verbs(&self) -> &'static [&'static str] {
+            &["reset"]
+        }
+        fn settings(&self, show: &mut dyn FnMut(&'static str, f64)) {
+            show("open_seconds", 2.5);
         }
     }
 }

@@ -46,6 +46,10 @@ impl Places {
         self.lock().wakers.len()
     }
 
+    pub(crate) fn are_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Wakes all, outside of the lock: who is woken may drop a place.
     pub(crate) fn close(&self) {
         let mut open = self.lock();

@@ -1,9 +1,9 @@
 use crate::Console;
-use crate::picture;
 use crate::places::Place;
 use axum::body::Bytes;
-use bartizan_core::{Instant, registry};
-use http_body::{Body, Frame};
+use bartizan_core::Instant;
+use http_body::{Body, Frame, SizeHint};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -28,14 +28,42 @@ impl Stream {
     /// Looks, and returns the event if it is due.
     fn look(&mut self) -> Option<Bytes> {
         let now = Instant::now();
-        let (begun, next) = self.console.look(now);
+        let (event, next) = self.console.look(now);
         self.until.as_mut().reset(next);
-        let event = self.console.pictures().since(begun, now, || picture::event(&registry::handles()));
         let is_due = is_due(self.sent.as_ref(), &event, now);
         is_due.then(|| {
             self.sent = Some((now, event.clone()));
             event
         })
+    }
+}
+
+/// The body of a history: its pieces, and the place of whom they are sent to, who may be slow to read them.
+#[derive(Debug)]
+pub(crate) struct Past {
+    pieces: VecDeque<Bytes>,
+    _place: Place,
+}
+
+impl Past {
+    pub(crate) fn new(pieces: VecDeque<Bytes>, place: Place) -> Self {
+        Self { pieces, _place: place }
+    }
+}
+
+impl Body for Past {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.pieces.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.pieces.iter().map(|piece| piece.len() as u64).sum())
     }
 }
 

@@ -52,6 +52,29 @@ async fn streams_that_are_dropped_free_their_places() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_history_has_a_place_until_it_is_read_or_dropped() {
+    let console = Console::new().max_streams(1);
+    drop(open(&console).await);
+    let unread = ask(&console, get("/ops/history")).await;
+    assert_eq!((unread.status(), console.streams()), (StatusCode::OK, 1));
+    for path in ["/ops/history", "/ops/stream"] {
+        assert_eq!(ask(&console, get(path)).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+    drop(unread);
+    let read = ask(&console, get("/ops/history")).await.into_body().collect().await.unwrap().to_bytes();
+    assert!(serde_json::from_slice::<Value>(&read).unwrap().is_array());
+    assert_eq!(console.streams(), 0);
+}
+
+#[tokio::test]
+async fn the_page_is_told_how_often_the_console_looks() {
+    let console = Console::new().every(Duration::from_secs(600));
+    let about = ask(&console, get("/ops/console/about")).await.into_body().collect().await.unwrap();
+    let about: Value = serde_json::from_slice(&about.to_bytes()).unwrap();
+    assert_eq!(about["every_seconds"], 600.0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn closing_ends_streams_that_wait_and_refuses_new_ones() {
     let console = Console::new().every(Duration::from_secs(600));
     let mut stream = open(&console).await;
@@ -122,6 +145,6 @@ fn it_is_shared_between_threads_and_shows_itself() {
     is_shared(&console);
     assert_eq!(
         format!("{console:?}"),
-        "Console { every: 1s, max_streams: 3, any_host: false, streams: 0, .. }"
+        "Console { every: 250ms, max_streams: 3, any_host: false, writable: false, token: false, streams: 0, .. }"
     );
 }

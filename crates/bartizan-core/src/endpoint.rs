@@ -13,6 +13,12 @@ pub struct Endpoint(NonZeroU32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Avoid([Option<Endpoint>; 4]);
 
+/// Says of a request that it is a copy which a hedge sent beside the first, and which.
+///
+/// It is in the extensions of such a copy alone, so that who watches calls can tell a hedge from a retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hedged(NonZeroU32);
+
 thread_local! {
     static PICKED: Cell<Option<Endpoint>> = const { Cell::new(None) };
 }
@@ -53,6 +59,20 @@ impl Endpoint {
     pub fn last() -> Option<Self> {
         // It stays for who watches from further out: layers that send again may be nested.
         PICKED.get()
+    }
+}
+
+impl Hedged {
+    /// Creates the mark of a copy. The first beside the request itself is 1.
+    #[must_use]
+    pub const fn new(copy: NonZeroU32) -> Self {
+        Self(copy)
+    }
+
+    /// Which copy it is, from 1 on.
+    #[must_use]
+    pub const fn copy(self) -> u32 {
+        self.0.get()
     }
 }
 

@@ -102,6 +102,10 @@ impl Ledger {
         self.settle(self.deposits, now);
     }
 
+    pub(crate) const fn budget(&self) -> Budget {
+        self.budget
+    }
+
     pub(crate) const fn more_than_half(&self) -> bool {
         self.tokens > self.cap / 2
     }

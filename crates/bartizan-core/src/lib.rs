@@ -10,6 +10,8 @@
 //!
 //! What a request carries along, its deadline, priority and attempt number, is the ambient [`Context`].
 //!
+//! Lengths of time are counted in [`Times`], for who looks at a layer.
+//!
 //! How settings read, in one line, is in [`show`].
 //!
 //! ```
@@ -61,6 +63,7 @@ mod refused;
 pub mod registry;
 pub mod show;
 mod sync;
+mod times;
 mod token;
 mod unsent;
 mod verdict;
@@ -70,12 +73,13 @@ pub use budget::Budget;
 pub use classify::{Attempt, Classify, ErrorsFail};
 pub use context::{Context, Priority, Scoped};
 pub use dice::Dice;
-pub use endpoint::{Avoid, Endpoint};
+pub use endpoint::{Avoid, Endpoint, Hedged};
 pub use invalid::Invalid;
 pub use member::{Change, Health, Member};
 pub use purse::{Purse, Snapshot as PurseSnapshot};
 pub use recognise::{is_own, recognise, recognise_by, recognised};
 pub use refused::{Kind, Name, Reason, Refused, find_cause};
+pub use times::{Times, TimesSnapshot};
 pub use token::Token;
 pub use tokio::time::Instant;
 pub use unsent::Unsent;

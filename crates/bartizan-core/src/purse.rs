@@ -1,9 +1,9 @@
 use crate::budget::Budget;
 use crate::dice::Dice;
 use crate::ledger::Ledger;
-use crate::registry::{self, Observed};
+use crate::registry::{self, Observed, Setting};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
-use crate::{Instant, Name, Token};
+use crate::{Instant, Invalid, Name, Token};
 use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError};
 
@@ -121,6 +121,22 @@ impl Purse {
         self.0.settled(now).update(budget, now);
     }
 
+    /// The settings.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        self.0.ledger().budget()
+    }
+
+    /// Changes one of the [settings](Observed::settings) that the purse shows where it is [named](Self::named): `ratio`, `min_tokens`,
+    /// `cap_seconds` or `persistence`.
+    ///
+    /// # Errors
+    ///
+    /// If it is none of them, or the value is none for it. Nothing has changed then.
+    pub fn set(&self, setting: &str, value: f64) -> Result<(), Invalid> {
+        self.0.set(setting, value)
+    }
+
     /// All numbers of the purse now. To read them changes nothing.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -188,6 +204,21 @@ impl Shared {
     }
 }
 
+const SETTINGS: &[Setting<Budget>] = &[
+    Setting::new("ratio", |budget| Some(budget.share()), Budget::try_ratio),
+    Setting::new(
+        "min_tokens",
+        |budget| Some(budget.min_tokens.into()),
+        |budget, to| budget.try_min_tokens(registry::whole(to)?),
+    ),
+    Setting::new(
+        "cap_seconds",
+        |budget| Some(budget.cap.as_secs_f64()),
+        |budget, to| Ok(budget.cap(registry::seconds(to)?)),
+    ),
+    Setting::new("persistence", |budget| Some(budget.persistence), Budget::try_persistence),
+];
+
 impl Observed for Shared {
     fn layer(&self) -> &'static str {
         "budget"
@@ -223,5 +254,17 @@ impl Observed for Shared {
         ] {
             show(name, count as f64);
         }
+    }
+
+    fn settings(&self, show: &mut dyn FnMut(&'static str, f64)) {
+        Setting::show(SETTINGS, &self.ledger().budget(), show);
+    }
+
+    fn set(&self, setting: &str, value: f64) -> Result<(), Invalid> {
+        let now = Instant::now();
+        let mut ledger = self.settled(now);
+        let budget = Setting::change(SETTINGS, ledger.budget(), setting, value)?;
+        ledger.update(budget, now);
+        Ok(())
     }
 }

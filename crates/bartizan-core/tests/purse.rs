@@ -151,9 +151,9 @@ async fn the_cap_is_what_a_tenth_of_a_second_pays_in() {
 fn a_named_purse_is_observed() {
     let purse = Purse::new(PLAIN).named("orders").named("too late");
     assert_eq!(purse.name(), Some("orders"));
-    let find = || registry::handles().into_iter().find(|handle| handle.layer() == "budget");
+    let find = || registry::handles().into_iter().find(|handle| handle.name() == "orders");
     let state = || find().unwrap().state();
-    assert_eq!((find().unwrap().name(), state()), ("orders", "ample"));
+    assert_eq!((find().unwrap().layer(), state()), ("budget", "ample"));
 
     let now = Instant::now();
     (0..3).for_each(|_| purse.withdraw(now).unwrap().spend());
@@ -183,4 +183,55 @@ fn a_named_purse_is_observed() {
     assert!(format!("{purse:?}").contains("orders"));
     drop(purse);
     assert!(find().is_none());
+}
+
+#[test]
+fn every_number_is_of_something_that_happens() {
+    let purse = Purse::new(Budget::new().ratio(1.0).persistence(0.0)).named("every number");
+    let shown = registry::handles().into_iter().find(|handle| handle.name() == "every number").unwrap();
+    let dead = || {
+        let mut dead = Vec::new();
+        shown.numbers(&mut |name, number| dead.extend((number == 0.0).then_some(name)));
+        dead
+    };
+    let now = Instant::now();
+    drop(purse.withdraw_hedge(now));
+    assert!(!dead().contains(&"hedges") && !dead().contains(&"returned"));
+    assert_eq!((purse.withdraw(now).is_some(), dead().contains(&"given_up")), (true, true));
+    assert_eq!((purse.withdraw(now).is_some(), dead().contains(&"given_up")), (false, false));
+    purse.update(PLAIN);
+    while let Some(token) = purse.withdraw(now) {
+        token.spend();
+    }
+    assert!(purse.withdraw_hedge(now).is_none());
+    assert_eq!(dead(), ["tokens", "deposits"]);
+    purse.deposit();
+    assert_eq!(dead(), ["failures_in_a_row"]);
+}
+
+#[test]
+fn its_settings_are_changed_by_the_registry_and_what_is_wrong_changes_nothing() {
+    let purse = Purse::new(Budget::new()).named("set");
+    let shown = registry::handles().into_iter().find(|handle| handle.name() == "set").unwrap();
+    for (setting, value) in [
+        ("ratio", 1.5),
+        ("min_tokens", 0.0),
+        ("min_tokens", 1.5),
+        ("cap_seconds", -1.0),
+        ("persistence", f64::NAN),
+        ("seed", 1.0),
+    ] {
+        assert!(shown.set(setting, value).is_err(), "{setting} {value}");
+    }
+    assert_eq!(purse.budget(), Budget::new());
+    for (setting, value) in [("ratio", 0.25), ("min_tokens", 7.0), ("cap_seconds", 0.5), ("persistence", 1.0)]
+    {
+        shown.set(setting, value).unwrap();
+    }
+    let half = Duration::from_millis(500);
+    assert_eq!(purse.budget(), Budget::new().ratio(0.25).min_tokens(7).cap(half).persistence(1.0));
+    let mut settings = Vec::new();
+    shown.settings(&mut |name, value| settings.push((name, value)));
+    assert_eq!(settings, [("ratio", 0.25), ("min_tokens", 7.0), ("cap_seconds", 0.5), ("persistence", 1.0)]);
+    assert_eq!(purse.snapshot().cap, 7.0);
 }

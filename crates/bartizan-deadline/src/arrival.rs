@@ -31,6 +31,12 @@ impl Arrival {
         Ok(Some(deadline))
     }
 
+    /// How much time is left; none once the deadline has passed.
+    #[cold]
+    pub(crate) fn left(&self) -> Duration {
+        self.earliest().map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(self.now))
+    }
+
     #[inline(always)]
     fn earliest(&self) -> Option<Instant> {
         let mut earliest = self.own.after(self.now);

@@ -1,4 +1,5 @@
 use crate::reason::Reason;
+use bartizan_core::Times;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What is counted; nothing is on the way of a call that ends well.
@@ -8,9 +9,28 @@ pub(crate) struct Counts {
     withheld: AtomicU64,
     malformed: AtomicU64,
     abandoned: AtomicU64,
+    /// How much time was left when a request was refused. Apart, as it is large and what stands beside it is read by every call.
+    pub(crate) left: Box<Times>,
 }
 
 impl Counts {
+    /// The names under which the numbers of reasons are shown, in their order.
+    pub(crate) const NAMES: [&str; Reason::COUNT] = [
+        "refused_expired",
+        "refused_too_little",
+        "refused_hopeless",
+        "ended_total",
+        "ended_head",
+        "ended_idle",
+        "ended_upload",
+        "ended_late",
+    ];
+
+    /// What was counted of each reason.
+    pub(crate) fn reasons(&self) -> [u64; Reason::COUNT] {
+        std::array::from_fn(|reason| self.reasons[reason].load(Relaxed))
+    }
+
     pub(crate) fn reason(&self, reason: Reason) {
         self.reasons[reason as usize].fetch_add(1, Relaxed);
     }
@@ -74,4 +94,18 @@ pub struct Snapshot {
     pub malformed: u64,
     /// Calls whose future was dropped before the answer: the caller left.
     pub abandoned: u64,
+}
+
+impl Snapshot {
+    /// All that were refused before the inner service saw them.
+    #[must_use]
+    pub const fn refused(&self) -> u64 {
+        self.expired + self.too_little + self.hopeless
+    }
+
+    /// All that were ended after the inner service had seen them.
+    #[must_use]
+    pub const fn ended(&self) -> u64 {
+        self.timed_out + self.timed_out_head + self.timed_out_idle + self.timed_out_upload + self.read_late
+    }
 }

@@ -1,5 +1,6 @@
 //! What the layer tells `tracing`: a change of state is one event, a call that timed out at most a trace.
 
+use crate::Deadline;
 use crate::reason::Reason;
 use crate::share::Turn;
 
@@ -7,6 +8,11 @@ use crate::share::Turn;
 pub(crate) fn enabled(name: Option<&str>, enabled: bool) {
     let state = if enabled { "enabled" } else { "disabled" };
     tracing::info!(layer = "deadline", name, state, "switched by its handle");
+}
+
+#[cold]
+pub(crate) fn settings(name: Option<&str>, value: &Deadline) {
+    tracing::info!(layer = "deadline", name, settings = %value, "deadline has new settings");
 }
 
 #[cold]

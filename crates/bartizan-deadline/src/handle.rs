@@ -35,9 +35,26 @@ impl Handle {
         self.shared.learnt()
     }
 
+    /// What the layer is set to, from which a part is changed: `handle.update(handle.value().enabled(true))`.
+    #[must_use]
+    pub fn value(&self) -> Deadline {
+        self.shared.value()
+    }
+
+    /// Bounds calls from now on, if it was switched off.
+    pub fn enable(&self) {
+        let _always = self.shared.switch(true);
+    }
+
+    /// Passes every call on untouched from now on.
+    pub fn disable(&self) {
+        let _always = self.shared.switch(false);
+    }
+
     /// Puts a new value in place for the calls that begin from now on. Counts and what was learnt stay.
     pub fn update(&self, value: impl Into<Deadline>) {
-        self.shared.update(&value.into());
+        let value = value.into();
+        let _always = self.shared.change(|_| Ok(value));
     }
 }
 

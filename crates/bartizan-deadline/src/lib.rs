@@ -53,6 +53,12 @@
 //! A body is ended when it is next polled after its deadline: one that nobody polls, as behind a client that has stopped reading, stays until
 //! then. A reader that lets the deadline pass is cut off, and not the service's failure.
 //!
+//! # What it tells
+//!
+//! One event of `tracing` when it is switched, has new settings, and begins or ceases to withhold refusals. [`Handle::snapshot`] has the
+//! numbers of each reason. A named layer is in the [registry](bartizan_core::registry), where it is steered as by its handle; there it also tells
+//! how much time was left to those that it refused.
+//!
 //! # Cancel safety
 //!
 //! Dropping the future or the body drops the inner one and the timer. Nothing else is held.
@@ -74,6 +80,7 @@ pub mod future;
 mod handle;
 mod layer;
 mod limit;
+mod observed;
 mod reason;
 mod said;
 mod service;

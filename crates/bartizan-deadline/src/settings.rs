@@ -84,8 +84,8 @@ impl Settings {
         }
     }
 
-    /// Puts a new value in place, and returns the flags of the old one.
-    pub(crate) fn store(&self, value: &Deadline) -> Flags {
+    /// Puts a new value in place.
+    pub(crate) fn store(&self, value: &Deadline) {
         self.total.store(Span::from(value.total).nanos(), Relaxed);
         self.head_timeout.store(Span::from(value.head_timeout).nanos(), Relaxed);
         self.idle_timeout.store(Span::from(value.idle_timeout).nanos(), Relaxed);
@@ -94,7 +94,7 @@ impl Settings {
         self.max_refused_share.store(value.max_refused_share.to_bits(), Relaxed);
         let new = Flags::of(value).0;
         let keep_watched = |old| Some(old & Flags::WATCHED | new);
-        Flags(self.flags.fetch_update(Relaxed, Relaxed, keep_watched).unwrap_or_default())
+        let _ = self.flags.fetch_update(Relaxed, Relaxed, keep_watched);
     }
 
     pub(crate) fn watch(&self) {

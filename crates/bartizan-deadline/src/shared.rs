@@ -8,7 +8,7 @@ use crate::span::Span;
 use crate::watch::Learning;
 use crate::{Deadline, events};
 use bartizan_core::registry::{self, Observed};
-use bartizan_core::{Instant, Refused};
+use bartizan_core::{Instant, Invalid, Refused};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub(crate) struct Shared {
     name: OnceLock<bartizan_core::Name>,
     estimate: Mutex<Estimate>,
     share: Mutex<Share>,
+    /// What the layer is set to. Held while somebody steers.
+    value: Mutex<Deadline>,
 }
 
 impl fmt::Debug for Shared {
@@ -42,6 +44,7 @@ impl Shared {
             name: OnceLock::new(),
             estimate: Mutex::default(),
             share: Mutex::default(),
+            value: Mutex::new(*value),
         }
     }
 
@@ -60,11 +63,32 @@ impl Shared {
         self.name.get().map(bartizan_core::Name::as_str)
     }
 
-    pub(crate) fn update(&self, value: &Deadline) {
-        let old = self.settings.store(value);
-        if old.has(Flags::ENABLED) != value.enabled {
-            events::enabled(self.name(), value.enabled);
+    /// What the layer is set to.
+    pub(crate) fn value(&self) -> Deadline {
+        *lock(&self.value)
+    }
+
+    /// Puts what is made of the value in its place, or nothing.
+    pub(crate) fn change(
+        &self,
+        make: impl FnOnce(Deadline) -> Result<Deadline, Invalid>,
+    ) -> Result<(), Invalid> {
+        let mut held = lock(&self.value);
+        let new = make(*held)?;
+        self.settings.store(&new);
+        let old = std::mem::replace(&mut *held, new);
+        drop(held);
+        if old.enabled != new.enabled {
+            events::enabled(self.name(), new.enabled);
         }
+        if old != new.enabled(old.enabled) {
+            events::settings(self.name(), &new.enabled(true));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn switch(&self, enabled: bool) -> Result<(), Invalid> {
+        self.change(|value| Ok(value.enabled(enabled)))
     }
 
     /// The settings of what leaves the headers to this layer, if it is on.
@@ -111,7 +135,10 @@ impl Shared {
         if flags.has(Flags::BOUNDED) {
             judged = self.bound(arrival, judged);
         }
-        judged.map_err(|reason| self.refused(reason))
+        judged.map_err(|reason| {
+            self.counts.left.record(arrival.left());
+            self.refused(reason)
+        })
     }
 
     /// Withholds a refusal that is due to a deadline sent along, if there were too many of them.
@@ -149,6 +176,11 @@ impl Shared {
         }
     }
 
+    /// Whether a refusal was withheld lately.
+    pub(crate) fn is_withholding(&self) -> bool {
+        lock(&self.share).withholding()
+    }
+
     pub(crate) fn learnt(&self) -> Option<Duration> {
         lock(&self.estimate).time()
     }
@@ -156,45 +188,4 @@ impl Shared {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Observed for Shared {
-    fn layer(&self) -> &'static str {
-        "deadline"
-    }
-
-    fn name(&self) -> &str {
-        Self::name(self).unwrap_or_default()
-    }
-
-    fn state(&self) -> &'static str {
-        match self.settings.flags() {
-            flags if !flags.has(Flags::ENABLED) => "disabled",
-            flags if flags.has(Flags::BOUNDED) && lock(&self.share).withholding() => "withholding",
-            _ => "enabled",
-        }
-    }
-
-    fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
-        let counted = self.counts.snapshot();
-        for (name, count) in [
-            ("expired", counted.expired),
-            ("too_little", counted.too_little),
-            ("hopeless", counted.hopeless),
-            ("timed_out", counted.timed_out),
-            ("timed_out_head", counted.timed_out_head),
-            ("timed_out_idle", counted.timed_out_idle),
-            ("timed_out_upload", counted.timed_out_upload),
-            ("read_late", counted.read_late),
-            ("withheld", counted.withheld),
-            ("malformed", counted.malformed),
-            ("abandoned", counted.abandoned),
-        ] {
-            show(name, count as f64);
-        }
-        show("total_seconds", self.settings.total().duration().as_secs_f64());
-        if let Some(learnt) = self.learnt() {
-            show("learnt_seconds", learnt.as_secs_f64());
-        }
-    }
 }

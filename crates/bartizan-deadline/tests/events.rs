@@ -82,6 +82,7 @@ async fn each_change_of_state_is_told_once() {
     assert_eq!(told(), ["INFO told"], "no more");
 
     handle.update(Duration::ZERO);
+    assert_eq!(told(), ["INFO told"], "of new settings");
     assert_eq!(call("500").await, 504);
     assert!(told().is_empty(), "a refused call is no event");
 }

@@ -1,12 +1,17 @@
 //! What the layer tells `tracing`: a change of state is one event, a single call at most a trace.
 
 use crate::failure::Failure;
+use crate::fallback::Fallback;
 use std::error::Error;
 
 #[cold]
-pub(crate) fn enabled(name: Option<&str>, enabled: bool) {
-    let state = if enabled { "enabled" } else { "disabled" };
-    tracing::info!(layer = "fallback", name, state, "switched by its handle");
+pub(crate) fn changed(name: Option<&str>, old: &Fallback, new: &Fallback) {
+    if old.enabled != new.enabled {
+        let state = if new.enabled { "enabled" } else { "disabled" };
+        tracing::info!(layer = "fallback", name, state, "switched by its handle");
+    } else if old != new {
+        tracing::info!(layer = "fallback", name, settings = %new, "fallback has new settings");
+    }
 }
 
 /// No warning: while an application replaces a part of itself, both are alive for a moment.

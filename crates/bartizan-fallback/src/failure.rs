@@ -22,36 +22,35 @@ pub struct Failure {
 impl Failure {
     /// The failure that an answer is, of any protocol.
     pub(crate) fn of_answer() -> Self {
-        Self::new(&Signs { outcome: Outcome::Answer, refused: None }, None)
+        Self::new(&Signs { outcome: Outcome::Answer, refused: None })
     }
 
     /// The failure that an answer is, by its head.
     pub(crate) fn of_response<B>(response: &Response<B>) -> Self {
-        let said = || match Signs::of_response(response).outcome {
+        let signs = Signs::of_response(response);
+        let said = || match signs.outcome {
             Outcome::Grpc(_) => wire::read_pushback(response.headers()),
             _ => wire::read_retry_after(response.headers()),
         };
-        let mut failure = Self::new(&Signs::of_response(response), None);
-        failure.retry_after = failure.retry_after.or_else(said);
-        failure
+        let failure = Self::new(&signs);
+        Self { retry_after: failure.retry_after.or_else(said), ..failure }
     }
 
     /// The failure that an error of the inner service is.
     pub(crate) fn of_error<E: Send + Sync + 'static>(error: E) -> Self {
-        let mut failure = Self::new(&Signs::of_error(&error), None);
-        failure.error = Some(Box::new(error));
-        failure
+        let failure = Self::new(&Signs::of_error(&error));
+        Self { error: Some(Box::new(error)), ..failure }
     }
 
     /// The failure of an inner service that is not ready.
     pub(crate) fn unready() -> Self {
-        Self::new(&Signs::UNREADY, None)
+        Self::new(&Signs::UNREADY)
     }
 
-    fn new(signs: &Signs<'_>, error: Option<Box<dyn Any + Send + Sync>>) -> Self {
+    fn new(signs: &Signs<'_>) -> Self {
         let refused = signs.refused.cloned();
         let retry_after = refused.as_ref().and_then(Refused::retry_after);
-        Self { outcome: signs.outcome, refused, retry_after, error }
+        Self { outcome: signs.outcome, refused, retry_after, error: None }
     }
 
     /// How the call ended.

@@ -39,6 +39,16 @@ impl Handle {
     pub fn update(&self, value: Fallback) {
         self.shared.update(value);
     }
+
+    /// Switches the layer on, with the settings that it has.
+    pub fn enable(&self) {
+        self.shared.switch(true);
+    }
+
+    /// Switches the layer off: failures of calls that begin from now on are left as they are.
+    pub fn disable(&self) {
+        self.shared.switch(false);
+    }
 }
 
 impl fmt::Debug for Handle {

@@ -4,12 +4,12 @@ use crate::give::{Give, Nothing};
 use crate::key::{Keep, KeepHead, NoKey};
 use crate::on::{FallbackOn, Signs};
 use crate::reply::Substitute;
-use crate::way::{Begun, Form, Way};
+use crate::way::{Begun, Way};
 use bartizan_core::{Attempt, Classify, Context, Step, Verdict};
 use bartizan_http::bytes::Bytes;
 use bartizan_http::http::{Method, Request, Response};
 use bartizan_http::http_body::Body;
-use bartizan_http::{Head, HttpClassifier, is_grpc};
+use bartizan_http::{Form, Head, HttpClassifier, is_grpc};
 use std::fmt;
 use std::sync::Arc;
 use tower::Service;
@@ -61,11 +61,13 @@ where
 
     #[inline]
     fn begin(&self, req: &Request<B>) -> Begun<C::Attempt, G::Key> {
+        // Safe methods are none of gRPC.
+        let is_grpc = !is_safe(req.method()) && is_grpc(req.headers());
         let context = if F::LATER { req.extensions().get::<Context>().copied() } else { None };
         Begun {
             attempt: self.classify.start(req),
             key: self.key.of_head(&Head::of(req)),
-            form: form(req),
+            form: Form::known(req.method(), is_grpc),
             context,
         }
     }
@@ -122,15 +124,4 @@ where
 #[inline]
 pub(crate) fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
-}
-
-/// Safe methods are none of gRPC.
-#[inline]
-fn form<B>(req: &Request<B>) -> Form {
-    match *req.method() {
-        Method::HEAD => Form::Head,
-        Method::GET | Method::OPTIONS | Method::TRACE => Form::Plain,
-        _ if is_grpc(req.headers()) => Form::Grpc,
-        _ => Form::Plain,
-    }
 }

@@ -75,6 +75,7 @@ mod key;
 mod later;
 mod layer;
 mod lost;
+mod observed;
 mod on;
 mod reply;
 mod service;
@@ -100,7 +101,7 @@ pub use service::FallbackService;
 #[cfg(feature = "stale")]
 pub use stale::{Stale, StaleLayer, StaleService};
 pub use typed_way::TypedWay;
-pub use way::{Begun, Form, Way};
+pub use way::{Begun, Way};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -6,8 +6,9 @@ use crate::give::Give;
 use crate::held::{Held, Tie};
 use crate::later::Later;
 use crate::shared::{Flags, Shared};
-use crate::way::{Form, Way};
+use crate::way::Way;
 use bartizan_core::{Context, Verdict};
+use bartizan_http::Form;
 use std::sync::Arc;
 use tower::Service;
 

@@ -1,11 +1,10 @@
 use crate::failure::Failure;
 use crate::on::Outcome;
-use crate::way::Form;
 use bartizan_core::{Kind, Refused};
 use bartizan_http::bytes::Bytes;
 use bartizan_http::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use bartizan_http::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use bartizan_http::{grpc_message, is_grpc};
+use bartizan_http::{Form, grpc_message, is_grpc};
 
 /// What takes the place of a failed call over HTTP or gRPC: a head, a body, and for gRPC trailers.
 ///
@@ -102,10 +101,10 @@ impl Reply {
     pub(crate) fn fit(self, form: Form, failure: &Failure) -> Self {
         match (form, is_grpc(self.response.headers())) {
             (Form::Grpc, true) => self,
-            (Form::Plain, false) => self.with_its_length(),
+            (Form::Http, false) => self.with_its_length(),
             (Form::Head, false) => self.without_body(),
             (Form::Grpc, false) => Self::grpc_status(grpc_code(failure), NO_GRPC),
-            (Form::Plain | Form::Head, true) => {
+            (Form::Http | Form::Head, true) => {
                 let mut response = Response::new(Bytes::new());
                 *response.status_mut() = http_status(failure);
                 Self { response, trailers: None }
@@ -244,12 +243,12 @@ mod tests {
         let failure =
             |status: u16| Failure::of_response(&Response::builder().status(status).body(()).unwrap());
         let text = Reply::from(Response::new("text"));
-        assert_eq!(text.clone().fit(Form::Plain, &failure(503)).response().body(), "text");
+        assert_eq!(text.clone().fit(Form::Http, &failure(503)).response().body(), "text");
         let (response, _) = text.fit(Form::Grpc, &failure(503)).into_parts();
         assert_eq!(response.headers()["grpc-status"], "14");
         let grpc = Reply::grpc(b"");
         assert_eq!(grpc.clone().fit(Form::Grpc, &failure(503)).response().body().len(), 5);
-        assert_eq!(grpc.clone().fit(Form::Plain, &failure(503)).response().status(), 503);
-        assert_eq!(grpc.fit(Form::Plain, &Failure::unready()).response().status(), 502);
+        assert_eq!(grpc.clone().fit(Form::Http, &failure(503)).response().status(), 503);
+        assert_eq!(grpc.fit(Form::Http, &Failure::unready()).response().status(), 502);
     }
 }

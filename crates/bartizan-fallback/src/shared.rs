@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::fallback::Fallback;
 use crate::on::FallbackOn;
 use bartizan_core::registry::{self, Observed};
-use bartizan_core::{Instant, Name};
+use bartizan_core::{Instant, Invalid, Name};
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -101,13 +101,26 @@ impl Shared {
     }
 
     pub(crate) fn update(&self, value: Fallback) {
-        let new = Flags::of(&value);
-        *self.locked() = value;
-        let keep_watched = |old| Some(old & Flags::WATCHED | new);
-        let old = self.flags.fetch_update(Relaxed, Relaxed, keep_watched).unwrap_or_default();
-        if (old ^ new) & Flags::ENABLED != 0 {
-            events::enabled(self.name(), value.enabled);
-        }
+        let _always = self.change(|_| Ok(value));
+    }
+
+    /// Puts what is made of the value in its place, or nothing.
+    pub(crate) fn change(
+        &self,
+        make: impl FnOnce(Fallback) -> Result<Fallback, Invalid>,
+    ) -> Result<(), Invalid> {
+        let mut settings = self.locked();
+        let new = make(*settings)?;
+        let old = std::mem::replace(&mut *settings, new);
+        let keep_watched = |flags| Some(flags & Flags::WATCHED | Flags::of(&new));
+        let _always = self.flags.fetch_update(Relaxed, Relaxed, keep_watched);
+        drop(settings);
+        events::changed(self.name(), &old, &new);
+        Ok(())
+    }
+
+    pub(crate) fn switch(&self, enabled: bool) {
+        let _always = self.change(|value| Ok(value.enabled(enabled)));
     }
 
     /// Gives the state its name, the first time, and registers it.
@@ -189,29 +202,6 @@ impl fmt::Debug for Shared {
             .field("settings", &self.settings())
             .field("counts", &self.snapshot())
             .finish_non_exhaustive()
-    }
-}
-
-impl Observed for Shared {
-    fn layer(&self) -> &'static str {
-        "fallback"
-    }
-
-    fn name(&self) -> &str {
-        Self::name(self).unwrap_or_default()
-    }
-
-    /// `degraded` from the first failure that was replaced to the first good call a second after the last.
-    fn state(&self) -> &'static str {
-        match self.flags().has(Flags::ENABLED) {
-            false => "disabled",
-            true if self.snapshot().degraded => "degraded",
-            true => "enabled",
-        }
-    }
-
-    fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
-        self.snapshot().each(show);
     }
 }
 

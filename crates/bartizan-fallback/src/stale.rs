@@ -120,6 +120,7 @@ mod handle;
 mod key;
 mod layer;
 mod lease;
+mod observed;
 mod outcome;
 mod plan;
 mod read;

@@ -2,8 +2,9 @@ use crate::failure::{Failure, FallbackError};
 use crate::give::{Give, Nothing};
 use crate::key::{Keep, KeepOf, NoKey};
 use crate::on::{FallbackOn, Outcome, Signs};
-use crate::way::{Begun, Form, Way};
+use crate::way::{Begun, Way};
 use bartizan_core::{Attempt, Classify, ErrorsFail, Step, Verdict};
+use bartizan_http::Form;
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -52,7 +53,7 @@ where
 
     #[inline(always)]
     fn begin(&self, req: &Req) -> Begun<C::Attempt, G::Key> {
-        Begun { attempt: self.classify.start(req), key: self.key.of(req), form: Form::Plain, context: None }
+        Begun { attempt: self.classify.start(req), key: self.key.of(req), form: Form::Http, context: None }
     }
 
     #[inline(always)]

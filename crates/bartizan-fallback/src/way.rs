@@ -2,6 +2,7 @@ use crate::failure::Failure;
 use crate::give::Give;
 use crate::on::FallbackOn;
 use bartizan_core::{Context, Verdict};
+use bartizan_http::Form;
 use std::sync::Arc;
 use tower::Service;
 
@@ -49,17 +50,6 @@ pub trait Way<S: Service<Req>, Req>: Send + Sync + 'static {
 
     /// Makes the answer in place of a failure, marked as one.
     fn replace(given: Self::Given, failure: Arc<Failure>, form: Form) -> Self::Response;
-}
-
-/// What kind of answer a caller can read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// Any.
-    Plain,
-    /// One without a body: it was asked for by `HEAD`.
-    Head,
-    /// One of gRPC.
-    Grpc,
 }
 
 /// What is kept of a request while it is under way.

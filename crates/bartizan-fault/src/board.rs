@@ -1,9 +1,10 @@
 use crate::blow::{Asked, Blow};
 use crate::counts::Counts;
+use crate::events;
 use crate::{Fault, Faults};
 use bartizan_core::Dice;
-use bartizan_core::registry::{Observed, register};
-use bartizan_core::{Instant, Name};
+use bartizan_core::registry::{Observed, UNKNOWN_VERB, register};
+use bartizan_core::{Instant, Invalid, Name};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -76,7 +77,9 @@ impl Board {
     pub(crate) fn set_name(self: &Arc<Self>, name: Name) {
         if self.name.set(name).is_ok() {
             let observed: Arc<dyn Observed> = self.clone();
-            register(&observed);
+            if !register(&observed) {
+                events::twin(observed.name());
+            }
         }
     }
 
@@ -115,7 +118,12 @@ impl Board {
     }
 
     pub(crate) fn inject(&self, fault: Fault) -> Option<FaultId> {
-        self.enabled.then(|| self.change(|list, now| list.add(fault, now)))
+        self.enabled.then(|| {
+            let harm = fault.harm;
+            let id = self.change(|list, now| list.add(fault, now));
+            events::injected(self.name().map(Name::as_str), &harm);
+            id
+        })
     }
 
     pub(crate) fn lift(&self, id: FaultId) -> bool {
@@ -161,7 +169,12 @@ impl Board {
         let mut list = self.list();
         let result = change(&mut list, Instant::now());
         // Within the lock, so that the flag is that of the list which was changed last.
-        self.armed.store(self.enabled && !list.entries.is_empty(), Ordering::Release);
+        let armed = self.enabled && !list.entries.is_empty();
+        let was_armed = self.armed.swap(armed, Ordering::AcqRel);
+        drop(list);
+        if armed != was_armed {
+            events::state(self.name().map(Name::as_str), armed);
+        }
         result
     }
 
@@ -190,6 +203,18 @@ impl Observed for Board {
     fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
         show("faults", self.alive() as f64);
         self.counts.show(show);
+    }
+
+    fn verbs(&self) -> &'static [&'static str] {
+        &["clear"]
+    }
+
+    fn act(&self, verb: &str) -> Result<(), Invalid> {
+        match verb {
+            "clear" => self.clear(),
+            _ => return Err(UNKNOWN_VERB),
+        }
+        Ok(())
     }
 }
 

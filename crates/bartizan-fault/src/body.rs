@@ -1,5 +1,5 @@
 use crate::blow::BodyHarm;
-use bytes::{Buf, Bytes};
+use bartizan_http::bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::error::Error;

@@ -55,6 +55,7 @@ mod blow;
 mod board;
 mod body;
 mod counts;
+mod events;
 mod fault;
 mod faults;
 pub mod future;

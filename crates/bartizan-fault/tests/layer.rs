@@ -422,3 +422,38 @@ async fn a_named_layer_is_found_in_the_registry() {
     drop((off, known, layer));
     assert!(find().is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn every_number_is_of_something_that_happens_and_all_faults_are_cleared_by_the_registry() {
+    let layer = on().named("every");
+    let known = registry::handles().into_iter().find(|known| known.name() == "every").unwrap();
+    let dead = || {
+        let mut dead = Vec::new();
+        known.numbers(&mut |name, number| dead.extend((number == 0.0).then_some(name)));
+        dead
+    };
+    for (fault, ought) in [
+        (Fault::delay(S), "delayed"),
+        (Fault::error(), "errors"),
+        (Fault::hang(), "hung"),
+        (Fault::reset(), "reset"),
+        (Fault::panic(), "panicked"),
+        (Fault::lose_reply(), "replies_lost"),
+        (Fault::truncate(1), "truncated"),
+        (Fault::drip(std::num::NonZeroUsize::MIN, S), "dripped"),
+    ] {
+        assert!(dead().contains(&ought), "{ought}");
+        let id = layer.handle().inject(fault).unwrap();
+        let service = layer.layer(service_fn(well));
+        let call = tokio::spawn(service.oneshot(request(&[])));
+        let _how_it_ends = tokio::time::timeout(2 * S, call).await;
+        layer.handle().lift(id);
+        assert!(!dead().contains(&ought), "{ought}");
+    }
+    assert_eq!((dead(), known.verbs()), (vec!["faults"], &["clear"][..]));
+    layer.handle().inject(Fault::error()).unwrap();
+    assert_eq!((dead(), known.state()), (Vec::new(), "active"));
+    assert!(known.act("reset").is_err());
+    known.act("clear").unwrap();
+    assert_eq!((dead(), known.state()), (vec!["faults"], "idle"));
+}

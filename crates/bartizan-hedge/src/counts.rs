@@ -5,7 +5,7 @@ use std::time::Duration;
 /// read them.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    counts: [AtomicU64; 9],
+    counts: [AtomicU64; 12],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,9 @@ pub(crate) enum Count {
     Hedges,
     Won,
     Superseded,
+    Failed,
+    Unready,
+    Told,
     Unpaid,
     Useless,
     Hopeless,
@@ -40,6 +43,9 @@ impl Counts {
             hedges: count(Count::Hedges),
             won: count(Count::Won),
             superseded: count(Count::Superseded),
+            failed: count(Count::Failed),
+            unready: count(Count::Unready),
+            told: count(Count::Told),
             unpaid: count(Count::Unpaid),
             useless: count(Count::Useless),
             hopeless: count(Count::Hopeless),
@@ -66,6 +72,12 @@ pub struct Snapshot {
     pub won: u64,
     /// Copies, the first included, that were dropped when another had won. They are nobody's failures.
     pub superseded: u64,
+    /// Copies that were sent beside the first and have failed.
+    pub failed: u64,
+    /// Copies that were not sent, as no service got ready for them.
+    pub unready: u64,
+    /// Calls that get no further copies, as a server asked to be left alone.
+    pub told: u64,
     /// Copies that were not sent, as a purse did not pay.
     pub unpaid: u64,
     /// Copies that were not sent, as they hardly ever win.
@@ -95,6 +107,9 @@ impl Snapshot {
             ("hedges", self.hedges),
             ("won", self.won),
             ("superseded", self.superseded),
+            ("failed", self.failed),
+            ("unready", self.unready),
+            ("told", self.told),
             ("unpaid", self.unpaid),
             ("useless", self.useless),
             ("hopeless", self.hopeless),

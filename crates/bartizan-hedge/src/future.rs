@@ -7,9 +7,10 @@ use crate::race::{Answer, Copy, Race, Stage, Step};
 use crate::shared::Shared;
 use crate::watch::Watch;
 use bartizan_again::{Heard, Hint, Outcome, Spare, Way};
-use bartizan_core::{Endpoint, Instant, Verdict};
+use bartizan_core::{Endpoint, Hedged, Instant, Verdict};
 use pin_project_lite::pin_project;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
@@ -133,22 +134,30 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
     fn failed(&mut self, heard: Heard<W::Response, W::Error>, timer: Pin<&mut Option<Sleep>>, others: bool) {
         let Heard { answer, verdict } = heard;
         let signs = W::signs(&answer);
-        let race = self.race();
-        race.stopped |= signs.overloaded || signs.hint == Hint::Never;
-        race.ended(answer, &signs);
+        self.race().ended(answer, &signs);
+        if signs.overloaded || signs.hint == Hint::Never {
+            self.stop();
+        }
         match (signs.hint, verdict) {
             (Hint::After(wait), _) | (Hint::None, Verdict::Throttled(Some(wait))) if wait <= MOST_HINT => {
                 self.wait(Instant::now(), wait, timer);
             }
             // Who is asked to slow down does not send another at once, and nobody waits in here for long: a retry outside knows better.
             (Hint::After(_), _) | (_, Verdict::Throttled(_)) => {
-                self.race().stopped = true;
+                self.stop();
                 self.due = Due::Never;
             }
             (_, Verdict::Failure) => self.due = Due::Now,
             // There is no sense in another where no server was asked.
             _ if !others => self.due = Due::Never,
             _ => {}
+        }
+    }
+
+    /// A server asks to be left alone.
+    fn stop(&mut self) {
+        if !std::mem::replace(&mut self.race().stopped, true) {
+            self.watch.spare.counts.count(Count::Told, 1);
         }
     }
 
@@ -265,12 +274,14 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
                     return Some(heard.answer);
                 }
                 Step::Heard(heard) => {
+                    self.watch.spare.counts.count(Count::Failed, 1);
                     let race = self.race();
                     race.copies.remove(i);
                     let others = primary || !race.copies.is_empty();
                     self.failed(heard, timer.as_mut(), others);
                 }
                 Step::Unready(error) => {
+                    self.watch.spare.counts.count(Count::Unready, 1);
                     let race = self.race();
                     race.copies.remove(i);
                     race.stopped = true;
@@ -304,7 +315,8 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
         if race.stopped || race.made >= settings.max_hedges || !settings.enabled {
             return false;
         }
-        let (number, avoid) = (race.made + 1, race.avoid);
+        let (mark, avoid) = (Hedged::new(NonZeroU32::MIN.saturating_add(race.made)), race.avoid);
+        let number = mark.copy();
         let now = Instant::now();
         let Some(kept) = self.kept.as_ref().filter(|kept| W::is_first(kept)) else { return false };
         if W::is_spoilt(kept) {
@@ -321,10 +333,11 @@ impl<S: Clone, W: Way<S, Req>, Req> Call<S, W, Req> {
             shared.counts.count(Count::Useless, 1);
             return false;
         }
-        let Some(sent) = self.way.copy(kept, number, avoid) else {
+        let Some(mut sent) = self.way.copy(kept, number, avoid) else {
             shared.counts.count(Count::TooLarge, 1);
             return false;
         };
+        W::mark(&mut sent, mark);
         let Some(tokens) = shared.withdraw(now) else {
             shared.counts.count(Count::Unpaid, 1);
             return false;

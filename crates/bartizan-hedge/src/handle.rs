@@ -40,6 +40,16 @@ impl Handle {
     pub fn update(&self, value: Hedge) {
         self.shared.update(value);
     }
+
+    /// Switches the layer on, with the settings that it has.
+    pub fn enable(&self) {
+        self.shared.switch(true);
+    }
+
+    /// Switches the layer off: no further copies are sent.
+    pub fn disable(&self) {
+        self.shared.switch(false);
+    }
 }
 
 impl fmt::Debug for Handle {

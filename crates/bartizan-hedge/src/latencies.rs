@@ -53,15 +53,20 @@ impl Latencies {
         }
     }
 
-    /// Learns of a call that ended, or was cut short. The quantile is looked for once the layer is warm.
+    /// Learns of a call that ended, or was cut short. The quantile is looked for once the layer is warm. Returns the first that is found.
     #[inline]
-    pub(crate) fn learn(&self, took: Duration, cut: bool, warm_up: u32, quantile: impl FnOnce() -> f64) {
+    pub(crate) fn learn(
+        &self,
+        took: Duration,
+        cut: bool,
+        warm_up: u32,
+        quantile: impl FnOnce() -> f64,
+    ) -> Option<Duration> {
         let buckets = if cut { &self.cut } else { &self.ended };
         buckets[bucket(took).min(BUCKETS - 1)].fetch_add(1, Relaxed);
         let total = self.total.fetch_add(1, Relaxed).wrapping_add(1);
-        if total >= warm_up.max(1) && self.is_due(total, took) {
-            self.look(total, quantile());
-        }
+        let looks = total >= warm_up.max(1) && self.is_due(total, took);
+        if looks { self.look(total, quantile()) } else { None }
     }
 
     /// Whether to look at the buckets: at each call while there are few, then now and then. Long calls matter most, and of those that
@@ -86,15 +91,17 @@ impl Latencies {
     }
 
     #[cold]
-    fn look(&self, total: u32, quantile: f64) {
+    fn look(&self, total: u32, quantile: f64) -> Option<Duration> {
         if self.busy.swap(true, Acquire) {
-            return;
+            return None;
         }
+        let mut first = None;
         let load =
             |buckets: &[AtomicU32; BUCKETS]| -> Counts { std::array::from_fn(|i| buckets[i].load(Relaxed)) };
         let (ended, cut) = (load(&self.ended), load(&self.cut));
         if let Some(found) = find(&ended, &cut, quantile) {
-            self.quantile.store(found, Relaxed);
+            let was_unknown = self.quantile.swap(found, Relaxed) == UNKNOWN;
+            first = Some(found).filter(|_| was_unknown).and_then(known);
         }
         if let Some(found) = find(&ended, &cut, 0.5) {
             self.median.store(found, Relaxed);
@@ -104,6 +111,7 @@ impl Latencies {
             self.total.fetch_sub(total - kept.min(total), Relaxed);
         }
         self.busy.store(false, Release);
+        first
     }
 }
 
@@ -195,7 +203,9 @@ mod tests {
     fn quantiles_of_whole_calls() {
         for quantile in [0.5, 0.9, 0.95, 0.98] {
             let (latencies, dice) = (Latencies::new(), Dice::new(Some(1)));
-            (0..20_000).for_each(|_| latencies.learn(latency(&dice), false, 20, || quantile));
+            (0..20_000).for_each(|_| {
+                latencies.learn(latency(&dice), false, 20, || quantile);
+            });
             let ratio = ratio(&latencies, quantile);
             assert!((0.9..1.1).contains(&ratio), "{quantile}: {ratio}");
         }
@@ -213,7 +223,9 @@ mod tests {
                     let seen = took.min(delay + latency(&dice));
                     latencies.learn(seen, seen < took, 20, || 0.95);
                 }
-                None => latencies.learn(took, false, 20, || 0.95),
+                None => {
+                    latencies.learn(took, false, 20, || 0.95);
+                }
             }
         }
         let ratio = ratio(&latencies, 0.95);
@@ -223,7 +235,9 @@ mod tests {
     #[test]
     fn a_new_latency_is_learnt_anew() {
         let latencies = Latencies::new();
-        let learn = |ms| latencies.learn(Duration::from_millis(ms), false, 20, || 0.95);
+        let learn = |ms| {
+            latencies.learn(Duration::from_millis(ms), false, 20, || 0.95);
+        };
         (0..19).for_each(|_| learn(10));
         assert_eq!(latencies.quantile(), None);
         (0..10_000).for_each(|_| learn(10));

@@ -67,6 +67,7 @@ mod handle;
 mod hedge;
 mod latencies;
 mod layer;
+mod observed;
 mod race;
 mod service;
 mod shared;

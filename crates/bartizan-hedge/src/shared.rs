@@ -4,7 +4,7 @@ use crate::hedge::Hedge;
 use crate::latencies::Latencies;
 use crate::wins::Wins;
 use bartizan_core::registry::{self, Observed};
-use bartizan_core::{Instant, Name, Purse, Token};
+use bartizan_core::{Instant, Invalid, Name, Purse, Token};
 use bartizan_http::ReplayLimit;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -81,18 +81,28 @@ impl Shared {
     }
 
     pub(crate) fn update(&self, value: Hedge) {
-        self.limit.update(value.max_body, value.max_bodies);
-        self.own.update(value.own_budget());
-        self.delay.store(delay_of(&value), Relaxed);
-        self.floor.store(nanos(value.min_delay), Relaxed);
-        self.warm_up.store(value.warm_up, Relaxed);
-        let new = u32::from(value.enabled);
-        *self.locked() = Arc::new(value);
-        let keep_watched = |old| Some(old & Flags::WATCHED | new);
-        let old = self.flags.fetch_update(Relaxed, Relaxed, keep_watched).unwrap_or_default();
-        if (old ^ new) & Flags::ENABLED != 0 {
-            events::enabled(self.name(), new & Flags::ENABLED != 0);
-        }
+        let _always = self.change(|_| Ok(value));
+    }
+
+    /// Puts what is made of the value in its place, or nothing.
+    pub(crate) fn change(&self, make: impl FnOnce(&Hedge) -> Result<Hedge, Invalid>) -> Result<(), Invalid> {
+        let mut settings = self.locked();
+        let new = Arc::new(make(&settings)?);
+        self.limit.update(new.max_body, new.max_bodies);
+        self.own.update(new.own_budget());
+        self.delay.store(delay_of(&new), Relaxed);
+        self.floor.store(nanos(new.min_delay), Relaxed);
+        self.warm_up.store(new.warm_up, Relaxed);
+        let old = std::mem::replace(&mut *settings, new.clone());
+        let keep_watched = |flags| Some(flags & Flags::WATCHED | u32::from(new.enabled));
+        let _always = self.flags.fetch_update(Relaxed, Relaxed, keep_watched);
+        drop(settings);
+        events::changed(self.name(), &old, &new);
+        Ok(())
+    }
+
+    pub(crate) fn switch(&self, enabled: bool) {
+        let _always = self.change(|value| Ok(value.clone().enabled(enabled)));
     }
 
     /// After how long a copy is sent. `None` while that is not known.
@@ -120,7 +130,11 @@ impl Shared {
     #[inline]
     pub(crate) fn learn(&self, took: Duration, cut: bool) {
         let warm_up = self.warm_up.load(Relaxed);
-        self.latencies.learn(took, cut, warm_up, || self.settings().quantile(self.counts.copies()));
+        let first =
+            self.latencies.learn(took, cut, warm_up, || self.settings().quantile(self.counts.copies()));
+        if let (Some(_), Some(delay)) = (first, self.delay()) {
+            events::learnt(self.name(), delay);
+        }
     }
 
     /// Pays for a copy out of both purses, or out of none.
@@ -171,33 +185,5 @@ impl fmt::Debug for Shared {
             .field("name", &self.name())
             .field("snapshot", &self.snapshot())
             .finish_non_exhaustive()
-    }
-}
-
-impl Observed for Shared {
-    fn layer(&self) -> &'static str {
-        "hedge"
-    }
-
-    fn name(&self) -> &str {
-        Self::name(self).unwrap_or_default()
-    }
-
-    /// `learning` while there is no delay yet.
-    fn state(&self) -> &'static str {
-        match self.flags().has(Flags::ENABLED) {
-            false => "disabled",
-            true if self.delay().is_none() => "learning",
-            true => "enabled",
-        }
-    }
-
-    fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
-        self.snapshot().each(show);
-        let own = self.own.snapshot();
-        show("win_share", self.wins.share());
-        show("budget_left", own.tokens);
-        show("budget_cap", own.cap);
-        show("bytes_kept", self.limit.kept() as f64);
     }
 }

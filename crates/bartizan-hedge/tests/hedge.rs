@@ -1,7 +1,7 @@
 //! Hedges through the public API, on a paused clock.
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
-use bartizan_core::{Avoid, Endpoint};
+use bartizan_core::{Avoid, Endpoint, Hedged};
 use bartizan_hedge::{Budget, FailedCopies, Hedge, HedgeLayer, Outcome, Purse};
 use bartizan_http::Replay;
 use http::{Request, Response};
@@ -236,8 +236,8 @@ async fn no_copy_is_sent_that_could_not_end_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn copies_of_an_http_request_are_whole_numbered_and_go_elsewhere() {
-    type Seen = (Option<String>, String, bool);
+async fn copies_of_an_http_request_are_whole_numbered_marked_and_go_elsewhere() {
+    type Seen = (Option<String>, Option<u32>, String, bool);
     let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
     let endpoints: [Endpoint; 3] = std::array::from_fn(|_| Endpoint::new());
     let calls = Arc::new(AtomicU32::new(0));
@@ -248,11 +248,12 @@ async fn copies_of_an_http_request_are_whole_numbered_and_go_elsewhere() {
             endpoints[n].picked();
             async move {
                 let attempt = req.headers().get("x-request-attempt").map(|n| n.to_str().unwrap().to_owned());
+                let mark = req.extensions().get::<Hedged>().map(|mark| mark.copy());
                 let avoid = req.extensions().get::<Avoid>().copied().unwrap_or_default();
                 let avoids = endpoints[..n].iter().all(|before| avoid.contains(*before))
                     && !avoid.contains(endpoints[n]);
                 let body = req.into_body().collect().await.unwrap().to_bytes();
-                seen.lock().unwrap().push((attempt, String::from_utf8(body.to_vec()).unwrap(), avoids));
+                seen.lock().unwrap().push((attempt, mark, String::from_utf8(body.to_vec()).unwrap(), avoids));
                 if n < 2 {
                     std::future::pending::<()>().await;
                 }
@@ -262,7 +263,8 @@ async fn copies_of_an_http_request_are_whole_numbered_and_go_elsewhere() {
     });
     let put = Request::put("/").body(String::from("the body")).unwrap();
     HedgeLayer::new(hedge()).layer(inner).oneshot(put).await.unwrap();
-    let ought = [None, Some("1"), Some("2")].map(|n| (n.map(str::to_owned), "the body".to_owned(), true));
+    let ought = [None, Some(1), Some(2)]
+        .map(|n: Option<u32>| (n.map(|n| n.to_string()), n, "the body".to_owned(), true));
     assert_eq!(*seen.lock().unwrap(), ought);
 }
 

@@ -37,7 +37,8 @@ impl<T> Wire<T> {
         }
     }
 
-    fn parse(headers: &HeaderMap, name: &HeaderName, parse: impl FnOnce(&[u8]) -> Option<T>) -> Self {
+    /// Reads the only header of a name by a function that returns `None` for what does not follow the grammar.
+    pub fn parse(headers: &HeaderMap, name: &HeaderName, parse: impl FnOnce(&[u8]) -> Option<T>) -> Self {
         let mut all = headers.get_all(name).iter();
         let Some(first) = all.next() else { return Self::Absent };
         if all.next().is_some() {

@@ -1,9 +1,10 @@
 use crate::denial::Denial;
 use crate::event;
 use crate::limit::Limit;
+use crate::refusals::{Counts, Refusals};
 use crate::store::{Source, Store};
 use bartizan_core::registry::Observed;
-use bartizan_core::{Dice, Instant, Name, Refused};
+use bartizan_core::{Dice, Instant, Invalid, Name, Refused};
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -18,7 +19,7 @@ pub(crate) struct Common {
     /// The share that is only counted, as the bits of a float.
     shadow: AtomicU64,
     dice: Dice,
-    refused: AtomicU64,
+    refused: Counts,
     shadowed: AtomicU64,
     /// Where the buckets are kept, if not here alone.
     source: OnceLock<Arc<Source>>,
@@ -32,7 +33,7 @@ impl Common {
             limit: Mutex::new(limit),
             shadow: AtomicU64::new(limit.shadow.to_bits()),
             dice: Dice::new(limit.seed),
-            refused: AtomicU64::new(0),
+            refused: Counts::default(),
             shadowed: AtomicU64::new(0),
             source: OnceLock::new(),
         }
@@ -53,13 +54,12 @@ impl Common {
     /// Passes a no on, or lets the request through for the shadow's share; counts either.
     #[cold]
     pub(crate) fn enforce(&self, denial: Denial) -> Result<(), Denial> {
-        let counter = if self.dice.hits(f64::from_bits(self.shadow.load(Ordering::Relaxed))) {
-            &self.shadowed
-        } else {
-            &self.refused
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-        if std::ptr::eq(counter, &self.shadowed) { Ok(()) } else { Err(denial) }
+        if self.dice.hits(f64::from_bits(self.shadow.load(Ordering::Relaxed))) {
+            self.shadowed.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
+        self.refused.refused(denial);
+        Err(denial)
     }
 
     pub(crate) fn refuse(&self, denial: Denial) -> Refused {
@@ -70,15 +70,23 @@ impl Common {
         *self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over new settings, and lets the buckets follow before the next change.
-    pub(crate) fn update(&self, limit: Limit, follow: impl FnOnce()) {
+    /// Takes over the settings that are made of those there are, or none, and lets the buckets follow before the next change.
+    pub(crate) fn change(
+        &self,
+        make: impl FnOnce(Limit) -> Result<Limit, Invalid>,
+        follow: impl FnOnce(Limit),
+    ) -> Result<(), Invalid> {
         let mut held = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = make(*held)?;
         if let Some(seed) = limit.seed.filter(|_| limit.seed != held.seed) {
             self.dice.reseed(seed);
         }
         self.shadow.store(limit.shadow.to_bits(), Ordering::Relaxed);
-        *held = limit;
-        follow();
+        let old = std::mem::replace(&mut *held, limit);
+        follow(limit);
+        drop(held);
+        event::tell_settings(self.name(), &old, &limit);
+        Ok(())
     }
 
     pub(crate) fn name(&self) -> Option<&Name> {
@@ -101,17 +109,21 @@ impl Common {
         is_alone.then_some("the store gives no answer, and each process limits for itself".into())
     }
 
-    /// Shows the numbers of the store, if there is one.
+    /// Shows what was counted of requests, and the numbers of the store, if there is one.
     #[allow(clippy::cast_precision_loss, reason = "shown to people")]
-    pub(crate) fn show_store(&self, show: &mut dyn FnMut(&'static str, f64)) {
+    pub(crate) fn show(&self, show: &mut dyn FnMut(&'static str, f64)) {
+        for (name, count) in self.refusals().named() {
+            show(name, count as f64);
+        }
+        show("shadowed", self.shadowed() as f64);
         if let Some(source) = self.source.get() {
             show("store_gone", f64::from(u8::from(source.is_gone())));
             show("store_unanswered", source.unanswered() as f64);
         }
     }
 
-    pub(crate) fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+    pub(crate) fn refusals(&self) -> Refusals {
+        self.refused.read()
     }
 
     pub(crate) fn shadowed(&self) -> u64 {

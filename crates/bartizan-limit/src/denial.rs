@@ -26,6 +26,9 @@ static REASONS: [&Reason; 4] = {
 };
 
 impl Denial {
+    /// How many reasons there are.
+    pub(crate) const REASONS: usize = REASONS.len();
+
     /// However long it waits, there will never be so many tokens.
     pub(crate) const COSTLY: Self = Self::new(COSTLY, UNKNOWN);
 
@@ -49,6 +52,12 @@ impl Denial {
         Self::new(SLOW, wait.min(UNKNOWN))
     }
 
+    /// The number of its reason.
+    #[inline]
+    pub(crate) const fn code(self) -> usize {
+        (self.0 % Self::REASONS as u64) as usize
+    }
+
     /// The nanoseconds after which another try makes sense.
     pub(crate) fn wait(self) -> Option<u64> {
         let wait = self.0 >> CODE;
@@ -58,7 +67,7 @@ impl Denial {
     /// The refusal that it leads to.
     #[inline]
     pub(crate) fn refusal(self, name: Option<&Name>) -> Refused {
-        let reason = REASONS[(self.0 % REASONS.len() as u64) as usize];
+        let reason = REASONS[self.code()];
         let refused = Refused::new(reason).with_name(name.cloned());
         match self.wait() {
             Some(wait) => refused.with_retry_after_nanos(wait),

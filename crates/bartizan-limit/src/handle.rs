@@ -2,6 +2,7 @@ use crate::common::register;
 use crate::keyed::Table;
 use crate::layer::DEFAULT_MAX_KEYS;
 use crate::limit::Limit;
+use crate::refusals::Refusals;
 use crate::shelf::Shelf;
 use bartizan_core::registry::Observed;
 use bartizan_core::{Name, Refused};
@@ -50,6 +51,8 @@ pub struct KeyedSnapshot {
     pub waiting: usize,
     /// Requests refused so far.
     pub refused: u64,
+    /// The same by their reasons.
+    pub refusals: Refusals,
     /// Requests that were over the limit and let through so far, as [`Limit::shadow`] asks for.
     pub shadowed: u64,
 }
@@ -89,13 +92,15 @@ impl<K: ?Sized> KeyedHandle<K> {
     pub fn snapshot(&self) -> KeyedSnapshot {
         let keys = self.keys();
         let common = self.table.common();
+        let refusals = common.refusals();
         KeyedSnapshot {
             limit: common.limit(),
             keys,
             max_keys: self.table.cap(),
             overflowed: self.table.overflowed(),
             waiting: self.table.waiters().count(),
-            refused: common.refused(),
+            refused: refusals.total(),
+            refusals,
             shadowed: common.shadowed(),
         }
     }
@@ -110,7 +115,17 @@ impl<K: ?Sized> KeyedHandle<K> {
 
     /// Takes over a new limit. Every bucket keeps the tokens that are in it, as far as they find room, and is given none.
     pub fn update(&self, limit: Limit) {
-        self.table.update(limit);
+        let _always = self.table.change(|_| Ok(limit));
+    }
+
+    /// Limits from now on, if it was switched off.
+    pub fn enable(&self) {
+        let _always = self.table.switch(true);
+    }
+
+    /// Lets every request pass from now on, and counts none.
+    pub fn disable(&self) {
+        let _always = self.table.switch(false);
     }
 
     /// Fills all buckets.

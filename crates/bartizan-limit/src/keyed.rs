@@ -3,14 +3,15 @@ mod shelf;
 
 use crate::bucket::Bucket;
 use crate::common::{Common, register};
+use crate::event;
 use crate::limit::Limit;
 use crate::line::Waiters;
 use crate::pace::Pace;
 use crate::shard::Shard;
-use bartizan_core::Name;
 use bartizan_core::registry::Observed;
+use bartizan_core::{Invalid, Name};
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A bucket for each key, up to a cap.
@@ -32,6 +33,8 @@ pub(crate) struct Table {
     /// Serves the keys that find no room.
     overflow: Bucket,
     overflowed: AtomicU64,
+    /// It was told that new keys find no room.
+    crowded: AtomicBool,
 }
 
 /// Shards that threads lock side by side do not share a cache line.
@@ -58,6 +61,7 @@ impl Table {
             turn: AtomicUsize::new(0),
             overflow: Bucket::new(limit.pace()),
             overflowed: AtomicU64::new(0),
+            crowded: AtomicBool::new(false),
         }
     }
 
@@ -105,6 +109,16 @@ impl Table {
             let now = shard.at(now);
             self.left(shard.sweep(now));
         }
+        self.relax();
+    }
+
+    /// Tells that new keys find room again, once an eighth of all places is free: at the edge it would come and go.
+    fn relax(&self) {
+        let keys = self.keys();
+        let is_over = self.crowded.load(Ordering::Relaxed) && keys <= self.cap - self.cap.div_ceil(8);
+        if is_over && self.crowded.swap(false, Ordering::Relaxed) {
+            event::tell_roomy(self.common.name(), keys);
+        }
     }
 
     /// Forgets all keys whose buckets are full.
@@ -114,6 +128,7 @@ impl Table {
             let now = shard.at(self.common.now());
             self.left(shard.sweep(now));
         }
+        self.relax();
     }
 
     /// So many keys have left.
@@ -178,11 +193,14 @@ impl Table {
     /// The shared bucket, for one more call that finds no room.
     fn shared(&self) -> &Bucket {
         self.overflowed.fetch_add(1, Ordering::Relaxed);
+        if !self.crowded.load(Ordering::Relaxed) && !self.crowded.swap(true, Ordering::Relaxed) {
+            event::tell_crowded(self.common.name(), self.keys());
+        }
         &self.overflow
     }
 
-    pub(crate) fn update(&self, limit: Limit) {
-        self.common.update(limit, || {
+    pub(crate) fn change(&self, make: impl FnOnce(Limit) -> Result<Limit, Invalid>) -> Result<(), Invalid> {
+        self.common.change(make, |limit| {
             let pace = limit.pace();
             for index in 0..self.shards.len() {
                 let mut shard = self.locked(index);
@@ -191,8 +209,13 @@ impl Table {
             }
             // What nobody has taken from is as good as new, as is the bucket of a key that is not there.
             self.overflow.renew(pace, self.common.now());
-        });
+        })?;
         self.waiters.rouse();
+        Ok(())
+    }
+
+    pub(crate) fn switch(&self, enabled: bool) -> Result<(), Invalid> {
+        self.change(|limit| Ok(limit.enabled(enabled)))
     }
 
     /// Forgets all keys.

@@ -82,6 +82,10 @@
 //! The last two are of draft-ietf-httpapi-ratelimit-headers-10; the name is `default` where the limit has none. Over gRPC a refusal has
 //! `grpc-retry-pushback-ms`.
 //!
+//! To `tracing` it tells new settings, that new keys find no room and find it again, that a [store](LimitLayer::store) is gone and back; never a
+//! key. The handle's snapshot has the numbers, with refusals by reason. A named limit is in the [registry](bartizan_core::registry), where
+//! it is steered as by its handle.
+//!
 //! # What is shared
 //!
 //! Everything: a layer, its clones and all services made by it have one bucket, or one set of them, born in [`LimitLayer::new`]. With a
@@ -107,6 +111,8 @@ mod plain;
 mod price;
 #[cfg(feature = "redis")]
 mod redis;
+mod refusals;
+mod settings;
 mod shard;
 mod shelf;
 mod shown;
@@ -124,6 +130,7 @@ pub use limit::Limit;
 pub use pass::Pass;
 pub use plain::{Handle, Snapshot};
 pub use price::{Cost, Exempt, One, Price};
+pub use refusals::Refusals;
 pub use store::{
     Ask, Asking, DEFAULT_TIME_OUT, Shared, SharedHandle, SharedLimitLayer, SharedLimitService, Store,
     StoreError, Told, Verb,

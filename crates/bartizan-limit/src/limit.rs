@@ -82,6 +82,20 @@ impl Limit {
         }
     }
 
+    /// The same with another rate, of so many requests a second.
+    pub(crate) fn try_rate(self, per_second: f64) -> Result<Self, Invalid> {
+        const WRONG: Invalid = Invalid::new(
+            "per_second",
+            "per_second must be above zero, and so large that the burst comes back within 2^59 ns, 18 years",
+        );
+        // Rounded up like all intervals, but not for what the division leaves.
+        let nanos = (1e9 / per_second - 1e-6).ceil();
+        if !(1.0..=Self::MAX_REFILL.as_nanos() as f64).contains(&nanos) {
+            return if per_second > 1e9 { Ok(Self { interval: 1, ..self }) } else { Err(WRONG) };
+        }
+        Self { interval: nanos as u64, ..self }.try_burst(self.burst).map_err(|_| WRONG)
+    }
+
     /// Sets how many tokens a full bucket holds: so many requests may come at once. Default: the rate.
     ///
     /// # Panics
@@ -224,6 +238,25 @@ mod tests {
                 Duration::from_nanos(nanos),
                 "{rate} in {period:?}"
             );
+        }
+    }
+
+    #[test]
+    fn another_rate_keeps_the_rest() {
+        let limit = Limit::per_second(5).burst(7).shadow(0.5).seed(1);
+        for (rate, nanos) in
+            [(3.0, 333_333_334), (0.5, 2_000_000_000), (50.0, 20_000_000), (1e9, 1), (1e12, 1)]
+        {
+            let ought = Limit { interval: nanos, ..limit };
+            assert_eq!(limit.try_rate(rate), Ok(ought), "{rate}");
+            assert_eq!(
+                ought.try_rate(1.0 / ought.interval().as_secs_f64()),
+                Ok(ought),
+                "{rate} as it is shown"
+            );
+        }
+        for rate in [0.0, -1.0, f64::NAN, 1e-12, f64::NEG_INFINITY] {
+            assert_eq!(limit.try_rate(rate).unwrap_err().field(), "per_second", "{rate}");
         }
     }
 

@@ -1,10 +1,10 @@
 use crate::denial::Denial;
 use crate::nanos;
 use crate::shelf::Shelf;
-use bartizan_core::{Context, Instant};
+use bartizan_core::{Context, Instant, Times, TimesSnapshot};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub(crate) struct Waiters {
     lines: Mutex<Lines>,
     /// A copy of how many they are, to be read without the lock.
     count: AtomicUsize,
+    /// How long those had waited who are gone. Made when the first waits.
+    waited: OnceLock<Box<Times>>,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +64,8 @@ pub(crate) struct Claim {
     number: u64,
     ticket: u64,
     cost: u32,
+    /// When it came.
+    pub(crate) since: u64,
     /// When it is no longer worth it.
     latest: u64,
 }
@@ -86,6 +90,16 @@ impl Waiters {
 
     pub(crate) fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
+    }
+
+    /// How long those had waited who are gone.
+    pub(crate) fn waited(&self) -> TimesSnapshot {
+        self.waited.get().map(|waited| waited.snapshot()).unwrap_or_default()
+    }
+
+    /// Notes that one is gone who came at `since`.
+    pub(crate) fn gone(&self, since: u64, now: u64) {
+        self.waited.get_or_init(Box::default).record(Duration::from_nanos(now.saturating_sub(since)));
     }
 
     /// Takes tokens, if they are there and nobody waits for them, or a place.
@@ -125,7 +139,7 @@ impl Waiters {
         self.count.store(lines.count, Ordering::Relaxed);
         // Timers may be late by a millisecond for each one ahead, and a limit may change while it is waited for.
         let latest = now.saturating_add(max_wait.saturating_mul(2).min(deadline));
-        Ok(Entry::Waits(Claim { number, ticket, cost, latest }))
+        Ok(Entry::Waits(Claim { number, ticket, cost, since: now, latest }))
     }
 
     /// Asks whether it is somebody's turn. If not, its waker is called when it is worth asking again.

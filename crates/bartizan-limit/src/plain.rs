@@ -3,9 +3,11 @@ use crate::common::Common;
 use crate::denial::Denial;
 use crate::limit::Limit;
 use crate::line::Waiters;
+use crate::refusals::Refusals;
+use crate::settings::SETTINGS;
 use crate::shelf::Shelf;
-use bartizan_core::registry::Observed;
-use bartizan_core::{Name, Refused};
+use bartizan_core::registry::{Observed, Setting, switched};
+use bartizan_core::{Invalid, Name, Refused, TimesSnapshot};
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -80,6 +82,8 @@ pub struct Snapshot {
     pub waiting: usize,
     /// Requests refused so far.
     pub refused: u64,
+    /// The same by their reasons.
+    pub refusals: Refusals,
     /// Requests that were over the limit and let through so far, as [`Limit::shadow`] asks for.
     pub shadowed: u64,
 }
@@ -100,20 +104,27 @@ impl Handle {
     /// Takes over a new limit. The bucket keeps the tokens that are in it, as far as they find room, and is given none: what is
     /// larger fills at the new rate from now on.
     pub fn update(&self, limit: Limit) {
-        let plain = &*self.0;
-        plain.common.update(limit, || plain.bucket.update(limit.pace(), plain.common.now()));
-        plain.waiters.rouse();
+        let _always = self.0.change(|_| Ok(limit));
+    }
+
+    /// Limits from now on, if it was switched off.
+    pub fn enable(&self) {
+        let _always = self.0.switch(true);
+    }
+
+    /// Lets every request pass from now on, and counts none.
+    pub fn disable(&self) {
+        let _always = self.0.switch(false);
     }
 
     /// Takes all tokens: nothing is let through until the first has come back. Of an empty bucket it takes nothing.
     pub fn drain(&self) {
-        self.0.bucket.drain(self.0.common.now());
+        self.0.drain();
     }
 
     /// Fills the bucket.
     pub fn reset(&self) {
-        self.0.bucket.fill();
-        self.0.waiters.rouse();
+        self.0.reset();
     }
 
     /// Takes tokens, as a request of that cost does; none of zero.
@@ -147,16 +158,37 @@ impl fmt::Debug for Handle {
 }
 
 impl Plain {
+    fn change(&self, make: impl FnOnce(Limit) -> Result<Limit, Invalid>) -> Result<(), Invalid> {
+        self.common.change(make, |limit| self.bucket.update(limit.pace(), self.common.now()))?;
+        self.waiters.rouse();
+        Ok(())
+    }
+
+    fn switch(&self, enabled: bool) -> Result<(), Invalid> {
+        self.change(|limit| Ok(limit.enabled(enabled)))
+    }
+
+    fn drain(&self) {
+        self.bucket.drain(self.common.now());
+    }
+
+    fn reset(&self) {
+        self.bucket.fill();
+        self.waiters.rouse();
+    }
+
     fn snapshot(&self) -> Snapshot {
         let limit = self.common.limit();
         let (pace, full) = self.bucket.read();
         let debt = full.saturating_sub(self.common.now());
+        let refusals = self.common.refusals();
         Snapshot {
             limit,
             remaining: if pace.is_off() { limit.max_burst() } else { pace.left(debt) },
             full_in: Duration::from_nanos(debt),
             waiting: self.waiters.count(),
-            refused: self.common.refused(),
+            refused: refusals.total(),
+            refusals,
             shadowed: self.common.shadowed(),
         }
     }
@@ -192,11 +224,35 @@ impl Observed for Plain {
             ("interval_seconds", snapshot.limit.interval().as_secs_f64()),
             ("remaining", f64::from(snapshot.remaining)),
             ("waiting", snapshot.waiting as f64),
-            ("refused", snapshot.refused as f64),
-            ("shadowed", snapshot.shadowed as f64),
         ] {
             show(name, number);
         }
-        self.common.show_store(show);
+        self.common.show(show);
+    }
+
+    /// How long those had waited who left the line, by either end.
+    fn times(&self, show: &mut dyn FnMut(&'static str, TimesSnapshot)) {
+        show("queue_seconds", self.waiters.waited());
+    }
+
+    fn verbs(&self) -> &'static [&'static str] {
+        &["enable", "disable", "drain", "reset"]
+    }
+
+    fn act(&self, verb: &str) -> Result<(), Invalid> {
+        match verb {
+            "drain" => self.drain(),
+            "reset" => self.reset(),
+            _ => self.switch(switched(verb)?)?,
+        }
+        Ok(())
+    }
+
+    fn settings(&self, show: &mut dyn FnMut(&'static str, f64)) {
+        Setting::show(SETTINGS, &self.common.limit(), show);
+    }
+
+    fn set(&self, setting: &str, value: f64) -> Result<(), Invalid> {
+        self.change(|limit| Setting::change(SETTINGS, limit, setting, value))
     }
 }

@@ -52,7 +52,8 @@ impl<Req, B: Buckets<Req>, P: Price<Req>> Queue<Req> for Waiting<B, P> {
         match shelf.waiters().enter(&**shelf, number, cost, self.terms) {
             Ok(Entry::Through(debt)) => Turn::Admitted(shelf.pass(debt, announce)),
             Ok(Entry::Waits(claim)) => {
-                Turn::Waiting(Wait { shelf: shelf.clone(), claim: Some(claim), announce, timer: None })
+                let since = claim.since;
+                Turn::Waiting(Wait { shelf: shelf.clone(), claim: Some(claim), since, announce, timer: None })
             }
             Err(denial) => match enforce(&**shelf, denial, announce) {
                 Ok(pass) => Turn::Admitted(pass),
@@ -76,6 +77,8 @@ pub struct Wait {
     shelf: Arc<dyn Shelf>,
     /// None when it is done.
     claim: Option<Claim>,
+    /// When it came.
+    since: u64,
     announce: bool,
     /// Rings when its tokens are there, or its patience is over.
     timer: Option<Pin<Box<Sleep>>>,
@@ -110,6 +113,7 @@ impl Future for Wait {
 
 impl Drop for Wait {
     fn drop(&mut self) {
+        self.shelf.waiters().gone(self.since, self.shelf.common().now());
         if let Some(claim) = self.claim.take() {
             self.shelf.waiters().leave(claim);
         }

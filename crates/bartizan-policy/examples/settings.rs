@@ -20,8 +20,8 @@ What is not named fits itself to its place:
 
 - An attempt may take 1 s, or the whole deadline where that is less. A probe keeps its place, and a read that others wait for keeps its lease, for as long
   as an attempt may take, if that is longer than by default.
-- Over several endpoints the breaker goes by the evidence of an endpoint, and has no ramp. A client without endpoints sends no copies, unless it
-  has a table `hedge`.
+- Over several endpoints the breaker goes by the evidence of an endpoint, and has no ramp. A client of one endpoint or none sends no
+  copies, unless it has a table `hedge`.
 - A server's hint has a call wait for as long as then is left for an attempt, or for half of the deadline.
 "#;
 

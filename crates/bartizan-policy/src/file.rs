@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
-/// More is no policy.
+/// More is no policy, in bytes.
 const LONGEST: u64 = 4 << 20;
 
 /// The time between two readings that must be the same.
@@ -29,19 +29,19 @@ type Reading = Result<String, String>;
 
 /// Reads a file.
 pub(crate) fn read(path: &Path) -> Result<String, PolicyError> {
-    content(path).map_err(|text| PolicyError::new(&text).origin(&path.display().to_string()))
+    content(path, LONGEST).map_err(|text| PolicyError::new(&text).origin(&path.display().to_string()))
 }
 
-/// Reads what it is a file of. Anything else, such as a pipe, might keep the thread for good.
-fn content(path: &Path) -> Reading {
+/// Reads what it is a file of, up to a length. Anything else, such as a pipe, might keep the thread for good.
+pub(crate) fn content(path: &Path, longest: u64) -> Reading {
     let read = || {
         let mut content = Vec::new();
         if !std::fs::metadata(path)?.is_file() {
             return Err(io::Error::other("it is no file"));
         }
-        std::fs::File::open(path)?.take(LONGEST + 1).read_to_end(&mut content)?;
-        if content.len() as u64 > LONGEST {
-            return Err(io::Error::other("it is longer than 4 MiB"));
+        std::fs::File::open(path)?.take(longest + 1).read_to_end(&mut content)?;
+        if content.len() as u64 > longest {
+            return Err(io::Error::other(format!("it is longer than {} MiB", longest >> 20)));
         }
         String::from_utf8(content).map_err(|_| io::Error::other("it is not UTF-8"))
     };
@@ -138,7 +138,7 @@ async fn settled<R: Future<Output = Reading>>(
 
 /// Reads on a thread for blocking work.
 async fn load(path: Arc<Path>) -> Reading {
-    match tokio::task::spawn_blocking(move || content(&path)).await {
+    match tokio::task::spawn_blocking(move || content(&path, LONGEST)).await {
         Ok(reading) => reading,
         Err(error) => Err(format!("cannot be read: {error}")),
     }

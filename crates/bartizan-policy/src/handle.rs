@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub applied: Instant,
     /// How often a text was refused.
     pub refused: u64,
+    /// How often a text could not be had.
+    pub unreachable: u64,
     /// Why the last text was refused or could not be had, unless a good one has come since.
     pub error: Option<String>,
     /// The tables that nobody has asked for, such as `clients.stock`; and endpoints that nobody calls, such as `clients.stock.endpoints`, as
@@ -98,9 +100,12 @@ impl Observed for Shared {
     }
 
     fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
-        let Snapshot { version, refused, unused, servers, clients, .. } = self.snapshot();
+        let Snapshot { version, applied, refused, unreachable, unused, servers, clients, .. } =
+            self.snapshot();
         show("version", version as f64);
+        show("age_seconds", Instant::now().saturating_duration_since(applied).as_secs_f64());
         show("refused", refused as f64);
+        show("unreachable", unreachable as f64);
         show("unused", unused.len() as f64);
         show("servers", servers as f64);
         show("clients", clients as f64);

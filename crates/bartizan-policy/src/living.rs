@@ -4,8 +4,6 @@ use crate::PolicyError;
 use crate::client::Shape;
 use crate::document::{CLIENTS, Client, Judged, Members, Named, SERVERS};
 use crate::tree::Node;
-use bartizan_balance::{Change, Handle};
-use bartizan_http::http::Uri;
 use bartizan_stack::{ClientHandle, ClientLayer, ClientStack, ServerHandle, ServerStack};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::watch;
@@ -33,7 +31,8 @@ pub(crate) struct LivingClient {
 #[derive(Debug)]
 enum Calls {
     Hosts,
-    Endpoints(Endpoints),
+    /// To the endpoints that it has named last.
+    Endpoints(Mutex<Members>),
 }
 
 /// Endpoints that somebody follows on their own, whatever calls them.
@@ -41,14 +40,6 @@ enum Calls {
 pub(crate) struct Followed {
     name: String,
     members: watch::Sender<Members>,
-}
-
-/// The endpoints that the policy has named last.
-#[derive(Debug)]
-struct Endpoints {
-    layer: ClientLayer,
-    balance: Handle<Uri>,
-    members: Mutex<Members>,
 }
 
 /// What is to be done to one of them, once it is known that all can be done.
@@ -83,16 +74,14 @@ impl LivingClient {
         members: Option<Members>,
     ) -> (Self, Shape) {
         let (name, handle) = (name.to_owned(), layer.handle());
-        match members {
-            None => (Self { name, base, handle, shape: Some(Calls::Hosts) }, Shape::Hosts(layer)),
+        let (calls, shape) = match members {
+            None => (Calls::Hosts, Shape::Hosts(layer)),
             Some(members) => {
-                let balanced = layer.clone().members(members.clone());
-                let shape = handle.balance().map(|balance| {
-                    Calls::Endpoints(Endpoints { layer, balance, members: Mutex::new(members) })
-                });
-                (Self { name, base, handle, shape }, Shape::Endpoints(balanced))
+                let balanced = layer.members(members.clone());
+                (Calls::Endpoints(Mutex::new(members)), Shape::Endpoints(balanced))
             }
-        }
+        };
+        (Self { name, base, handle, shape: Some(calls) }, shape)
     }
 
     /// A client of which code says where its calls go.
@@ -145,8 +134,12 @@ impl Due<'_> {
             Self::Server(server, stack) => drop(server.handle.update(*stack)),
             Self::Client(client, now) => {
                 drop(client.handle.update(now.stack));
-                if let (Some(Calls::Endpoints(endpoints)), Some(members)) = (&client.shape, now.members) {
-                    endpoints.follow(members);
+                if let (Some(Calls::Endpoints(known)), Some(members)) = (&client.shape, now.members) {
+                    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+                    if *known != members {
+                        client.handle.members(members.clone());
+                        *known = members;
+                    }
                 }
             }
             Self::Followed(followed, members) => {
@@ -157,20 +150,5 @@ impl Due<'_> {
                 });
             }
         }
-    }
-}
-
-impl Endpoints {
-    fn follow(&self, members: Members) {
-        let mut known = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        if *known == members {
-            return;
-        }
-        if let [first, _, ..] = &*members {
-            // A breaker is one before an endpoint of several from now on, if it was not yet.
-            let _layer = self.layer.each(&first.key);
-        }
-        self.balance.change(Change::set(members.clone()));
-        *known = members;
     }
 }

@@ -30,7 +30,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// `bartizan.clients[stock.eu].deadline`. Where two of its sources have a property, the first one counts; a list is taken from one source.
 ///
 /// It is asked again and again, and by its `ETag` does not send what is known. While it does not answer, or answers what is
-/// wrong, the old policy holds, and it is asked ever more rarely, up to a minute apart.
+/// wrong, the old policy holds; where it does not answer, or with another status, it is asked ever more rarely, up to a minute apart.
 pub struct ConfigServer {
     base: Uri,
     path: String,

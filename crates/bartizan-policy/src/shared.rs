@@ -61,6 +61,7 @@ pub(crate) struct State {
     label: Option<String>,
     applied: Instant,
     refused: u64,
+    unreachable: u64,
     error: Option<String>,
 }
 
@@ -112,6 +113,7 @@ impl Shared {
             label: None,
             applied: Instant::now(),
             refused: 0,
+            unreachable: 0,
             error: None,
         };
         Self {
@@ -237,6 +239,7 @@ impl Shared {
     pub(crate) fn unreachable(&self, error: &PolicyError) {
         let text = Some(error.to_string());
         let mut state = self.state();
+        state.unreachable += 1;
         let told_before = std::mem::replace(&mut state.error, text.clone()) == text;
         drop(state);
         if !told_before {
@@ -266,6 +269,7 @@ impl Shared {
             label: state.label.clone(),
             applied: state.applied,
             refused: state.refused,
+            unreachable: state.unreachable,
             error: state.error.clone(),
             unused,
             servers: state.servers.len(),

@@ -1,7 +1,8 @@
-//! The schema is the shipped one, and says of every range what the setters say.
+//! The schema is the shipped one, says of every range what the setters say, and of every default what holds.
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
 use bartizan_policy::{Format, Policy, schema};
+use bartizan_stack::{ClientStack, ServerStack};
 use serde_json::{Map, Value, json};
 
 #[test]
@@ -56,20 +57,25 @@ const BOUNDS: [(&str, bool, f64); 4] = [
 ];
 
 #[test]
-fn its_ranges_are_those_of_the_setters() {
+fn its_ranges_are_those_of_the_setters_and_its_defaults_hold() {
     let schema: Value = serde_json::from_str(&schema()).unwrap();
-    let mut walk = Walk { schema: &schema, judged: 0, wrong: Vec::new() };
+    let mut walk = Walk { schema: &schema, judged: 0, compared: 0, wrong: Vec::new() };
     for (kind, table) in [("servers", "ServerTable"), ("clients", "ClientTable")] {
         let put = |value| json!({ kind: { "some": value } });
         walk.table(&schema["$defs"][table], &put);
     }
     assert_eq!(walk.wrong, Vec::<String>::new());
     assert!(walk.judged > 60, "{} bounds were tried", walk.judged);
+    assert!(walk.compared > 120, "{} defaults were written down", walk.compared);
 }
+
+/// What fits itself to what is beside it, as is said of it.
+const FITTING: [&str; 2] = [r#""ejection":{"max_pause""#, r#""hedge":{"budget":{"ratio""#];
 
 struct Walk<'a> {
     schema: &'a Value,
     judged: usize,
+    compared: usize,
     wrong: Vec<String>,
 }
 
@@ -92,7 +98,14 @@ impl<'a> Walk<'a> {
 
     fn table(&mut self, table: &'a Value, put: &dyn Fn(Value) -> Value) {
         for (name, of) in table["properties"].as_object().into_iter().flatten() {
-            let others = self.required(table);
+            let mut others = self.required(table);
+            if let Some(default) = of.get("default") {
+                // What is said of a limit says something beside its rate.
+                others.extend(table["properties"].get("rate").map(|_| ("rate".to_owned(), json!(1))));
+                let mut all = others.clone();
+                all.insert(name.clone(), default.clone());
+                self.compare(&put(Value::Object(all)), &put(Value::Object(others.clone())));
+            }
             let put = |value: Value| {
                 let mut all = others.clone();
                 all.insert(name.clone(), value);
@@ -128,6 +141,24 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Whoever writes down what holds anyway changes nothing.
+    fn compare(&mut self, written: &Value, without: &Value) {
+        if FITTING.iter().any(|of| written.to_string().contains(of)) {
+            return;
+        }
+        self.compared += 1;
+        let stacks = |document: &Value| {
+            let policy = Policy::parse(Format::Json, &document.to_string()).unwrap();
+            let server = policy.server_stack("some", &ServerStack::new()).unwrap();
+            (server, policy.client_stack("some", &ClientStack::new()).unwrap())
+        };
+        let (one, other) = (stacks(written), stacks(without));
+        let of_client = one.1.diff(&other.1);
+        if one.0 != other.0 || !of_client.is_empty() {
+            self.wrong.push(format!("{written}: {of_client:?}"));
+        }
+    }
+
     /// What must stand in a table.
     fn required(&self, table: &'a Value) -> Map<String, Value> {
         let names = table["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -138,6 +169,7 @@ impl<'a> Walk<'a> {
     fn sample(&self, name: &str, of: &'a Value) -> Value {
         match name {
             "normal" => json!(0.1),
+            "slow_after" => json!("1ms"),
             "uri" => json!("http://localhost"),
             _ => match self.resolved(of)["type"].as_str() {
                 Some("string") => json!("1s"),

@@ -302,6 +302,10 @@ async fn with_neither_there_is_an_error_in_one_sentence() {
     let error = policy.follow(nobody()).await.unwrap_err();
     let expected = "config server http://127.0.0.1:1/conf/stock/default: cannot be asked: Connection refused (os error 111)";
     assert_eq!(error.to_string(), expected);
+    // Nor is anything read that might not end.
+    let error = policy.follow(nobody().keep("/dev/null")).await.unwrap_err();
+    let lost = "and no last known good can be had: /dev/null cannot be read: it is no file";
+    assert_eq!(error.to_string(), format!("{expected}, {lost}"));
     // Code may have said enough.
     assert!(policy.client_with("stock", ClientStack::new()).is_ok());
     for wrong in ["", "localhost", "/conf", "http://", "http://a:0", "http://a:99999"] {

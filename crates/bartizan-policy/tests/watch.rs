@@ -108,6 +108,9 @@ async fn what_is_wrong_leaves_the_old_one() {
     assert_eq!(said(&folder, &error), "/bartizan.toml: cannot be read: it is not UTF-8");
     assert_eq!(retries(&stock), 2);
 
+    let snapshot = policy.handle().snapshot();
+    assert_eq!((snapshot.refused, snapshot.unreachable), (2, 3));
+
     fs::write(&path, text(3)).unwrap();
     policy.refresh().await.unwrap();
     assert_eq!(retries(&stock), 3);

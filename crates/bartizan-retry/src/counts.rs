@@ -1,5 +1,7 @@
 use crate::course::{Next, Why};
+use bartizan_core::{Times, TimesSnapshot};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 /// What is counted. On the way of a call that ends well there is nothing but the calls themselves, and these only if somebody can
 /// read them.
@@ -11,6 +13,7 @@ pub(crate) struct Counts {
     waited: AtomicU64,
     recovered: AtomicU64,
     ends: [AtomicU64; 8],
+    waits: Times,
 }
 
 impl Counts {
@@ -20,12 +23,18 @@ impl Counts {
 
     /// Counts a try that begins.
     pub(crate) fn again(&self, next: Next) {
-        let count = match next {
-            Next::Resend => &self.resent,
-            Next::Wait(_) => &self.waited,
-            Next::Retry(_) => &self.retries,
+        let (count, wait) = match next {
+            Next::Resend => (&self.resent, Duration::ZERO),
+            Next::Wait(wait) => (&self.waited, wait),
+            Next::Retry(wait) => (&self.retries, wait),
         };
         count.fetch_add(1, Relaxed);
+        self.waits.record(wait);
+    }
+
+    /// The waits before the tries that have begun.
+    pub(crate) fn waits(&self) -> TimesSnapshot {
+        self.waits.snapshot()
     }
 
     pub(crate) fn recovered(&self) {
@@ -44,6 +53,7 @@ impl Counts {
             resent: self.resent.load(Relaxed),
             waited: self.waited.load(Relaxed),
             recovered: self.recovered.load(Relaxed),
+            not_asked: end(Why::NotAsked),
             not_repeatable: end(Why::NotRepeatable),
             told: end(Why::Told),
             refused: end(Why::Refused),
@@ -71,6 +81,8 @@ pub struct Snapshot {
     pub waited: u64,
     /// Calls that ended well, though not at first.
     pub recovered: u64,
+    /// Failures that are none of those asked for, and those of calls that are retried further out.
+    pub not_asked: u64,
     /// Failures of requests that must not be repeated.
     pub not_repeatable: u64,
     /// Failures whose server wants to be left alone.
@@ -95,14 +107,29 @@ impl Snapshot {
         self.calls + self.retries + self.resent + self.waited
     }
 
-    /// The numbers under their names, in the order of the fields.
+    /// Calls that have failed, retried or not.
+    #[must_use]
+    pub const fn failed(&self) -> u64 {
+        self.not_asked
+            + self.not_repeatable
+            + self.told
+            + self.refused
+            + self.out_of_tries
+            + self.out_of_time
+            + self.out_of_budget
+            + self.too_large
+    }
+
+    /// The numbers under their names: sums behind what they are made of.
     pub(crate) fn each(&self, show: &mut dyn FnMut(&'static str, f64)) {
         for (name, count) in [
             ("calls", self.calls),
             ("retries", self.retries),
             ("resent", self.resent),
             ("waited", self.waited),
+            ("attempts", self.attempts()),
             ("recovered", self.recovered),
+            ("not_asked", self.not_asked),
             ("not_repeatable", self.not_repeatable),
             ("told", self.told),
             ("refused", self.refused),
@@ -110,6 +137,7 @@ impl Snapshot {
             ("out_of_time", self.out_of_time),
             ("out_of_budget", self.out_of_budget),
             ("too_large", self.too_large),
+            ("failed", self.failed()),
         ] {
             show(name, count as f64);
         }

@@ -161,7 +161,11 @@ impl<S, W: Way<S, Req>, Req> Call<S, W, Req> {
         let (wait, token) = match next {
             Next::Resend => (None, None),
             Next::Wait(wait) => (Some(wait), None),
-            Next::Retry(wait) => (Some(wait), Some(purse.withdraw(now).ok_or(Why::Budget)?)),
+            Next::Retry(wait) => {
+                let token = purse.withdraw(now);
+                self.spare.paid(token.is_some());
+                (Some(wait), Some(token.ok_or(Why::Budget)?))
+            }
         };
         let attempt = course.attempt();
         course.context = (attempt > 0).then(|| given.unwrap_or_default().with_attempt(attempt));

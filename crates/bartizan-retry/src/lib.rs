@@ -68,6 +68,7 @@ mod future;
 mod handle;
 mod later;
 mod layer;
+mod observed;
 mod retry;
 mod retry_on;
 mod service;

@@ -2,10 +2,10 @@ use crate::counts::Counts;
 use crate::events;
 use crate::retry::Retry;
 use bartizan_core::registry::{self, Observed};
-use bartizan_core::{Dice, Name, Purse};
+use bartizan_core::{Dice, Invalid, Name, Purse};
 use bartizan_http::ReplayLimit;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What all services of one layer share.
@@ -16,6 +16,8 @@ pub(crate) struct Shared {
     pub(crate) counts: Counts,
     pub(crate) dice: Dice,
     settings: Mutex<Arc<Retry>>,
+    /// Whether it was told that the purse pays for no retry.
+    exhausted: AtomicBool,
     name: OnceLock<Name>,
 }
 
@@ -61,6 +63,7 @@ impl Shared {
             counts: Counts::default(),
             dice: Dice::new(value.seed),
             settings: Mutex::new(Arc::new(value)),
+            exhausted: AtomicBool::new(false),
             name: OnceLock::new(),
         }
     }
@@ -79,14 +82,42 @@ impl Shared {
     }
 
     pub(crate) fn update(&self, value: Retry) {
-        self.limit.update(value.max_body, value.max_bodies);
-        let new = Flags::of(&value);
-        *self.locked() = Arc::new(value);
-        let keep_watched = |old| Some(old & Flags::WATCHED | new);
-        let old = self.flags.fetch_update(Relaxed, Relaxed, keep_watched).unwrap_or_default();
-        if (old ^ new) & Flags::ENABLED != 0 {
-            events::enabled(self.name(), new & Flags::ENABLED != 0);
+        let _always = self.change(|_| Ok(value));
+    }
+
+    /// Puts what is made of the value in its place, or nothing.
+    pub(crate) fn change(&self, make: impl FnOnce(&Retry) -> Result<Retry, Invalid>) -> Result<(), Invalid> {
+        let mut settings = self.locked();
+        let new = Arc::new(make(&settings)?);
+        self.limit.update(new.max_body, new.max_bodies);
+        let old = std::mem::replace(&mut *settings, new.clone());
+        let keep_watched = |flags| Some(flags & Flags::WATCHED | Flags::of(&new));
+        let _always = self.flags.fetch_update(Relaxed, Relaxed, keep_watched);
+        drop(settings);
+        events::changed(self.name(), &old, &new);
+        Ok(())
+    }
+
+    pub(crate) fn switch(&self, enabled: bool) {
+        let _always = self.change(|value| Ok(value.clone().enabled(enabled)));
+    }
+
+    /// Hears whether the purse paid for a retry, and tells when it begins not to, and ends.
+    pub(crate) fn paid(&self, paid: bool) {
+        // It may just as well have been given up because so many failures came in a row.
+        let begins =
+            || !self.exhausted.load(Relaxed) && self.is_exhausted() && !self.exhausted.swap(true, Relaxed);
+        let ends = || self.exhausted.load(Relaxed) && self.exhausted.swap(false, Relaxed);
+        if paid && ends() {
+            events::exhausted(self.name(), false);
+        } else if !paid && begins() {
+            events::exhausted(self.name(), true);
         }
+    }
+
+    /// Whether the purse would pay for no retry.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.purse.snapshot().tokens < 1.0
     }
 
     /// Gives the state its name, the first time, and registers it.
@@ -113,32 +144,5 @@ impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = self.counts.snapshot();
         f.debug_struct("Shared").field("name", &self.name()).field("counts", &counts).finish_non_exhaustive()
-    }
-}
-
-impl Observed for Shared {
-    fn layer(&self) -> &'static str {
-        "retry"
-    }
-
-    fn name(&self) -> &str {
-        Self::name(self).unwrap_or_default()
-    }
-
-    /// `exhausted` while the purse would pay for no retry.
-    fn state(&self) -> &'static str {
-        match self.flags().has(Flags::ENABLED) {
-            false => "disabled",
-            true if self.purse.snapshot().tokens < 1.0 => "exhausted",
-            true => "enabled",
-        }
-    }
-
-    fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
-        self.counts.snapshot().each(show);
-        let purse = self.purse.snapshot();
-        show("budget_left", purse.tokens);
-        show("budget_cap", purse.cap);
-        show("bytes_kept", self.limit.kept() as f64);
     }
 }

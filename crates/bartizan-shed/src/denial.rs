@@ -33,6 +33,19 @@ impl Why {
         Self::Late,
     ];
 
+    /// The names under which the numbers of refusals are shown, in the order of [`ALL`](Self::ALL).
+    pub(crate) const NAMES: [&str; Self::ALL.len()] = [
+        "refused_limit",
+        "refused_wait",
+        "refused_ceiling",
+        "refused_share",
+        "refused_cpu",
+        "refused_not_ready",
+        "refused_queue_full",
+        "refused_too_long",
+        "refused_late",
+    ];
+
     /// The reason in a few words.
     pub(crate) fn text(self) -> &'static str {
         Refused::new(self.reason()).reason()

@@ -1,9 +1,9 @@
 use crate::Mode;
+use crate::refusals::Refusals;
 use crate::shared::Shared;
 use crate::shed::Shed;
 use crate::waiting::Waiting;
-use bartizan_core::Name;
-use bartizan_core::registry::Observed;
+use bartizan_core::{Instant, Name};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,8 +51,14 @@ pub struct Snapshot {
     pub queued: usize,
     /// Requests admitted so far, in shadow mode all of them.
     pub admitted: ByPriority,
-    /// Requests refused so far, in shadow mode those that would have been.
+    /// Requests refused so far.
     pub refused: ByPriority,
+    /// The same by their reasons.
+    pub refusals: Refusals,
+    /// Requests so far that would have been refused, had the layer not been in shadow mode.
+    pub shadowed: ByPriority,
+    /// For how long the one who waits longest has waited. Zero if nobody does.
+    pub queue_age: Duration,
     /// Answers per second, as the prediction knows them. 0 under a fixed limit.
     pub throughput: f64,
     /// How long an answer takes that waits for nothing, as the prediction knows it. Zero under a fixed limit.
@@ -91,7 +97,7 @@ impl Handle {
     ///
     /// let layer = ShedLayer::new(Shed::fixed(32).mode(Mode::Shadow));
     /// let handle = layer.handle();
-    /// // Later, when `snapshot().refused` shows that it would refuse whom it should:
+    /// // Later, when `snapshot().shadowed` shows that it would refuse whom it should:
     /// handle.update(handle.value().mode(Mode::Normal));
     /// assert_eq!(handle.value(), Shed::fixed(32));
     /// ```
@@ -103,7 +109,27 @@ impl Handle {
     /// Takes over new settings. Who is in flight stays, also if they are more than the new limit; who waits and has room now
     /// is woken. From a fixed limit to an adaptive one, the prediction sees those who come from then on. The dice go on as they were.
     pub fn update(&self, value: Shed) {
-        self.0.update(&value);
+        let _always = self.0.change(|_| Ok(value));
+    }
+
+    /// Sets what the layer does with what it knows.
+    pub fn set_mode(&self, mode: Mode) {
+        let _always = self.0.change(|value| Ok(value.mode(mode)));
+    }
+
+    /// Admits everything and counts nothing from now on: [`Mode::Disabled`].
+    pub fn disable(&self) {
+        self.set_mode(Mode::Disabled);
+    }
+
+    /// Runs on and refuses nothing from now on: [`Mode::Shadow`].
+    pub fn shadow(&self) {
+        self.set_mode(Mode::Shadow);
+    }
+
+    /// Goes back to [`Mode::Normal`].
+    pub fn resume(&self) {
+        self.set_mode(Mode::Normal);
     }
 
     /// Forgets what was learnt, as if the layer were new. Who is in flight or waits stays, and counts of the past.
@@ -116,65 +142,22 @@ impl Shared {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let look = self.predictor.look();
         let is_adaptive = self.settings().limit().is_none();
+        let [refused, shadowed] = self.counts.by_class();
         Snapshot {
             mode: self.settings().mode(),
             in_flight: self.gate.in_flight() as usize,
             limit: self.limit(look.limit),
             queued: self.waiting().map_or(0, Waiting::len),
             admitted: ByPriority::of(self.gate.admitted()),
-            refused: ByPriority::of(self.refused()),
+            refused: ByPriority::of(refused),
+            refusals: Refusals::from(&self.counts),
+            shadowed: ByPriority::of(shadowed),
+            queue_age: self.waiting().map_or(Duration::ZERO, |waiting| waiting.age(Instant::now())),
             throughput: if is_adaptive { look.throughput } else { 0.0 },
             service_time: if is_adaptive { look.service_time } else { Duration::ZERO },
             predicted_wait: if is_adaptive { look.predicted_wait } else { Duration::ZERO },
             saturated: self.is_shedding(),
             cpu: self.cpu(),
-        }
-    }
-}
-
-impl Observed for Shared {
-    fn layer(&self) -> &'static str {
-        "shed"
-    }
-
-    fn name(&self) -> &str {
-        self.name().map_or("", Name::as_str)
-    }
-
-    fn state(&self) -> &'static str {
-        match self.settings().mode() {
-            Mode::Disabled => "disabled",
-            Mode::Shadow => "shadow",
-            Mode::Normal if self.is_shedding() => "shedding",
-            Mode::Normal => "admitting",
-        }
-    }
-
-    #[allow(clippy::cast_precision_loss, reason = "shown to people")]
-    fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
-        let snapshot = self.snapshot();
-        for (name, number) in [
-            ("in_flight", snapshot.in_flight as u64),
-            ("limit", snapshot.limit as u64),
-            ("queued", snapshot.queued as u64),
-            ("admitted", snapshot.admitted.total()),
-            ("admitted_critical", snapshot.admitted.critical),
-            ("admitted_normal", snapshot.admitted.normal),
-            ("admitted_sheddable", snapshot.admitted.sheddable),
-            ("refused", snapshot.refused.total()),
-            ("refused_critical", snapshot.refused.critical),
-            ("refused_normal", snapshot.refused.normal),
-            ("refused_sheddable", snapshot.refused.sheddable),
-        ] {
-            show(name, number as f64);
-        }
-        if self.settings().limit().is_none() {
-            show("throughput", snapshot.throughput);
-            show("service_seconds", snapshot.service_time.as_secs_f64());
-            show("predicted_wait_seconds", snapshot.predicted_wait.as_secs_f64());
-        }
-        if let Some(cpu) = snapshot.cpu {
-            show("cpu", cpu);
         }
     }
 }

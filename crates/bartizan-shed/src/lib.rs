@@ -81,8 +81,8 @@
 //!
 //! # What it tells
 //!
-//! One event of `tracing` when shedding begins and one when it ends; [`Handle::snapshot`] has the numbers, and a named layer is in the
-//! [registry](bartizan_core::registry), with its state in one word: `admitting`, `shedding`, `shadow` or `disabled`.
+//! One event of `tracing` when shedding begins, one when it ends and one for new settings; [`Handle::snapshot`] has the numbers, and a named layer is in the
+//! [registry](bartizan_core::registry), with its state in one word: `admitting`, `shedding`, `shadow` or `disabled`. There it is steered as by its handle.
 //!
 //! # What is shared
 //!
@@ -103,9 +103,11 @@ mod line;
 #[cfg(all(test, bartizan_loom))]
 mod loom_models;
 mod mode;
+mod observed;
 mod permit;
 mod predict;
 mod pressure;
+mod refusals;
 mod settings;
 mod shared;
 mod shares;
@@ -122,6 +124,7 @@ pub use handle::{ByPriority, Handle, Snapshot};
 pub use layer::{BacklogLayer, BacklogService, ShedLayer, ShedService};
 pub use mode::Mode;
 pub use permit::Ticket;
+pub use refusals::Refusals;
 pub use shares::Shares;
 pub use shed::Shed;
 pub use throttle::{Throttle, ThrottleLayer};

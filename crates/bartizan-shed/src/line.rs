@@ -148,7 +148,7 @@ impl<T> Line<T> {
     }
 
     /// How long the one has waited who has waited longest.
-    fn oldest(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn oldest(&self, now: Instant) -> Option<Duration> {
         let mut level = 0;
         let mut oldest: Option<Instant> = None;
         // The first of each level is its oldest.

@@ -9,3 +9,15 @@ pub enum Mode {
     /// Admits everything and counts nothing.
     Disabled,
 }
+
+impl Mode {
+    /// The mode that a verb of a handle sets.
+    pub(crate) fn of(verb: &str) -> Option<Self> {
+        Some(match verb {
+            "disable" => Self::Disabled,
+            "shadow" => Self::Shadow,
+            "resume" => Self::Normal,
+            _ => return None,
+        })
+    }
+}

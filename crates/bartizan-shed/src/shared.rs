@@ -12,22 +12,23 @@ use crate::fairness::{Bucket, Fairness};
 use crate::gate::{Class, Gate};
 use crate::predict::{self, Predictor};
 use crate::pressure::{Pressure, Rank};
+use crate::refusals::Counts;
 use crate::settings::Settings;
 use crate::shares::Classes;
 use crate::shed::Shed;
 use crate::waiting::Waiting;
 use crate::{event, nanos};
-use bartizan_core::{Dice, Instant, Name, Priority, Refused};
+use bartizan_core::{Dice, Instant, Invalid, Name, Priority, Refused};
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 /// What every call writes stands first, beside the counts of the `Arc`; what every call reads, last, in another cache line.
 #[repr(C)]
 pub(crate) struct Shared {
     pub(crate) gate: Gate,
-    refused: [AtomicU64; 3],
+    pub(crate) counts: Counts,
     pressure: Pressure,
     /// In a place of its own, as it keeps its counts in lines apart; in here it would part the gate from the counts of the `Arc`.
     pub(crate) predictor: Box<Predictor>,
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     waiting: OnceLock<Box<Waiting>>,
     dice: Dice,
     name: OnceLock<Name>,
+    /// Itself, for who finds it in the registry.
+    me: OnceLock<Weak<Self>>,
     born: Instant,
     value: Mutex<Shed>,
     /// The bits of the share that each level may be predicted to wait.
@@ -105,7 +108,7 @@ impl Shared {
         let now = Instant::now();
         let shared = Self {
             gate: Gate::new(),
-            refused: std::array::from_fn(|_| AtomicU64::new(0)),
+            counts: Counts::default(),
             pressure: Pressure::new(),
             predictor: Box::new(Predictor::new(predicting(value), now)),
             ceiling: Ceiling::new(),
@@ -115,6 +118,7 @@ impl Shared {
             waiting: OnceLock::new(),
             dice: Dice::new(value.seed),
             name: OnceLock::new(),
+            me: OnceLock::new(),
             born: now,
             value: Mutex::new(*value),
             tolerances: (0..=u8::MAX).map(|_| AtomicU32::new(0)).collect(),
@@ -139,19 +143,29 @@ impl Shared {
         let _ = self.settings.fetch_update(Ordering::AcqRel, Ordering::Acquire, settings);
     }
 
-    /// Takes over new settings. Who is in flight stays, and what was learnt.
-    pub(crate) fn update(self: &Arc<Self>, value: &Shed) {
+    /// Takes over the settings that are made of those there are, or none. Who is in flight stays, and what was learnt.
+    pub(crate) fn change(
+        self: &Arc<Self>,
+        make: impl FnOnce(Shed) -> Result<Shed, Invalid>,
+    ) -> Result<(), Invalid> {
         let mut known = self.value.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_another = known.fixed != value.fixed;
-        *known = *value;
-        self.predictor.update(predicting(value));
-        self.take_over(value);
-        if is_another {
+        let new = make(*known)?;
+        let old = std::mem::replace(&mut *known, new);
+        self.predictor.update(predicting(&new));
+        self.take_over(&new);
+        if old.fixed != new.fixed {
             // Places that were kept free of another limit may be all of this one.
             self.pressure.level();
         }
         drop(known);
         self.dispatch();
+        event::tell_settings(self.name(), &old, &new);
+        Ok(())
+    }
+
+    /// As [`change`](Self::change), for who finds it in the registry.
+    pub(crate) fn steer(&self, make: impl FnOnce(Shed) -> Result<Shed, Invalid>) -> Result<(), Invalid> {
+        self.me.get().and_then(Weak::upgrade).map_or(Ok(()), |me| me.change(make))
     }
 
     /// Forgets what was learnt. Who is in flight stays.
@@ -176,7 +190,8 @@ impl Shared {
     }
 
     /// Names it, and says whether it had no name.
-    pub(crate) fn set_name(&self, name: Name) -> bool {
+    pub(crate) fn set_name(self: &Arc<Self>, name: Name) -> bool {
+        let _ = self.me.set(Arc::downgrade(self));
         self.name.set(name).is_ok()
     }
 
@@ -205,10 +220,6 @@ impl Shared {
     #[inline]
     pub(crate) fn waiting(&self) -> Option<&Waiting> {
         self.waiting.get().map(|waiting| &**waiting)
-    }
-
-    pub(crate) fn refused(&self) -> [u64; 3] {
-        std::array::from_fn(|class| self.refused[class].load(Ordering::Relaxed))
     }
 
     #[inline]
@@ -259,7 +270,7 @@ impl Shared {
 
     #[cold]
     pub(crate) fn refuse(&self, denial: Denial) -> Refused {
-        self.refused[denial.class].fetch_add(1, Ordering::Relaxed);
+        self.counts.refused(denial);
         let least = self.retry_after.load(Ordering::Relaxed);
         let spread = (least as f64 * self.dice.unit()) as u64;
         Refused::new(denial.why.reason())

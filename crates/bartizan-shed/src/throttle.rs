@@ -44,6 +44,7 @@ mod handle;
 mod layer;
 #[cfg(all(test, bartizan_loom))]
 mod loom_models;
+mod observed;
 mod rule;
 mod state;
 mod value;

@@ -12,7 +12,7 @@ use crate::permit::{Pass, Ticket};
 use crate::settings::Settings;
 use crate::shared::{Asked, Shared, Way};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
-use bartizan_core::{Instant, Refusing, Turn};
+use bartizan_core::{Instant, Refusing, Times, Turn};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -25,6 +25,8 @@ pub(crate) struct Waiting {
     line: Mutex<Line<Waits>>,
     /// How long requests took lately, in nanoseconds.
     service: AtomicU64,
+    /// How long those had waited who are gone.
+    pub(crate) waited: Times,
 }
 
 /// One who waits, as the line knows it.
@@ -71,7 +73,7 @@ impl fmt::Debug for Waiting {
 
 impl Waiting {
     pub(crate) fn new(value: Backlog) -> Self {
-        Self { value, line: Mutex::new(Line::new(value)), service: AtomicU64::new(0) }
+        Self { value, line: Mutex::new(Line::new(value)), service: AtomicU64::new(0), waited: Times::new() }
     }
 
     fn line(&self) -> MutexGuard<'_, Line<Waits>> {
@@ -80,6 +82,15 @@ impl Waiting {
 
     pub(crate) fn len(&self) -> usize {
         self.line().len()
+    }
+
+    pub(crate) const fn places(&self) -> usize {
+        self.value.places
+    }
+
+    /// For how long the one who waits longest has waited.
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        self.line().oldest(now).unwrap_or_default()
     }
 
     pub(crate) fn reset(&self, now: Instant) {
@@ -156,7 +167,7 @@ impl Shared {
         self.gate.set_waiting(true);
         drop(line);
         let end = now.checked_add(waiting.value.max_wait);
-        let place = Place::new(self.clone(), key, turn, asked).until(end, deadline);
+        let place = Place::new(self.clone(), key, turn, asked, now).until(end, deadline);
         if asked.lifted {
             // One is; those who come before it has its turn are not.
             self.lifted(&asked);

@@ -496,7 +496,7 @@ fn who_hears_of_a_layer_may_steer_it() {
                 let broken = throttle.layer(service_fn(|()| ready(Err::<(), BoxError>("broken".into()))));
                 let mut call: Call = Box::pin(broken.oneshot(()));
                 assert!(poll(&mut call).is_ready());
-                if throttle.handle().snapshot().rejected > 0 {
+                if throttle.handle().snapshot().refused > 0 {
                     throttle.handle().reset();
                 }
             }

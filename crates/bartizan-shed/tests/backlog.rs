@@ -266,7 +266,7 @@ async fn in_shadow_nobody_waits_and_a_new_mode_lets_those_in_who_do() {
     assert_eq!((running.load(SeqCst), layer.handle().snapshot().queued), (3, 0));
     let mut more = call(&layer, &running);
     assert!(poll(&mut more).is_pending());
-    assert_eq!((running.load(SeqCst), layer.handle().snapshot().refused.normal), (4, 1));
+    assert_eq!((running.load(SeqCst), layer.handle().snapshot().shadowed.normal), (4, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -210,10 +210,10 @@ async fn shadow_and_disabled_refuse_nothing() {
         let layer = ShedLayer::new(shed.mode(Mode::Shadow)).typed();
         let held: Vec<Call> = (0..3).filter_map(|_| hold(&layer)).collect();
         let snapshot = layer.handle().snapshot();
-        assert_eq!((held.len(), snapshot.in_flight, snapshot.refused.normal), (3, 3, 2));
+        assert_eq!((held.len(), snapshot.in_flight, snapshot.shadowed.normal), (3, 3, 2));
         layer.handle().update(shed.enabled(false));
         let more: Vec<Call> = (0..3).filter_map(|_| hold(&layer)).collect();
-        assert_eq!((more.len(), layer.handle().snapshot().refused.normal), (3, 2));
+        assert_eq!((more.len(), layer.handle().snapshot().shadowed.normal), (3, 2));
         layer.handle().update(shed);
         assert!(hold(&layer).is_none(), "those in flight still count");
         drop((held, more));

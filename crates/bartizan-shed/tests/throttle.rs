@@ -118,7 +118,7 @@ async fn only_refusals_count_against_the_server() {
     assert_eq!(call(&service, 500, Ignore).await, 0);
     drop(service.clone().oneshot(No));
     assert_eq!(counted(handle.snapshot().normal), (100, 100));
-    assert_eq!(handle.snapshot().refused, 0);
+    assert_eq!(handle.snapshot().throttled, 0);
 
     let (service, handle) = throttled(Throttle::new().failures(true));
     assert!(call(&service, 100, Fail).await > 50);
@@ -131,12 +131,12 @@ async fn own_refusals_count_as_requests_unless_told_otherwise() {
     let rejected = call(&service, 100, No).await as u64;
     let seen = handle.snapshot();
     assert!((50..98).contains(&rejected), "{rejected}");
-    assert_eq!((counted(seen.normal), seen.rejected, seen.refused), ((100, 0), rejected, 100 - rejected));
+    assert_eq!((counted(seen.normal), seen.refused, seen.throttled), ((100, 0), rejected, 100 - rejected));
 
     let (service, handle) = throttled(Throttle::new().count_rejections(false));
     let rejected = call(&service, 100, No).await as u64;
     assert_eq!(
-        (counted(handle.snapshot().normal), handle.snapshot().rejected),
+        (counted(handle.snapshot().normal), handle.snapshot().refused),
         ((100 - rejected, 0), rejected)
     );
 }
@@ -183,7 +183,8 @@ async fn shadow_refuses_nothing_and_disabled_counts_nothing() {
     assert_eq!(call(&service, 100, No).await, 0);
     let seen = handle.snapshot();
     assert_eq!((counted(seen.normal), seen.state), ((100, 0), State::Throttling));
-    assert!((50..98).contains(&seen.rejected), "{}", seen.rejected);
+    assert!((50..98).contains(&seen.shadowed), "{}", seen.shadowed);
+    assert_eq!(seen.refused, 0);
 
     handle.update(Throttle::new().enabled(false));
     assert_eq!((handle.state(), call(&service, 100, No).await), (State::Disabled, 0));
@@ -251,7 +252,7 @@ async fn over_http_a_503_is_a_refusal() {
         ("throttle", Some("payment"), Kind::Unavailable)
     );
     assert_eq!((refused.reason(), refused.reached()), ("server refuses too much", false));
-    assert_eq!(handle.snapshot().rejected, refusals.len() as u64);
+    assert_eq!(handle.snapshot().refused, refusals.len() as u64);
 }
 
 #[test]

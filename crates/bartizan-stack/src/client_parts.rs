@@ -158,8 +158,7 @@ impl Parts {
         breakers.update(self.around(new));
         // A circuit's mode is its own, so that an update does not undo what somebody has forced: it changes if the stack's does.
         if old.in_mode() != new.in_mode() {
-            breakers.overflow().set_mode(new.in_mode());
-            breakers.all().iter().for_each(|(_, breaker)| breaker.set_mode(new.in_mode()));
+            breakers.set_mode(new.in_mode());
         }
     }
 

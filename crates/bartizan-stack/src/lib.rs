@@ -37,7 +37,8 @@
 //!                                                           └─▶ breaker ─▶ attempt ─▶ client
 //! ```
 //!
-//! - The *last good answer* is outermost: it sees what became of the call after all else was tried.
+//! - The *last good answer* is outermost: it sees what became of the call after all else was tried. It is off unless it is
+//!   [set](ClientStack::stale).
 //! - The *deadline* bounds all attempts together, and the waits between them.
 //! - The *retry* is outside of the *hedge*: a copy is sent of the first attempt alone. One *purse* pays for both, and successes fill it, so that
 //!   together they never add more to the load than its [budget](ClientStack::budget) says.

@@ -72,6 +72,8 @@
 //! | [`FallbackLayer`] | answers by a value, a function or another service where a read has failed | outermost around a client |
 //! | [`StaleLayer`] | answers a read that has failed as the last time that it was good | outermost around a client, inside a fallback |
 //! | [`ThrottleLayer`] | stops asking a server that refuses too much | around a client |
+//! | `MeterLayer` | counts and times calls, for metrics and the console | outermost on a server; innermost around a client |
+//! | `TraceLayer` | makes a span of every call, and one trace of all that a request leads to, by W3C trace context | outermost on a server; with `outgoing` innermost around a client, `around` outermost |
 //! | `FaultLayer` | fails on purpose, once it is told that it may | where the failure would come from: before a handler, innermost around a client |
 //!
 //! Around a client the breaker is outside and the deadline inside: there a time-out is a failure, which the breaker counts. A
@@ -95,12 +97,16 @@
 //! | `stack` | `ServerLayer` and `ClientLayer`, [`stack`], and the layers in them | on |
 //! | `policy` | `policy`: the standard stacks from a file that can be changed while they run | off |
 //! | `config` | the same from a config server | off |
-//! | `console` | `console`: every named layer as JSON and as a stream | off |
+//! | `console` | `console`: every named layer on a live page, as JSON and as a stream | off |
 //! | `discover` | `discover`: endpoints by DNS or from a file, heartbeats over TCP and HTTP | off |
 //! | `consul` | `discover::Consul` and `discover::Registration` | off |
 //! | `grpc` | `discover::Grpc`: heartbeats by gRPC's health protocol | off |
 //! | `redis` | `limit::RedisStore`: limits that several processes share | off |
 //! | `fault` | `FaultLayer`, `fault` | off |
+//! | `trace` | `TraceLayer`, `trace` | off |
+//! | `opentelemetry` | the same, with the ids that OpenTelemetry exports | off |
+//! | `meter` | `MeterLayer`, `meter` | off |
+//! | `metrics` | `metrics`: every named layer as metrics | off |
 //! | `client` | `Client` and `ReqwestService`, `client` | off |
 //! | `hyper` | `client::HyperService` | off |
 //!
@@ -131,6 +137,10 @@ pub use bartizan_hedge as hedge;
 pub use bartizan_http as http;
 #[cfg(feature = "limit")]
 pub use bartizan_limit as limit;
+#[cfg(feature = "meter")]
+pub use bartizan_meter as meter;
+#[cfg(feature = "metrics")]
+pub use bartizan_metrics as metrics;
 #[cfg(feature = "policy")]
 pub use bartizan_policy as policy;
 #[cfg(feature = "retry")]
@@ -139,6 +149,8 @@ pub use bartizan_retry as retry;
 pub use bartizan_shed as shed;
 #[cfg(feature = "stack")]
 pub use bartizan_stack as stack;
+#[cfg(feature = "trace")]
+pub use bartizan_trace as trace;
 
 #[cfg(feature = "balance")]
 pub use bartizan_balance::{Balance, BalanceLayer, BalanceService};
@@ -157,12 +169,16 @@ pub use bartizan_fault::{Fault, FaultLayer, Faults};
 pub use bartizan_hedge::{Hedge, HedgeLayer};
 #[cfg(feature = "limit")]
 pub use bartizan_limit::{Limit, LimitLayer};
+#[cfg(feature = "meter")]
+pub use bartizan_meter::{Meter, MeterLayer};
 #[cfg(feature = "retry")]
 pub use bartizan_retry::{Retry, RetryLayer};
 #[cfg(feature = "shed")]
 pub use bartizan_shed::{Shed, ShedLayer, Throttle, ThrottleLayer};
 #[cfg(feature = "stack")]
 pub use bartizan_stack::{ClientLayer, ClientStack, ServerLayer, ServerStack};
+#[cfg(feature = "trace")]
+pub use bartizan_trace::{Trace, TraceLayer};
 
 /// Pages that belong to no single item.
 pub mod docs {
@@ -177,8 +193,11 @@ pub mod docs {
     feature = "consul",
     feature = "fault",
     feature = "grpc",
+    feature = "meter",
+    feature = "metrics",
     feature = "policy",
-    feature = "stack"
+    feature = "stack",
+    feature = "trace"
 ))]
 mod readme {
     #[doc = include_str!("../README.md")]

@@ -1,8 +1,11 @@
+use crate::dead_letters::DeadLettersArgs;
 use crate::parts::config::Name;
 #[cfg(feature = "stage")]
 use crate::stage::check::CheckArgs;
 #[cfg(feature = "stage")]
 use crate::stage::command::FaultCommand;
+#[cfg(feature = "stage")]
+use crate::stage::keys::KeysCommand;
 #[cfg(feature = "stage")]
 use crate::stage::load::LoadArgs;
 #[cfg(feature = "stage")]
@@ -28,8 +31,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Opens the shop: every service in one process (the default)
-    Up,
+    /// Opens the shop (the default): every service in one process
+    Up(Up),
     /// Runs one service alone
     Run {
         service: Name,
@@ -37,10 +40,16 @@ pub enum Command {
         #[arg(long, value_name = "N", default_value_t = 1)]
         replica: u16,
     },
+    /// Shows what nobody could handle, delivers it again, or drops it
+    DeadLetters(DeadLettersArgs),
     /// Sets, lists and clears what is done to the shop on purpose
     #[cfg(feature = "stage")]
     #[command(subcommand)]
     Fault(FaultCommand),
+    /// Looks after the keys that sign log-ins
+    #[cfg(feature = "stage")]
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Lists the layers of each call, and switches them off and on
     #[cfg(feature = "stage")]
     Protect(ProtectArgs),
@@ -50,4 +59,12 @@ pub enum Command {
     /// Checks that money and stock are where they must be; exit code 1 when they are not
     #[cfg(feature = "stage")]
     Check(CheckArgs),
+}
+
+#[derive(clap::Args, Clone, Copy, Debug, Default)]
+pub struct Up {
+    /// Every service in a process of its own
+    #[cfg(feature = "stage")]
+    #[arg(long)]
+    pub procs: bool,
 }

@@ -6,30 +6,91 @@ use std::fs::{File, TryLockError, create_dir_all};
 
 /// The right to work on a data folder as certain instances, given up when it is dropped or the process ends.
 #[derive(Debug)]
-pub struct Claim(#[expect(dead_code, reason = "the files are locked as long as they are open")] Vec<File>);
+pub struct Claim(Vec<(Instance, File)>);
+
+type Lock = fn(&File) -> Result<(), TryLockError>;
 
 impl Claim {
     /// # Errors
     ///
     /// When a shop runs on the folder that has one of the instances, or the folder cannot be written.
     pub fn take(config: &Config, instances: &[Instance]) -> Result<Self, Failure> {
+        Self::lock(config, instances, File::try_lock)
+    }
+
+    /// A part in the claim of who has shared it. As long as there is one, nobody else can take it.
+    ///
+    /// # Errors
+    ///
+    /// When somebody else has taken it, or the folder cannot be written.
+    pub fn join(config: &Config, instances: &[Instance]) -> Result<Self, Failure> {
+        Self::lock(config, instances, File::try_lock_shared)
+    }
+
+    /// Lets others join. Whoever takes it first in between has it.
+    ///
+    /// # Errors
+    ///
+    /// When somebody else has taken it.
+    #[cfg_attr(not(any(feature = "stage", test)), expect(dead_code, reason = "only the stage shares"))]
+    pub fn share(self, config: &Config) -> Result<Self, Failure> {
+        for (instance, file) in &self.0 {
+            file.unlock().map_err(|why| unusable(config, &why))?;
+            locked(config, *instance, file, File::try_lock_shared)?;
+        }
+        Ok(self)
+    }
+
+    fn lock(config: &Config, instances: &[Instance], lock: Lock) -> Result<Self, Failure> {
         let folder = config.data_dir.join("locks");
-        let failed =
-            |why| Failure::new(format!("--data-dir {} cannot be used: {why}.", config.data_dir.display()));
-        create_dir_all(&folder).map_err(failed)?;
+        create_dir_all(&folder).map_err(|why| unusable(config, &why))?;
         let lock = |instance: &Instance| {
-            let file = File::create(folder.join(instance.to_string())).map_err(failed)?;
-            match file.try_lock() {
-                Ok(()) => Ok(file),
-                Err(TryLockError::WouldBlock) => Err(Failure::new(format!(
-                    "another {instance} runs on {}: stop it, or choose another --data-dir.",
-                    config.data_dir.display()
-                ))),
-                Err(TryLockError::Error(why)) => Err(failed(why)),
-            }
+            let file =
+                File::create(folder.join(instance.to_string())).map_err(|why| unusable(config, &why))?;
+            locked(config, *instance, &file, lock)?;
+            Ok((*instance, file))
         };
         // Each payment that runs alone brings its bank along, and they share one ledger.
         let alone = instances.iter().filter(|instance| instance.service != Name::Bank);
         Ok(Self(alone.map(lock).collect::<Result<_, _>>()?))
+    }
+}
+
+fn locked(config: &Config, instance: Instance, file: &File, lock: Lock) -> Result<(), Failure> {
+    lock(file).map_err(|error| match error {
+        TryLockError::WouldBlock => Failure::new(format!(
+            "another {instance} runs on {}: stop it, or choose another --data-dir.",
+            config.data_dir.display()
+        )),
+        TryLockError::Error(why) => unusable(config, &why),
+    })
+}
+
+fn unusable(config: &Config, why: &std::io::Error) -> Failure {
+    Failure::new(format!("--data-dir {} cannot be used: {why}.", config.data_dir.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_joined_keeps_others_off_whatever_becomes_of_who_shared() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::new(folder.path().into(), 8080).unwrap();
+        let both = [Name::Mail.replica(1).unwrap(), Name::User.replica(1).unwrap()];
+        let (mail, user) = (&both[..1], &both[1..]);
+        let all = Claim::take(&config, &both).unwrap();
+        assert!(Claim::join(&config, mail).is_err(), "nothing is shared yet");
+        let all = all.share(&config).unwrap();
+        let (old, new) = (Claim::join(&config, mail).unwrap(), Claim::join(&config, mail).unwrap());
+        drop(all);
+        let refused = Claim::take(&config, mail).unwrap_err().to_string();
+        assert!(refused.starts_with("another mail runs on"), "{refused}");
+        Claim::take(&config, user).unwrap();
+        drop(old);
+        assert!(Claim::take(&config, mail).is_err());
+        drop(new);
+        Claim::take(&config, mail).unwrap();
     }
 }

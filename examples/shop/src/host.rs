@@ -18,6 +18,7 @@ use tokio::runtime::{self, Handle};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 /// Threads of each runtime.
 const WORKERS: usize = 2;
@@ -127,18 +128,20 @@ pub async fn start(bound: Bound, config: &Config, build: Build) -> Result<Runnin
                 if !matches!(instance.service, Name::Ops | Name::Registry | Name::Config) {
                     config.policy.follow(&config, instance.service.as_str()).await?;
                 }
+                let tls = config.tls.acceptor()?;
                 let routes = build(config.clone(), stopped.clone()).await?;
                 let listener = tokio::net::TcpListener::from_std(listener);
                 Ok((
+                    tls,
                     routes,
                     listener.map_err(|why| Failure::new(format!("{instance} cannot listen: {why}.")))?,
                 ))
             };
             match opened.await {
-                Ok((routes, listener)) => {
+                Ok((tls, routes, listener)) => {
                     let presence = Presence::new(&config, instance, address, &routes);
                     let _ = ready.send(Ok(Handle::current()));
-                    run(listener, routes, presence, stopped, killed).await
+                    run(listener, tls, routes, presence, stopped, killed).await
                 }
                 Err(failure) => {
                     let _ = ready.send(Err(failure));
@@ -163,6 +166,7 @@ pub async fn start(bound: Bound, config: &Config, build: Build) -> Result<Runnin
 /// Serves until it is stopped and drained, or killed; true when it was killed.
 async fn run(
     listener: tokio::net::TcpListener,
+    tls: Option<TlsAcceptor>,
     routes: Router,
     presence: Presence,
     mut stopped: watch::Receiver<Stop>,
@@ -185,7 +189,7 @@ async fn run(
         }
     };
     tokio::select! {
-        () = serve(listener, routes, Limits::default(), told) => false,
+        () = serve(listener, tls, routes, Limits::default(), told) => false,
         () = farewell => false,
         () = drained => false,
         () = killed => true,

@@ -3,6 +3,8 @@
 mod args;
 mod claim;
 mod contracts;
+mod dead_letters;
+mod handed;
 #[cfg_attr(not(feature = "stage"), expect(dead_code, reason = "only the stage kills, holds and replaces"))]
 mod host;
 #[cfg_attr(not(feature = "stage"), expect(dead_code, reason = "only the stage has ops and does harm"))]
@@ -14,15 +16,19 @@ mod stacks;
 mod stage;
 mod up;
 
-use args::{Args, Command};
+use args::{Args, Command, Up};
 use clap::Parser;
 use parts::config::{self, Config};
 use parts::failure::Failure;
+use parts::traces::{self, Traces};
 use std::process::ExitCode;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    match log().and_then(|()| open(args)) {
+    match open(Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("shop: {failure}");
@@ -32,15 +38,30 @@ fn main() -> ExitCode {
 }
 
 fn open(args: Args) -> Result<(), Failure> {
+    #[cfg(feature = "planted")]
+    parts::planted::plant()?;
     let config = Config::new(args.data_dir, args.port_base)?;
-    match args.command.unwrap_or(Command::Up) {
+    let command = args.command.unwrap_or(Command::Up(Up::default()));
+    #[cfg(feature = "stage")]
+    let kept = stage::kept(&command);
+    #[cfg(not(feature = "stage"))]
+    let kept = None::<traces::Here>;
+    let name = if let Command::Run { service, .. } = &command { service.as_str() } else { "shop" };
+    let traces = Traces::new(&config, name, kept.clone())?;
+    log(&traces)?;
+    #[cfg(feature = "stage")]
+    let config = stage::tls::lent(config, &command)?;
+    match command {
         #[cfg(feature = "stage")]
-        Command::Up => stage::up(&config),
+        Command::Up(how) => stage::up(&config, how.procs, kept),
         #[cfg(not(feature = "stage"))]
-        Command::Up => up::up(&config),
+        Command::Up(Up {}) => up::up(&config),
         Command::Run { service, replica } => up::run(&config, service.replica(replica)?),
+        Command::DeadLetters(args) => dead_letters::run(&config, &args),
         #[cfg(feature = "stage")]
         Command::Fault(command) => stage::command::run(&config, command),
+        #[cfg(feature = "stage")]
+        Command::Keys(command) => stage::keys::run(&config, &command),
         #[cfg(feature = "stage")]
         Command::Protect(args) => stage::protect::run(&config, args),
         #[cfg(feature = "stage")]
@@ -50,8 +71,8 @@ fn open(args: Args) -> Result<(), Failure> {
     }
 }
 
-/// Logs go to standard error, from the level of `SHOP_LOG` on; `warn` when it is unset.
-fn log() -> Result<(), Failure> {
+/// Logs go to standard error, from the level of `SHOP_LOG` on, `warn` when it is unset; and spans to where they are looked at.
+fn log(traces: &Traces) -> Result<(), Failure> {
     let level = match config::set("SHOP_LOG")? {
         None => tracing::Level::WARN,
         Some(level) => level.parse().map_err(|_| {
@@ -60,6 +81,14 @@ fn log() -> Result<(), Failure> {
             ))
         })?,
     };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false).init();
+    // The broker's client writes down whole messages that come back, with who they are about.
+    let targets = Targets::new().with_default(level).with_target("lapin", LevelFilter::OFF);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let spans = traces.tracer().map(|tracer| {
+        let spans = tracing_opentelemetry::layer().with_tracer(tracer).with_tracked_inactivity(false);
+        let spans = spans.with_location(false).with_threads(false).with_target(false);
+        spans.with_filter(Targets::new().with_target(traces::TARGET, LevelFilter::INFO))
+    });
+    tracing_subscriber::registry().with(lines.with_filter(targets)).with(spans).init();
     Ok(())
 }

@@ -10,29 +10,30 @@ use crate::parts::config::{Config, Name};
 use crate::parts::failure::Failure;
 use crate::parts::peer::Peer;
 use crate::parts::problem;
-use crate::parts::serve::KEEP;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use bartizan::balance::Ejection;
 use bartizan::breaker::BreakerService;
-use bartizan::client::{AnyBody, ReqwestService};
+use bartizan::client::AnyBody;
 use bartizan::core::{Change, recognise};
 use bartizan::deadline::DeadlineService;
-use bartizan::discover::{Error, Heartbeats, Http};
+use bartizan::discover::{Error, Heartbeats};
 use bartizan::fault::FaultService;
 use bartizan::limit::{Address, KeyedHandle};
+use bartizan::meter::MeterService;
 use bartizan::retry::RetryService;
 use bartizan::shed::{Backlog, BacklogService};
 use bartizan::stack::ServerLayer;
+use bartizan::trace::TraceService;
 use bartizan::{
     Balance, BalanceLayer, BalanceService, Breaker, BreakerLayer, Client, DeadlineLayer, Limit, LimitLayer,
-    Priority, Shed, ShedLayer,
+    Meter, MeterLayer, Priority, Shed, ShedLayer, Trace, TraceLayer,
 };
 use futures_core::Stream;
 use http::{Method, Uri};
 use std::pin::Pin;
 use std::time::Duration;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tower::{Layer, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -49,7 +50,7 @@ pub use routes::Routes;
 
 use call::{call, somebody};
 use guards::{Guards, say};
-use heads::{caller, is_log_in, own_load, rank, route, user};
+use heads::{caller, is_log_in, own_load, rank, route, template, user};
 use routes::routes;
 
 // Before the routes of a service: its deadline, and whether a breaker stands before its store.
@@ -82,13 +83,14 @@ pub const GATEWAY_TO_PAYMENT: Call =
     call(Name::Gateway, Name::Payment, "", ms(300), ms(600), 64).retry(1).eject();
 pub const ORDER_TO_USER: Call =
     call(Name::Order, Name::User, "", ms(150), ms(400), 64).retry(2).hedge().instead(somebody);
+pub const PRODUCT_TO_USER: Call = call(Name::Product, Name::User, "", ms(150), ms(300), 16).retry(1);
 pub const ORDER_TO_PRODUCT: Call = call(Name::Order, Name::Product, "", ms(200), ms(500), 32).retry(2);
 pub const ORDER_TO_PAYMENT: Call =
     call(Name::Order, Name::Payment, "", ms(300), ms(800), 32).retry(1).eject();
 pub const PAYMENT_TO_BANK: Call = call(Name::Payment, Name::Bank, "", ms(250), ms(350), 16);
 
 /// All of them.
-pub const CALLS: [Call; 11] = [
+pub const CALLS: [Call; 12] = [
     GATEWAY_TO_USER_REGISTER,
     GATEWAY_TO_USER_LOGIN,
     GATEWAY_TO_USER_GET,
@@ -97,6 +99,7 @@ pub const CALLS: [Call; 11] = [
     GATEWAY_TO_ORDER_GET,
     GATEWAY_TO_PAYMENT,
     ORDER_TO_USER,
+    PRODUCT_TO_USER,
     ORDER_TO_PRODUCT,
     ORDER_TO_PAYMENT,
     PAYMENT_TO_BANK,
@@ -121,6 +124,9 @@ const FRONT: Shed =
 /// Before the services, whose calls have little time.
 const INSIDE: Shed = Shed::new().min_in_flight(BURST);
 const BURST: usize = 128; // at once are always served: who idled knows too little of itself to refuse them
+
+/// One trace for each request from outside. The gateway leaves unread what strangers say of theirs.
+const TRACE: Trace = Trace::new();
 
 /// Who is served when there is not enough for all: checkout before browsing before reports.
 fn priority(method: &Method, path: &str) -> Priority {
@@ -150,13 +156,15 @@ const HEARTBEAT: Duration = ms(1000);
 const BUS: Duration = ms(2000);
 
 impl Routes {
-    /// panics answered → deadline → limit, if the policy has one → shed with priorities → breaker per route → fault → handler
+    /// trace → meter → panics answered → deadline → limit, if the policy has one → shed with priorities → breaker per route → fault → handler
     pub fn guard(self, routes: Router, config: &Config) -> Router {
         let here = config.here.as_str();
         let standard = ServerLayer::new(self.stack()).named(here);
         let follows = standard.handle();
         config.policy.routes(self.name(), self.stack(), move |stack| drop(follows.update(stack.clone())));
         let stack = ServiceBuilder::new()
+            .layer(TraceLayer::new(TRACE).route(template).named(here))
+            .layer(MeterLayer::new(Meter::new()).named(here))
             .layer(CatchPanicLayer::custom(problem::of_panic))
             .layer(standard)
             .layer(BreakerLayer::new(BREAKER.enabled(self.breaker)).named(here).key(route))
@@ -164,7 +172,7 @@ impl Routes {
         routes.layer(stack)
     }
 
-    /// panics answered → priority of the route → deadline → limit by address, and of its log-ins → shed with priorities →
+    /// trace → meter → panics answered → priority of the route → deadline → limit by address, and of its log-ins → shed with priorities →
     /// who asks → limit by user → fault → handler
     pub fn guard_front(self, routes: Router, who: Gatekeeper, buckets: &Buckets, config: &Config) -> Router {
         let here = config.here.as_str();
@@ -182,6 +190,8 @@ impl Routes {
         });
         let by_user = LimitLayer::new(BY_USER).exempt(|head| user(head).is_none()).key(user);
         let stack = ServiceBuilder::new()
+            .layer(TraceLayer::new(TRACE.restart(true)).route(template).named(here))
+            .layer(MeterLayer::new(Meter::new()).named(here))
             .layer(CatchPanicLayer::custom(problem::of_panic))
             .map_request(rank)
             .layer(deadline)
@@ -196,12 +206,9 @@ impl Routes {
 }
 
 impl Call {
-    /// what is said instead → the last good answer → deadline of the call → retry → hedge → in flight → balance → for each:
-    /// breaker → deadline of the attempt → fault → HTTP
+    /// trace → meter → what is said instead → the last good answer → deadline of the call → retry → hedge → in flight → balance → for each:
+    /// trace of the attempt → breaker → deadline of the attempt → fault → HTTP
     pub fn http(self, config: &Config) -> Result<Peer, Failure> {
-        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        let client = client.pool_idle_timeout(KEEP).build();
-        let client = client.map_err(|why| Failure::new(format!("no HTTP client can be made: {why}.")))?;
         let base = self.first(config)?;
         let guards = Guards::new(self, config);
         let replicas = guards.replicas.clone();
@@ -209,6 +216,8 @@ impl Call {
         let balance = balance.named(guards.name.as_str());
         guards.follow(config, balance.handle());
         let stack = ServiceBuilder::new()
+            .layer(guards.trace)
+            .layer(guards.meter)
             .layer(guards.fallback.key(self.said()).with(say))
             .layer(guards.stale)
             .layer(guards.deadline)
@@ -216,24 +225,26 @@ impl Call {
             .layer(guards.hedge)
             .layer(guards.in_flight)
             .layer(balance.discover(self.endpoints(config)))
-            .service(ReqwestService::new(client));
+            .service(config.tls.http());
         Ok(Peer::new(self.to.as_str(), Client::new(stack).base_url(base).boxed()))
     }
 
-    /// deadline of the call → retry → in flight → balance → for each: breaker → deadline of the attempt → fault → gRPC
+    /// trace → meter → deadline of the call → retry → in flight → balance → for each: trace of the attempt → breaker → deadline of the
+    /// attempt → fault → gRPC
     pub fn grpc(self, config: &Config) -> Result<Payments, Failure> {
         self.first(config)?;
         // So that a connection that is refused is seen for what it is.
         recognise::<tonic::transport::Error>();
         let guards = Guards::new(self, config);
-        let replicas = guards.replicas.clone();
+        let (replicas, tls) = (guards.replicas.clone(), config.tls.clone());
         let balance = BalanceService::new(guards.balance(), move |url: &Uri| {
-            let channel = Endpoint::from(url.clone()).connect_lazy();
+            let channel = tls.channel(url);
             replicas.before(url).layer(AnyBody::new(channel, tonic::body::Body::new as _))
         });
         let balance = balance.named(guards.name.as_str());
         guards.follow(config, balance.handle());
-        let stack = ServiceBuilder::new().layer(guards.deadline).layer(guards.retry).layer(guards.in_flight);
+        let stack = ServiceBuilder::new().layer(guards.trace).layer(guards.meter);
+        let stack = stack.layer(guards.deadline).layer(guards.retry).layer(guards.in_flight);
         Ok(PaymentsClient::new(stack.service(balance.discover(self.endpoints(config)))))
     }
 
@@ -242,7 +253,7 @@ impl Call {
         let endpoints = config.endpoints(self.to);
         match self.to {
             Name::Bank => Box::pin(endpoints),
-            _ => Box::pin(Heartbeats::new(Http::path("/readyz")).every(HEARTBEAT).watch(endpoints)),
+            _ => Box::pin(Heartbeats::new(config.tls.heartbeat("/readyz")).every(HEARTBEAT).watch(endpoints)),
         }
     }
 
@@ -273,9 +284,10 @@ pub fn guesses(buckets: &Buckets) -> Guesses {
 }
 
 /// Payments, through their stack.
-pub type Payments = PaymentsClient<DeadlineService<RetryService<BacklogService<Balanced>>>>;
+pub type Payments =
+    PaymentsClient<TraceService<MeterService<DeadlineService<RetryService<BacklogService<Balanced>>>>>>;
 
-type Balanced = BalanceService<Uri, BreakerService<DeadlineService<FaultService<AnyChannel>>>>;
+type Balanced = BalanceService<Uri, TraceService<BreakerService<DeadlineService<FaultService<AnyChannel>>>>>;
 
 /// tonic's channel, for the bodies that the layers make.
 type AnyChannel = AnyBody<Channel, fn(bartizan::client::Body) -> tonic::body::Body>;

@@ -1,11 +1,13 @@
 //! `shop up`: every service in this process. `shop run <service>`: one of them.
 
 use crate::claim::Claim;
+use crate::contracts::events::BINDINGS;
+use crate::handed::{self, Giver, Word};
 use crate::host::{self, Bound, Running, bind, service};
 use crate::parts::config::{Config, Instance, Name};
 use crate::parts::failure::Failure;
-use crate::parts::{buckets, policy, registry};
-use std::future::poll_fn;
+use crate::parts::{buckets, bus, policy, registry, traces};
+use std::future::{pending, poll_fn};
 use std::io::Write;
 use std::pin::pin;
 use std::task::Poll;
@@ -14,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// In the order in which they are started. They are stopped in the other, so that nobody loses one it is asking.
 const SERVICES: [Name; 6] =
-    [Name::Payment, Name::Product, Name::User, Name::Mail, Name::Order, Name::Gateway];
+    [Name::Payment, Name::User, Name::Product, Name::Mail, Name::Order, Name::Gateway];
 
 /// Opens the shop, says where, and closes it on Ctrl-C or SIGTERM.
 ///
@@ -23,7 +25,7 @@ const SERVICES: [Name; 6] =
 /// When a service cannot start, or has fallen over.
 #[cfg_attr(feature = "stage", expect(dead_code, reason = "the stage opens a shop that can be watched"))]
 pub fn up(config: &Config) -> Result<(), Failure> {
-    block_on(work(config, &instances(config), |_| vec![open_at(config)]))
+    block_on(work(config, &instances(config), None, |_| vec![open_at(config)]))
 }
 
 /// Everything that a shop is made of, but what shows it.
@@ -34,24 +36,24 @@ pub fn instances(config: &Config) -> Vec<Instance> {
 
 /// The line that says that the shop is open.
 pub fn open_at(config: &Config) -> String {
-    let address = format!("http://127.0.0.1:{}", config.port_base);
-    format!("shop is open at {address}")
+    format!("shop is open at {}", config.at(&format!("127.0.0.1:{}", config.port_base)))
 }
 
 /// Runs one service, which finds the others by `<SERVICE>_URL` or by their ports. Payments bring the simulated bank
-/// along, unless `BANK_URL` names one.
+/// along, unless `BANK_URL` names one. Its socket may be handed down by who starts it.
 ///
 /// # Errors
 ///
 /// When it cannot start, or has fallen over.
 pub fn run(config: &Config, instance: Instance) -> Result<(), Failure> {
+    let handed = handed::bound(instance)?;
     let bank = instance.service == Name::Payment && config.bank_url.is_none();
     let instances: Vec<_> =
         bank.then_some(Name::Bank).into_iter().flat_map(Name::instances).chain([instance]).collect();
-    block_on(work(config, &instances, |running| {
+    block_on(work(config, &instances, handed, |running| {
         running
             .last()
-            .map(|it| format!("{} is open at http://{}", it.instance, it.address))
+            .map(|it| format!("{} is open at {}", it.instance, config.at(&it.address)))
             .into_iter()
             .collect()
     }))
@@ -66,29 +68,55 @@ pub fn block_on<F: Future<Output = Result<(), Failure>>>(work: F) -> Result<(), 
 async fn work(
     config: &Config,
     instances: &[Instance],
+    handed: Option<Bound>,
     lines: impl FnOnce(&[Running]) -> Vec<String>,
 ) -> Result<(), Failure> {
     // Whoever reads the lines may send a signal at once, so the signals are heard first.
     let asked_to_stop = asked_to_stop()?;
-    registry::is_there(config).await?;
-    policy::is_there(config).await?;
-    if instances.iter().any(|instance| instance.service == Name::Gateway) {
-        buckets::is_there(config).await?;
+    let mut giver = handed.is_some().then(Giver::new).transpose()?;
+    // Who hands a socket down has seen that all is there; who takes over later goes on without it.
+    if giver.is_none() {
+        registry::is_there(config).await?;
+        policy::is_there(config).await?;
+        traces::is_there(config).await?;
+        if instances.iter().any(|instance| instance.service == Name::Gateway) {
+            buckets::is_there(config).await?;
+        }
+        let speaks = |instance: &Instance| matches!(instance.service, Name::User | Name::Order | Name::Mail);
+        if instances.iter().any(speaks) {
+            bus::is_there(config, BINDINGS).await?;
+        }
     }
-    let (config, bound) = bind_all(config, instances)?;
-    let _claim = Claim::take(&config, instances)?;
+    let (config, bound) = bind_all(config, instances, handed)?;
+    let _claim =
+        if giver.is_some() { Claim::join(&config, instances) } else { Claim::take(&config, instances) }?;
     let mut asked_to_stop = pin!(asked_to_stop);
     let mut running = tokio::select! {
         opened = open(&config, bound) => opened?,
         () = &mut asked_to_stop => return Ok(()),
+        _ = says(&mut giver) => return Ok(()),
     };
     say(&lines(&running));
-    let outcome = tokio::select! {
-        () = &mut asked_to_stop => Ok(()),
+    let word = tokio::select! {
+        () = &mut asked_to_stop => Ok(Word::Gone),
+        word = says(&mut giver) => Ok(word),
         instance = first_ended(&mut running) => Err(Failure::new(format!("{instance} has fallen over."))),
     };
+    if word.as_ref().is_ok_and(|word| *word == Word::HandOver) {
+        tokio::select! {
+            () = &mut asked_to_stop => {}
+            () = handed::hand_over(&mut running) => {}
+        }
+    }
     close(running).await;
-    outcome
+    word.map(drop)
+}
+
+async fn says(giver: &mut Option<Giver>) -> Word {
+    match giver {
+        Some(giver) => giver.says().await,
+        None => pending().await,
+    }
 }
 
 /// Tells them to whoever reads. Nobody may be reading, and the shop is open all the same.
@@ -98,17 +126,25 @@ pub fn say(lines: &[String]) {
     }
 }
 
-/// Takes all ports before the first service is started, so that a taken one changes nothing. When the bank is among
-/// them, the configuration that is returned knows where.
+/// Takes all ports before the first service is started, so that a taken one changes nothing; all but that of who is
+/// handed down. When the bank is among them, the configuration that is returned knows where.
 ///
 /// # Errors
 ///
 /// When a port is taken.
-pub fn bind_all(config: &Config, instances: &[Instance]) -> Result<(Config, Vec<Bound>), Failure> {
-    let bound = instances.iter().map(|instance| bind(config, *instance)).collect::<Result<Vec<_>, _>>()?;
+pub fn bind_all(
+    config: &Config,
+    instances: &[Instance],
+    mut handed: Option<Bound>,
+) -> Result<(Config, Vec<Bound>), Failure> {
+    let mut bound = |instance: &Instance| match handed.take_if(|handed| handed.instance == *instance) {
+        Some(handed) => Ok(handed),
+        None => bind(config, *instance),
+    };
+    let bound = instances.iter().map(&mut bound).collect::<Result<Vec<_>, _>>()?;
     let mut config = config.clone();
     if let Some(bank) = bound.iter().find(|bound| bound.instance.service == Name::Bank) {
-        config.bank_url = Some(format!("http://{}", bank.address));
+        config.bank_url = Some(config.at(&bank.address));
     }
     Ok((config, bound))
 }

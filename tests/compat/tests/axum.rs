@@ -12,6 +12,7 @@ use bartizan_hedge::{Hedge, HedgeLayer};
 use bartizan_limit::{Limit, LimitLayer};
 use bartizan_retry::{Backoff, Retry, RetryLayer};
 use bartizan_shed::{Backlog, Shed, ShedLayer};
+use bartizan_trace::{Trace, TraceContext, TraceLayer};
 use http::{StatusCode, Uri};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -224,6 +225,24 @@ async fn answers_pass_unharmed() {
     let answer = ask(serve(app).await).await;
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(answer.text().await.expect("a body"), "ok");
+}
+
+#[tokio::test]
+async fn a_trace_goes_on_in_every_place() {
+    let layer = || TraceLayer::new(Trace::new());
+    let own = || async { TraceContext::current().expect("it is traced").to_string() };
+    let on_handler = Router::new().route("/", get(own.layer(layer())));
+    let on_route = Router::new().route("/", get(own).layer(layer()));
+    let on_router = Router::new().route("/", get(own)).layer(layer());
+    let in_stack = Router::new().route("/", get(own)).layer(ServiceBuilder::new().layer(layer()));
+    for (place, app) in [on_handler, on_route, on_router, in_stack].into_iter().enumerate() {
+        let client = reqwest::Client::builder().no_proxy().build().expect("no TLS to set up");
+        let client = Client::new(layer().outgoing().layer(ReqwestService::new(client)));
+        let caller = TraceContext::begin();
+        let asked = caller.clone().scope(client.get(serve(app).await).send());
+        let said = asked.await.expect("an answer").text().await.expect("a text");
+        assert_eq!(said, caller.to_string(), "place {place}: nobody listens, so there is no span between");
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use bartizan_hedge::{Hedge, HedgeLayer};
 use bartizan_limit::{Limit, LimitLayer};
 use bartizan_retry::{Backoff, Retry, RetryLayer};
 use bartizan_shed::{Shed, ShedLayer};
+use bartizan_trace::{Trace, TraceLayer};
 use http::{Request, Response, Uri};
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -261,12 +262,14 @@ async fn retry_and_hedge_ask_again() {
 async fn answers_pass_unharmed() {
     let channel = serve(|incoming| {
         Server::builder()
+            .layer(TraceLayer::new(Trace::new()))
             .layer(DeadlineLayer::new(HOUR))
             .layer(BreakerLayer::new(Breaker::new()))
             .add_service(patient())
             .serve_with_incoming(incoming)
     });
     let channel = ServiceBuilder::new()
+        .layer(TraceLayer::new(Trace::new()).outgoing())
         .layer(DeadlineLayer::new(HOUR))
         .layer(BreakerLayer::new(Breaker::new()))
         .service(channel.await);

@@ -1,4 +1,4 @@
-//! What the breakers and balancers of a row tell `tracing`.
+//! What the layers of a row tell `tracing`.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write};
@@ -52,6 +52,12 @@ impl Events {
         SEEN.with_borrow(Vec::clone)
     }
 
+    /// Every event since it was last asked so, or since they are recorded.
+    #[must_use]
+    pub fn take(self) -> Vec<Change> {
+        SEEN.take()
+    }
+
     /// The changes of state so far.
     #[must_use]
     pub fn changes(self) -> Vec<Change> {
@@ -71,8 +77,15 @@ struct Recorder;
 
 impl Subscriber for Recorder {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let heard =
-            ["bartizan_breaker", "bartizan_balance", "bartizan_shed", "bartizan_limit", "bartizan_fallback"];
+        let heard = [
+            "bartizan_breaker",
+            "bartizan_balance",
+            "bartizan_shed",
+            "bartizan_limit",
+            "bartizan_fallback",
+            "bartizan_retry",
+            "bartizan_hedge",
+        ];
         metadata.is_event() && heard.iter().any(|layer| metadata.target().starts_with(layer))
     }
 

@@ -19,6 +19,7 @@ mod raw;
 mod reach;
 mod refusal;
 mod replica;
+mod spans;
 
 pub use crowd::crowd;
 pub use fickle::Fickle;
@@ -32,3 +33,4 @@ pub use raw::{Ending, Unheard, raw};
 pub use reach::{Reach, Reached, ask, listen, serve};
 pub use refusal::{Refusal, pushback};
 pub use replica::{Mood, Replica};
+pub use spans::{Seen, Spans};

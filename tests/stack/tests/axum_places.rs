@@ -284,7 +284,7 @@ async fn a_throttle_hears_refusals_and_refuses() {
                 assert_eq!(Refusal::of(answer).await.layer, "throttle");
             }
         }
-        let rejected = handle.snapshot().rejected as usize;
+        let rejected = handle.snapshot().refused as usize;
         assert!(rejected > 0);
         assert_eq!(player.calls() + rejected, 60, "a refusal does not reach the handler");
     }

@@ -8,11 +8,12 @@ use bartizan_hedge::HedgeLayer;
 use bartizan_limit::{Limit, LimitLayer, SharedLimitLayer, WaitingLayer};
 use bartizan_retry::RetryLayer;
 use bartizan_shed::{Backlog, BacklogLayer, Shed, ShedLayer, Throttle, ThrottleLayer};
+use bartizan_trace::{Trace, TraceLayer};
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use http::{Request, Response};
 use stack::echo::{EchoClient, EchoServer, Player, Said, channel, read};
-use stack::{Fickle, Gauge, GaugeLayer, Refusal, pushback, serve, soon, until};
+use stack::{Fickle, Gauge, GaugeLayer, Refusal, Spans, pushback, serve, soon, until};
 use std::convert::identity;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -93,6 +94,7 @@ macro_rules! sites {
 sites!(breaker_sites, BreakerLayer, identity);
 sites!(deadline_sites, DeadlineLayer, identity);
 sites!(gauge_sites, GaugeLayer, identity);
+sites!(trace_sites, TraceLayer, identity);
 sites!(shed_sites, ShedLayer, identity);
 sites!(limit_sites, LimitLayer, identity);
 sites!(throttle_sites, ThrottleLayer, identity);
@@ -219,6 +221,21 @@ async fn a_policy_of_ones_own_refuses_while_a_stream_is_held() {
 }
 
 #[tokio::test]
+async fn a_trace_has_a_span_of_each_call_and_its_code() {
+    let (spans, _guard) = Spans::listen();
+    for (site, mut client) in trace_sites(|| TraceLayer::new(Trace::new())).await {
+        println!("{site}");
+        let before = spans.all().len();
+        assert_well(&mut client).await;
+        assert_eq!(soon(client.unary("fail")).await.unwrap_err().code(), Code::Unavailable);
+        until(|| spans.all().iter().all(|span| !span.open)).await;
+        let codes: Vec<_> =
+            spans.all()[before..].iter().map(|span| span.get("rpc.grpc.status_code").to_owned()).collect();
+        assert_eq!(codes, ["0", "0", "0", "0", "14"]);
+    }
+}
+
+#[tokio::test]
 async fn a_shed_refuses_while_a_stream_is_held() {
     let layer = ShedLayer::new(Shed::fixed(1));
     let handle = layer.handle();
@@ -263,7 +280,7 @@ async fn a_throttle_hears_refusals_and_refuses() {
         println!("{site}");
         handle.reset();
         assert_well(&mut client).await;
-        let before = handle.snapshot().rejected;
+        let before = handle.snapshot().refused;
         let mut rejected = 0;
         for n in 0..60 {
             let status = if n % 2 == 0 {
@@ -279,7 +296,7 @@ async fn a_throttle_hears_refusals_and_refuses() {
             rejected += u64::from(status.message().starts_with("refused by throttle"));
         }
         assert!(rejected > 20, "{rejected}");
-        assert_eq!(handle.snapshot().rejected - before, rejected);
+        assert_eq!(handle.snapshot().refused - before, rejected);
     }
 }
 

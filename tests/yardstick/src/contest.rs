@@ -20,8 +20,16 @@ pub(crate) struct Case {
     pub(crate) floor: Floor,
     /// Whether the call reaches the inner service, whose price is then no layer's: the lane `bare` is subtracted.
     pub(crate) reaches: bool,
-    /// The part of what a peer takes that ours may take, in place of what lies above the floor.
-    part: Option<(f64, &'static str)>,
+    /// The part of what somebody else takes that ours may take, in place of what lies above the floor.
+    part: Option<(f64, Of)>,
+}
+
+/// Of whom ours may take a part.
+#[derive(Clone, Copy)]
+enum Of {
+    Peer(&'static str),
+    /// Ours in another case.
+    Ours(usize),
 }
 
 impl Case {
@@ -37,7 +45,12 @@ impl Case {
 
     /// Where ours may take a part of what a peer takes, whatever the floor is.
     pub(crate) fn at_most(self, part: f64, peer: &'static str) -> Self {
-        Self { part: Some((part, peer)), ..self }
+        Self { part: Some((part, Of::Peer(peer))), ..self }
+    }
+
+    /// Where ours may take so many times what it takes in another case, whatever the floor is.
+    pub(crate) fn at_most_times(self, times: f64, case: usize) -> Self {
+        Self { part: Some((times, Of::Ours(case))), ..self }
     }
 }
 
@@ -204,9 +217,12 @@ impl Results<'_> {
         let floor = self.cases[case].floor.at(&self.prices);
         let reaches = |_: &&Figure| self.cases[case].reaches;
         let bare = self.figure(Place::Bare(case)).filter(reaches).map_or(0.0, |bare| bare.nanos);
-        let part = self.cases[case].part.and_then(|(part, peer)| {
-            let peer = self.figure(Place::Peer(case, peer))?;
-            Some(part * peer.nanos - bare)
+        let part = self.cases[case].part.and_then(|(part, of)| {
+            let other = match of {
+                Of::Peer(peer) => Place::Peer(case, peer),
+                Of::Ours(other) => Place::Ours(other),
+            };
+            Some(part * self.figure(other)?.nanos - bare)
         });
         let limit = part.unwrap_or(LEEWAY * floor);
         let beyond_bare = self.beyond_bare(case, |figure| figure.nanos)?;
@@ -286,6 +302,24 @@ mod tests {
         let case = || Case::new("closed", A + R).at_most(0.5, "recloser");
         assert!(!judged_as(case(), 66.0, 33.0, 0.0).missed());
         assert!(judged_as(case(), 65.0, 33.0, 0.0).missed());
+    }
+
+    #[test]
+    fn ours_may_take_no_more_than_so_many_times_what_it_takes_elsewhere() {
+        let misses = |elsewhere: f64| {
+            let figure = |place, nanos| Figure { place, nanos, allocations: 0.0, rounds: 1 };
+            let mut figures = vec![figure(Place::Ours(0), elsewhere), figure(Place::Ours(1), 30.0)];
+            figures.extend(
+                SYMBOLS.iter().zip(PRICES).map(|(symbol, price)| figure(Place::Primitive(*symbol), price)),
+            );
+            let cases = [Case::new("plain", A + R), Case::new("watched", A + R).at_most_times(1.5, 0)];
+            let counts = vec![None; figures.len()];
+            Results { cases: &cases, figures: &figures, counts: &counts, prices: PRICES, least_rounds: 1 }
+                .board("n0")
+                .missed()
+        };
+        assert!(!misses(20.0));
+        assert!(misses(19.9));
     }
 
     #[test]

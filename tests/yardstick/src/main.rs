@@ -1,12 +1,14 @@
 //! The yardstick: measures our layers beside their peers, and says whether they meet their targets.
 
 mod board;
+mod compare;
 mod contest;
 mod experiment;
 mod floor;
 mod ground;
 mod instructions;
 mod loopback;
+mod machine;
 mod nano;
 mod options;
 mod ours;
@@ -15,11 +17,12 @@ mod plot;
 mod primitives;
 mod progress;
 mod race;
+mod readme;
 mod report;
 mod sim;
 mod stats;
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -151,6 +154,8 @@ enum Command {
     L2(l2::Options),
     /// Runs the experiments one after another, each in a process of its own.
     All(report::Options),
+    /// Writes what the READMEs and the page `docs/how-we-compare.md` say of a report.
+    Readme(readme::Options),
 }
 
 const FAILED: u8 = 2;
@@ -162,13 +167,10 @@ fn main() -> ExitCode {
             list();
             ExitCode::SUCCESS
         }
-        Command::All(options) => report::run(&options).map_or_else(
-            |error| {
-                eprintln!("{error}");
-                ExitCode::from(FAILED)
-            },
-            verdict,
-        ),
+        Command::All(options) => report::run(&options).map_or_else(|error| broken(&error), verdict),
+        Command::Readme(options) => {
+            readme::run(&options).map_or_else(|error| broken(&error), |()| ExitCode::SUCCESS)
+        }
         Command::N1(options) => verdict(timed("n1", &options.timing, || n1::contest(&options))),
         Command::N2(options) => verdict(timed("n2", &options.timing, || n2::contest(&options))),
         Command::N3(options) => verdict(timed("n3", &options.timing, || n3::contest(&options))),
@@ -203,6 +205,11 @@ fn main() -> ExitCode {
         Command::L1(options) => verdict(show("l1", options.common.json, l1::run(&options))),
         Command::L2(options) => verdict(show("l2", options.common.json, l2::run(&options))),
     }
+}
+
+fn broken(error: &io::Error) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::from(FAILED)
 }
 
 fn list() {

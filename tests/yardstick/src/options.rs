@@ -24,7 +24,8 @@ pub(crate) struct Common {
 impl Common {
     /// Runs of an experiment on which none are set.
     pub(crate) const RUNS: u32 = 20;
-    const QUICK_RUNS: u32 = 3;
+    /// Runs of a quick one.
+    pub(crate) const QUICK_RUNS: u32 = 3;
 
     /// What tests of an experiment take.
     #[cfg(test)]

@@ -4,6 +4,7 @@ pub(crate) mod again;
 pub(crate) mod balance;
 pub(crate) mod fallback;
 pub(crate) mod limit;
+pub(crate) mod scraped;
 pub(crate) mod shed;
 pub(crate) mod stack;
 

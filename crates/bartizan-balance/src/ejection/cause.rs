@@ -55,6 +55,23 @@ impl Cause {
     }
 }
 
+/// A name for each cause, behind what is counted.
+macro_rules! by_cause {
+    ($what:literal) => {
+        [
+            concat!($what, "_consecutive"),
+            concat!($what, "_consecutive_gateway"),
+            concat!($what, "_consecutive_local"),
+            concat!($what, "_excess"),
+            concat!($what, "_excess_local"),
+            concat!($what, "_success_rate"),
+            concat!($what, "_failure_ratio"),
+            concat!($what, "_slowness"),
+            concat!($what, "_manual"),
+        ]
+    };
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -101,6 +118,23 @@ impl Ejections {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.ejected.iter().sum()
+    }
+
+    /// Shows every count under its name, each sum before what it is made of. Who ejects by hand does not ask whether he may.
+    pub(crate) fn each(&self, show: &mut dyn FnMut(&'static str, f64)) {
+        for (sum, names, counts) in [
+            ("ejections", by_cause!("ejections"), &self.ejected),
+            ("watched", by_cause!("watched"), &self.watched),
+            ("overflow", by_cause!("overflow"), &self.overflow),
+            ("withheld", by_cause!("withheld"), &self.withheld),
+        ] {
+            show(sum, counts.iter().sum::<u64>() as f64);
+            for (cause, (name, count)) in Cause::ALL.into_iter().zip(names.into_iter().zip(counts)) {
+                if cause != Cause::Manual || sum == "ejections" {
+                    show(name, *count as f64);
+                }
+            }
+        }
     }
 
     pub(crate) fn count_ejected(&mut self, cause: Cause) {

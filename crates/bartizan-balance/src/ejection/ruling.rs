@@ -9,7 +9,9 @@ pub(crate) enum Ruling {
     Ejected { until: Instant, times: u32 },
     /// It would be, were that enforced.
     Watched,
-    /// Nothing that is worth an event: it is out already, or was noted a moment ago, or there was no room.
+    /// It is not, for want of such room.
+    Withheld(Room),
+    /// Nothing that is worth an event: it is out already, or was noted a moment ago.
     Dropped,
 }
 
@@ -29,13 +31,13 @@ impl Ejection {
         }
         match crowd.room(self) {
             Room::Free => {}
-            Room::Full => {
+            room @ Room::Full => {
                 counts.count_overflow(cause);
-                return Ruling::Dropped;
+                return Ruling::Withheld(room);
             }
-            Room::Failing => {
+            room @ Room::Failing => {
                 counts.count_withheld(cause);
-                return Ruling::Dropped;
+                return Ruling::Withheld(room);
             }
         }
         if !dice.hits(self.enforcing) {
@@ -88,7 +90,7 @@ mod tests {
         let until = court.now + Ejection::DEFAULT_PAUSE;
         assert_eq!(court.rule(&mut first, 2, 0, 0), Ruling::Ejected { until, times: 1 });
         assert_eq!(court.rule(&mut first, 2, 1, 0), Ruling::Dropped, "once");
-        assert_eq!(court.rule(&mut second, 2, 1, 0), Ruling::Dropped);
+        assert_eq!(court.rule(&mut second, 2, 1, 0), Ruling::Withheld(Room::Full));
         assert!(!second.is_out());
         let counts = court.counts;
         assert_eq!((counts.ejected(CAUSE), counts.overflow(CAUSE), counts.withheld(CAUSE)), (1, 1, 0));
@@ -97,14 +99,14 @@ mod tests {
     #[test]
     fn nobody_is_ejected_alone_at_zero_while_switched_off_or_while_all_fail() {
         let mut sentence = Sentence::default();
-        for (ejection, members, failing) in [
-            (Ejection::new(), 1, 0),
-            (Ejection::new().max_ejected(0.0), 10, 0),
-            (Ejection::new().enabled(false), 10, 0),
-            (Ejection::new(), 10, 9),
+        for (ejection, members, failing, ruling) in [
+            (Ejection::new(), 1, 0, Ruling::Withheld(Room::Full)),
+            (Ejection::new().max_ejected(0.0), 10, 0, Ruling::Withheld(Room::Full)),
+            (Ejection::new().enabled(false), 10, 0, Ruling::Dropped),
+            (Ejection::new(), 10, 9, Ruling::Withheld(Room::Failing)),
         ] {
             let mut court = Court::new(ejection);
-            assert_eq!(court.rule(&mut sentence, members, 0, failing), Ruling::Dropped);
+            assert_eq!(court.rule(&mut sentence, members, 0, failing), ruling);
             assert_eq!((court.counts.total(), court.counts.withheld(CAUSE)), (0, u64::from(failing > 0)));
             assert!(!sentence.is_out());
         }
@@ -123,6 +125,29 @@ mod tests {
         court.ejection = court.ejection.enforcing(1.0);
         court.now += Duration::from_millis(1);
         assert!(matches!(court.rule(&mut sentence, 2, 0, 0), Ruling::Ejected { .. }));
+    }
+
+    #[test]
+    fn every_cause_is_shown_by_what_came_of_it() {
+        let mut court = Court::new(Ejection::new());
+        let shadow = Ejection::new().enforcing(0.0);
+        for cause in Cause::ALL {
+            for (ejection, out, failing) in
+                [(Ejection::new(), 0, 0), (shadow, 0, 0), (shadow, 1, 0), (shadow, 0, 9)]
+            {
+                let crowd = Crowd { members: 10, out, failing };
+                let mut sentence = Sentence::default();
+                ejection.rule(cause, &mut sentence, crowd, &mut court.counts, &court.dice, court.now);
+            }
+        }
+        let mut shown = Vec::new();
+        court.counts.each(&mut |name, count| shown.push((name, count)));
+        // Four sums, and nobody watches what is done by hand.
+        assert_eq!(shown.len(), 4 + 4 * Cause::ALL.len() - 3);
+        let (sums, causes): (Vec<_>, Vec<_>) = shown.iter().partition(|(_, count)| *count != 1.0);
+        assert_eq!(sums, [("ejections", 9.0), ("watched", 9.0), ("overflow", 9.0), ("withheld", 9.0)]);
+        assert!(causes.iter().all(|(_, count)| *count == 1.0), "{causes:?}");
+        assert!(causes.contains(&("withheld_excess_local", 1.0)));
     }
 
     #[test]

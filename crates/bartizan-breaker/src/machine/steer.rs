@@ -21,6 +21,13 @@ impl Machine {
         (change.from != change.to).then_some(change)
     }
 
+    /// The same, and says whether that changed nothing but the mode.
+    pub(crate) fn steer(&mut self, mode: Mode) -> (bool, Option<Change>) {
+        let is_another = self.mode != mode;
+        let change = self.set_mode(mode);
+        (is_another && change.is_none(), change)
+    }
+
     /// Opens the circuit for a while, whatever it has seen; afterwards it probes.
     pub(crate) fn force_open_for(&mut self, pause: Duration, now: u64) -> Option<Change> {
         let change = self.change(|machine| {

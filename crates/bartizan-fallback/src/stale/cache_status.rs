@@ -1,6 +1,5 @@
 //! What an answer says of how it came about: `Cache-Status` (RFC 9211).
 
-use bartizan_core::Instant;
 use bartizan_http::http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt::Write;
 use std::time::Duration;
@@ -95,11 +94,6 @@ pub(crate) fn left(lifetime: Duration, age: Duration) -> Left {
         Some(left) => Left::For(left),
         None => Left::OverFor(age - lifetime),
     }
-}
-
-/// Now, in the terms of a status.
-pub(crate) fn left_at(lifetime: Duration, age: &super::age::Age, now: Instant) -> Left {
-    left(lifetime, age.at(now))
 }
 
 #[cfg(test)]

@@ -1,8 +1,13 @@
+use bartizan_core::{Times, TimesSnapshot};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 /// What is counted.
 #[derive(Debug, Default)]
-pub(crate) struct Counts([AtomicU64; 10]);
+pub(crate) struct Counts {
+    each: [AtomicU64; 13],
+    stale: Times,
+}
 
 /// Something that is counted.
 #[derive(Clone, Copy, Debug)]
@@ -16,16 +21,30 @@ pub(crate) enum Count {
     Coalesced,
     Revalidated,
     Refreshes,
+    RefreshesFailed,
+    RefreshesLate,
     Unanswered,
+    NotKept,
 }
 
 impl Counts {
     pub(crate) fn count(&self, what: Count) {
-        self.0[what as usize].fetch_add(1, Relaxed);
+        self.each[what as usize].fetch_add(1, Relaxed);
     }
 
     pub(crate) fn of(&self, what: Count) -> u64 {
-        self.0[what as usize].load(Relaxed)
+        self.each[what as usize].load(Relaxed)
+    }
+
+    /// Counts a stale answer that is served, and for how long it has been stale.
+    pub(crate) fn count_stale(&self, what: Count, stale: Duration) {
+        self.count(what);
+        self.stale.record(stale);
+    }
+
+    /// For how long the stale answers that were served had been stale.
+    pub(crate) fn stale(&self) -> TimesSnapshot {
+        self.stale.snapshot()
     }
 }
 
@@ -85,8 +104,14 @@ pub struct Snapshot {
     pub revalidated: u64,
     /// Refreshes that began in the background.
     pub refreshes: u64,
+    /// Refreshes that failed in time.
+    pub refreshes_failed: u64,
+    /// Refreshes that took too long.
+    pub refreshes_late: u64,
     /// Reads that failed, or asked only for what is kept, and nothing was kept that could be served.
     pub unanswered: u64,
+    /// Of these, reads that asked only for what is kept.
+    pub refused_not_kept: u64,
 }
 
 impl Snapshot {
@@ -112,7 +137,10 @@ impl Snapshot {
             ("coalesced", self.coalesced),
             ("revalidated", self.revalidated),
             ("refreshes", self.refreshes),
+            ("refreshes_failed", self.refreshes_failed),
+            ("refreshes_late", self.refreshes_late),
             ("unanswered", self.unanswered),
+            ("refused_not_kept", self.refused_not_kept),
         ] {
             show(name, count as f64);
         }

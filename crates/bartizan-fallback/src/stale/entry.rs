@@ -1,5 +1,5 @@
 use super::age::{Age, Times, lifetime};
-use super::cache_status::{Left, Status, add, left_at};
+use super::cache_status::{Left, Status, add, left};
 use super::condition;
 use super::directives::Said;
 use super::fields;
@@ -36,8 +36,9 @@ pub(crate) struct Kept {
     version: Version,
     headers: HeaderMap,
     vary: Vary,
+    said: Said,
     age: Age,
-    wall: Duration,
+    lifetime: Duration,
 }
 
 /// What it takes to keep an entry, without what it refers to.
@@ -46,20 +47,26 @@ pub(super) const OWN: usize = size_of::<Entry>() + 256;
 impl Kept {
     /// `None` if it cannot be told which requests it is the answer to.
     pub(crate) fn new(head: &response::Parts, request: &HeaderMap, times: &Times) -> Option<Self> {
-        Some(Self {
-            vary: Vary::of(&head.headers, request)?,
-            age: Age::of(&head.headers, times),
-            wall: times.wall,
-            status: head.status,
-            version: head.version,
-            headers: fields::kept(&head.headers),
-        })
+        let (vary, age) = (Vary::of(&head.headers, request)?, Age::of(&head.headers, times));
+        Some(Self::of(head.status, head.version, fields::kept(&head.headers), vary, age, times.wall))
+    }
+
+    fn of(
+        status: StatusCode,
+        version: Version,
+        headers: HeaderMap,
+        vary: Vary,
+        age: Age,
+        wall: Duration,
+    ) -> Self {
+        let said = Said::of(&headers);
+        let lifetime = lifetime(&said, &headers, wall).unwrap_or_default();
+        Self { status, version, headers, vary, said, age, lifetime }
     }
 
     /// Whether there is a time at which it may be served.
     pub(crate) fn is_of_use(&self, value: &Stale) -> bool {
-        let said = Said::of(&self.headers);
-        is_of_use(value, &said, lifetime(&said, &self.headers, self.wall).unwrap_or_default())
+        is_of_use(value, &self.said, self.lifetime)
     }
 
     /// Whether its body has the length that it says.
@@ -70,17 +77,16 @@ impl Kept {
 
     /// Joins it with the whole of its body, which shares its buffer with nothing.
     pub(crate) fn with(self, body: Bytes) -> Entry {
-        let said = Said::of(&self.headers);
         let weight = OWN + fields::weight(&self.headers) + self.vary.weight() + body.len();
         Entry {
-            lifetime: lifetime(&said, &self.headers, self.wall).unwrap_or_default(),
-            age: self.age,
             status: self.status,
             version: self.version,
             headers: self.headers,
             body,
             vary: self.vary,
-            said,
+            said: self.said,
+            age: self.age,
+            lifetime: self.lifetime,
             trouble: Mutex::default(),
             weight,
         }
@@ -142,34 +148,22 @@ impl Entry {
         self.age.at(now) >= self.lifetime
     }
 
+    /// For how long it has been stale.
+    pub(crate) fn stale_for(&self, now: Instant) -> Duration {
+        self.age.at(now).saturating_sub(self.lifetime)
+    }
+
     pub(crate) fn left(&self, now: Instant) -> Left {
-        left_at(self.lifetime, &self.age, now)
+        left(self.lifetime, self.age.at(now))
     }
 
-    /// The fields with those of a 304 in place of the old ones, with what is for its caller alone.
-    pub(crate) fn freshened(&self, not_modified: &HeaderMap) -> HeaderMap {
+    /// The entry that a 304 makes of it (§4.3.4), with what that has for its caller alone. `None` if it cannot be told which requests it is
+    /// the answer to.
+    pub(crate) fn renew(&self, by: &HeaderMap, request: &HeaderMap, times: &Times) -> Option<Self> {
         let mut headers = self.headers.clone();
-        fields::freshen(&mut headers, not_modified);
-        headers
-    }
-
-    /// The entry that a 304 makes of it (§4.3.4). `None` if it cannot be told which requests it is the answer to.
-    pub(crate) fn renew(
-        &self,
-        headers: HeaderMap,
-        by: &HeaderMap,
-        request: &HeaderMap,
-        times: &Times,
-    ) -> Option<Self> {
-        let kept = Kept {
-            vary: Vary::of(&headers, request)?,
-            age: Age::of(by, times),
-            wall: times.wall,
-            status: self.status,
-            version: self.version,
-            headers,
-        };
-        Some(kept.with(self.body.clone()))
+        fields::freshen(&mut headers, by);
+        let (vary, age) = (Vary::of(&headers, request)?, Age::of(by, times));
+        Some(Kept::of(self.status, self.version, headers, vary, age, times.wall).with(self.body.clone()))
     }
 
     pub(crate) const fn status(&self) -> StatusCode {
@@ -178,22 +172,11 @@ impl Entry {
 
     /// Answers a request with it, which may have the answer already.
     pub(crate) fn answer(&self, request: &HeaderMap, now: Instant, status: &Status) -> Response<Bytes> {
-        self.answer_with(self.headers.clone(), request, now, status)
-    }
-
-    /// As [`answer`](Self::answer), with other fields.
-    pub(crate) fn answer_with(
-        &self,
-        headers: HeaderMap,
-        request: &HeaderMap,
-        now: Instant,
-        status: &Status,
-    ) -> Response<Bytes> {
         let has_it = self.status == StatusCode::OK && condition::is_met(request, &self.headers);
         let mut answer = Response::new(if has_it { Bytes::new() } else { self.body.clone() });
         *answer.status_mut() = if has_it { StatusCode::NOT_MODIFIED } else { self.status };
         *answer.version_mut() = self.version;
-        *answer.headers_mut() = headers;
+        *answer.headers_mut() = self.headers.clone();
         let headers = answer.headers_mut();
         if has_it {
             headers.remove(CONTENT_LENGTH);

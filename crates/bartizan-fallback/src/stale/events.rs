@@ -1,11 +1,21 @@
 //! What the layer tells `tracing`: a change of state is one event, a stale answer at most a trace.
 
+use super::value::Stale;
 use crate::Failure;
 
 #[cold]
-pub(crate) fn enabled(name: Option<&str>, enabled: bool) {
-    let state = if enabled { "enabled" } else { "disabled" };
-    tracing::info!(layer = "stale", name, state, "switched by its handle");
+pub(crate) fn changed(name: Option<&str>, old: &Stale, new: &Stale) {
+    if old.enabled != new.enabled {
+        let state = if new.enabled { "enabled" } else { "disabled" };
+        tracing::info!(layer = "stale", name, state, "switched by its handle");
+    } else if old != new {
+        tracing::info!(layer = "stale", name, settings = %new, "stale has new settings");
+    }
+}
+
+#[cold]
+pub(crate) fn purged(name: Option<&str>) {
+    tracing::info!(layer = "stale", name, "forgot all answers, by its handle");
 }
 
 /// No warning: while an application replaces a part of itself, both are alive for a moment.

@@ -59,20 +59,20 @@ pub(crate) fn copy_value(value: &HeaderValue) -> HeaderValue {
 
 /// Whether a field is for the next hop alone, of which `Connection` may name more.
 fn is_of_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
-    let named = |value: &HeaderValue| {
-        value
-            .as_bytes()
-            .split(|byte| *byte == b',')
-            .any(|token| token.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
-    };
-    HOPS.contains(name) || headers.get_all(CONNECTION).iter().any(named)
+    HOPS.contains(name) || lists(headers, &CONNECTION, name)
+}
+
+/// Whether a field that lists names of fields has this one among them.
+pub(crate) fn lists(headers: &HeaderMap, list: &HeaderName, name: &HeaderName) -> bool {
+    let is_it = |token: &[u8]| token.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes());
+    headers.get_all(list).iter().any(|value| value.as_bytes().split(|byte| *byte == b',').any(is_it))
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+    pub(in super::super) fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
         let field = |(name, value): &(&'static str, &'static str)| {
             (HeaderName::from_static(name), HeaderValue::from_static(value))
         };

@@ -74,36 +74,28 @@ where
     pub(crate) fn reading(service: S, req: Request<B>, mut read: Box<Read>) -> Self {
         let now = Instant::now();
         let plan = read.plan(now, true);
-        let (stage, read) = begin(plan, Held { service, req }, read, now);
+        let (stage, read) = Self::begin(plan, Held { service, req }, read, now);
         Self { stage, read, write: None }
     }
-}
 
-/// Puts a plan into practice.
-fn begin<S, B, RB>(
-    plan: Plan,
-    mut held: Held<S, B>,
-    mut read: Box<Read>,
-    now: Instant,
-) -> (Stage<S, S::Future, B>, Option<Box<Read>>)
-where
-    S: Service<Request<B>, Response = Response<RB>> + Send + 'static,
-    S::Error: Send + Sync + 'static,
-    S::Future: Send,
-    B: Send + 'static,
-    RB: Body<Data = Bytes> + Send + 'static,
-    RB::Error: Send,
-{
-    match plan {
-        Plan::Serve(answer) => (Stage::Served { answer: Some(answer) }, None),
-        Plan::Refresh(answer, refreshing) => {
-            refresh(held.service, held.req, read, refreshing);
-            (Stage::Served { answer: Some(answer) }, None)
-        }
-        Plan::Wait(seat) => (Stage::Waiting { seat, held: Some(held) }, Some(read)),
-        Plan::Go => {
-            read.ask(&mut held.req, now);
-            (Stage::Entering { held: Some(held) }, Some(read))
+    /// Puts a plan into practice.
+    fn begin(
+        plan: Plan,
+        mut held: Held<S, B>,
+        mut read: Box<Read>,
+        now: Instant,
+    ) -> (Stage<S, S::Future, B>, Option<Box<Read>>) {
+        match plan {
+            Plan::Serve(answer) => (Stage::Served { answer: Some(answer) }, None),
+            Plan::Refresh(answer, refreshing) => {
+                refresh(held.service, held.req, read, refreshing);
+                (Stage::Served { answer: Some(answer) }, None)
+            }
+            Plan::Wait(seat) => (Stage::Waiting { seat, held: Some(held) }, Some(read)),
+            Plan::Go => {
+                read.ask(&mut held.req, now);
+                (Stage::Entering { held: Some(held) }, Some(read))
+            }
         }
     }
 }
@@ -131,7 +123,7 @@ where
                     let (held, mut read) = held.take().zip(this.read.take()).expect(DONE);
                     let now = Instant::now();
                     let plan = read.turn(turn, now);
-                    let (stage, read) = begin(plan, held, read, now);
+                    let (stage, read) = Self::begin(plan, held, read, now);
                     *this.read = read;
                     this.stage.set(stage);
                 }

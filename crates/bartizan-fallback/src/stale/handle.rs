@@ -42,9 +42,19 @@ impl Handle {
         self.shared.update(value);
     }
 
+    /// Switches the layer on, with the settings that it has.
+    pub fn enable(&self) {
+        self.shared.switch(true);
+    }
+
+    /// Switches the layer off: reads go out as they come. What is kept stays.
+    pub fn disable(&self) {
+        self.shared.switch(false);
+    }
+
     /// Forgets all answers. What is under way is not kept either.
     pub fn purge(&self) {
-        self.shared.store.purge();
+        self.shared.purge();
     }
 
     /// Forgets the answers to a target, of both methods and whatever else their keys have; without an authority those of all hosts, with

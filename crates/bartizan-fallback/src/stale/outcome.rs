@@ -1,7 +1,7 @@
 //! What is done with the answer to a read that went out.
 
 use super::body::StaleBody;
-use super::cache_status::{Status, add};
+use super::cache_status::add;
 use super::condition;
 use super::counts::Count;
 use super::directives::Said;
@@ -62,7 +62,7 @@ impl Read {
         let status = out.as_ref().ok().map(|response| response.status().as_u16());
         let failure = failure(out);
         self.trouble(&entry, now, &failure);
-        self.count(Count::IfError);
+        self.count_stale(Count::IfError, &entry, now);
         self.shared().degraded(now, &failure);
         // Those who wait find that the service is spared.
         self.release();
@@ -72,12 +72,14 @@ impl Read {
         Ok(answer)
     }
 
-    /// Hears that a refresh has failed.
+    /// Hears that a refresh has failed, and as what it counts.
     pub(crate) fn refresh_failed<B, E: Send + Sync + 'static>(
         &mut self,
+        count: Count,
         out: Result<Response<B>, E>,
         now: Instant,
     ) {
+        self.count(count);
         let failure = failure(out);
         if let Some(found) = self.found.clone() {
             self.trouble(&found, now, &failure);
@@ -139,20 +141,18 @@ impl Read {
             return Response::from_parts(head, StaleBody::passing(body));
         };
         add(&mut head.headers, self.forward(now).stored());
-        let is_head = self.is_head;
-        let body = StaleBody::recording(body, Record::new(self, kept, is_head));
+        let body = StaleBody::recording(body, Record::new(self, kept));
         Response::from_parts(head, body)
     }
 
     /// Forgets what is kept if the service now says of the same that it is for no store. To a caller that says who he is, it may say so of
     /// another answer.
     fn forget_outdated(&self, head: &response::Parts) {
+        let Some(found) = &self.found else { return };
         let said = Said::of(&head.headers);
         let is_for_none = said.private || said.no_store || said.no_cache;
         if is_for_none && head.status.is_success() && !is_signed(&self.request) {
-            if let Some(found) = &self.found {
-                self.shared().store.take(&self.key, found);
-            }
+            self.shared().store.take(&self.key, found);
         }
     }
 
@@ -168,23 +168,20 @@ impl Read {
             self.release();
             return self.serve(found, now, status, false);
         }
-        let headers = found.freshened(response.headers());
-        let is_storable = is_storable(&self.asked, &self.request, found.status(), &headers);
-        // It may be this caller's alone now, and good for the others as it was.
-        let is_outdated = !may_be_kept(found.status(), &headers);
-        let renewed = found.renew(headers.clone(), response.headers(), &self.request, &self.times(now));
+        let renewed = found.renew(response.headers(), &self.request, &self.times(now));
         let Some(renewed) = renewed.map(Arc::new) else {
             self.shared().store.take(&self.key, found);
             self.release_all();
             return self.serve(found, now, status, false);
         };
-        let status = Status { forward: status, collapsed: false, left: renewed.left(now) };
-        let answer = renewed.answer_with(headers, &self.request, now, &status);
-        if is_storable {
+        let answer = self.serve(&renewed, now, status, false);
+        let (status, headers) = (renewed.status(), renewed.headers());
+        if is_storable(&self.asked, &self.request, status, headers) {
             self.count(Count::Revalidated);
             self.keep(&renewed);
         } else {
-            if is_outdated {
+            // It may be this caller's alone now, and good for the others as it was.
+            if !may_be_kept(status, headers) {
                 self.shared().store.take(&self.key, found);
             }
             self.release_all();

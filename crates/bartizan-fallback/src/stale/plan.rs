@@ -39,6 +39,7 @@ impl Read {
         }
         if self.asked.only_if_cached {
             self.count(Count::Unanswered);
+            self.count(Count::NotKept);
             let form = if self.is_head { Form::Head } else { Form::Http };
             return Plan::Serve(answer(Refused::new(&NOT_KEPT), form));
         }
@@ -70,7 +71,7 @@ impl Read {
         }
         // Who gets an answer that would not be kept does not refresh this one, and is not to see it grow old.
         if served && (self.asked.only_if_cached || is_for_everybody(&self.request, entry.headers())) {
-            self.count(Count::WhileRevalidate);
+            self.count_stale(Count::WhileRevalidate, entry, now);
             let answer = self.serve(entry, now, None, false);
             return Some(match self.refresh(entry, now) {
                 Some(refreshing) => Plan::Refresh(answer, refreshing),
@@ -82,7 +83,7 @@ impl Read {
             match leave {
                 Ok(leave) => self.leave = Some(leave),
                 Err(cause) => {
-                    self.count(Count::Spared);
+                    self.count_stale(Count::Spared, entry, now);
                     let mut answer = self.serve(entry, now, None, false);
                     answer.extensions_mut().insert(Degraded::new(cause));
                     return Some(Plan::Serve(answer));

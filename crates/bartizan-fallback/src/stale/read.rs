@@ -75,6 +75,11 @@ impl Read {
         self.shared().counts.count(what);
     }
 
+    /// Counts an answer that is served though it is stale.
+    pub(super) fn count_stale(&self, what: Count, entry: &Entry, now: Instant) {
+        self.shared().counts.count_stale(what, entry.stale_for(now));
+    }
+
     /// Prepares the request that goes out.
     pub(crate) fn ask<B>(&mut self, req: &mut Request<B>, now: Instant) {
         self.sent = now;

@@ -15,8 +15,6 @@ pub(crate) struct Record {
     read: Box<Read>,
     kept: Kept,
     copy: Copy,
-    /// It is the answer to a `HEAD`: its length is that of another body.
-    is_head: bool,
 }
 
 /// What was seen of a body. As long as it is the same as the body that is kept already, nothing is copied.
@@ -32,11 +30,11 @@ struct Copy {
 }
 
 impl Record {
-    pub(crate) fn new(read: Box<Read>, kept: Kept, is_head: bool) -> Self {
+    pub(crate) fn new(read: Box<Read>, kept: Kept) -> Self {
         let known = read.found.as_ref().map(|found| found.body().clone()).unwrap_or_default();
         let shared = read.shared().clone();
         let copy = Copy { shared, known, same: 0, own: None, room: 0 };
-        Self { read, kept, copy, is_head }
+        Self { read, kept, copy }
     }
 
     /// Whether others wait for it, or could.
@@ -52,7 +50,8 @@ impl Record {
     /// Keeps the answer, whose body is whole.
     pub(crate) fn whole(mut self) {
         let body = self.copy.take();
-        if !self.is_head && !self.kept.has_length(body.len()) {
+        // What answers a `HEAD` has the length of another body.
+        if !self.read.is_head && !self.kept.has_length(body.len()) {
             return;
         }
         self.read.keep(&Arc::new(self.kept.with(body)));

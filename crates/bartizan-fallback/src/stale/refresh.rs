@@ -1,3 +1,4 @@
+use super::counts::Count;
 use super::read::Read;
 use super::shared::Refreshing;
 use bartizan_core::{Context, Instant, Kind, Reason, Refused};
@@ -56,11 +57,12 @@ pub(crate) fn refresh<S, B, RB>(
             service.call(req).await
         };
         let Ok(out) = timeout(lasts, call).await else {
-            return read.refresh_failed(Err::<Response<RB>, _>(Refused::new(&TOO_LONG)), Instant::now());
+            let out = Err::<Response<RB>, _>(Refused::new(&TOO_LONG));
+            return read.refresh_failed(Count::RefreshesLate, out, Instant::now());
         };
         let now = Instant::now();
         if read.has_failed(&out, is_ready) {
-            return read.refresh_failed(out, now);
+            return read.refresh_failed(Count::RefreshesFailed, out, now);
         }
         let Ok(response) = out else { return };
         let mut body = pin!(read.succeeded(response, now).into_body());

@@ -6,7 +6,7 @@ use super::store::Store;
 use super::value::Stale;
 use crate::Failure;
 use bartizan_core::registry::{self, Observed};
-use bartizan_core::{Dice, Instant, Name};
+use bartizan_core::{Dice, Instant, Invalid, Name};
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -16,8 +16,6 @@ use std::time::Duration;
 /// What all services of one layer share.
 pub(crate) struct Shared {
     enabled: AtomicBool,
-    /// A read was ever looked at: there may be something that a write outdates.
-    used: AtomicBool,
     pub(crate) store: Store,
     pub(crate) flights: Arc<Flights>,
     pub(crate) counts: Counts,
@@ -40,7 +38,6 @@ impl Shared {
     pub(crate) fn new(value: Stale) -> Self {
         Self {
             enabled: value.enabled.into(),
-            used: false.into(),
             store: Store::new(&value),
             flights: Arc::default(),
             counts: Counts::default(),
@@ -60,9 +57,10 @@ impl Shared {
         self.enabled.load(Relaxed)
     }
 
+    /// Whether a read was ever looked at: there may be something that a write outdates.
     #[inline]
     pub(crate) fn was_used(&self) -> bool {
-        self.used.load(Relaxed)
+        self.counts.of(Count::Reads) > 0
     }
 
     pub(crate) fn value(&self) -> Arc<Stale> {
@@ -70,17 +68,35 @@ impl Shared {
     }
 
     pub(crate) fn update(&self, value: Stale) {
-        let enabled = value.enabled;
-        self.store.update(&value);
-        *lock(&self.value) = Arc::new(value);
-        if self.enabled.swap(enabled, Relaxed) != enabled {
-            events::enabled(self.name(), enabled);
-        }
+        let _always = self.change(|_| Ok(value));
+    }
+
+    /// Puts what is made of the value in its place, or nothing.
+    pub(crate) fn change(&self, make: impl FnOnce(&Stale) -> Result<Stale, Invalid>) -> Result<(), Invalid> {
+        let mut value = lock(&self.value);
+        let new = Arc::new(make(&value)?);
+        let old = std::mem::replace(&mut *value, new.clone());
+        self.enabled.store(new.enabled, Relaxed);
+        let out = self.store.update(&new);
+        drop(value);
+        // What goes holds errors of somebody else's, who may ask for the value.
+        drop(out);
+        events::changed(self.name(), &old, &new);
+        Ok(())
+    }
+
+    pub(crate) fn switch(&self, enabled: bool) {
+        let _always = self.change(|value| Ok(value.clone().enabled(enabled)));
+    }
+
+    /// Forgets all answers.
+    pub(crate) fn purge(&self) {
+        self.store.purge();
+        events::purged(self.name());
     }
 
     /// Counts a read, as long as what is returned lives.
     pub(crate) fn enter(self: &Arc<Self>) -> InFlight {
-        self.used.store(true, Relaxed);
         self.counts.count(Count::Reads);
         self.in_flight.take(1, usize::MAX);
         InFlight(self.clone())
@@ -106,7 +122,7 @@ impl Shared {
 
     /// Hears that a call was answered.
     pub(crate) fn answered(&self, now: Instant) {
-        if !self.is_degraded.load(Relaxed) {
+        if !self.is_degraded() {
             return;
         }
         let mut degraded = lock(&self.degraded);
@@ -119,6 +135,10 @@ impl Shared {
         if ends {
             events::ends(self.name());
         }
+    }
+
+    pub(super) fn is_degraded(&self) -> bool {
+        self.is_degraded.load(Relaxed)
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -140,7 +160,10 @@ impl Shared {
             coalesced: count(Count::Coalesced),
             revalidated: count(Count::Revalidated),
             refreshes: count(Count::Refreshes),
+            refreshes_failed: count(Count::RefreshesFailed),
+            refreshes_late: count(Count::RefreshesLate),
             unanswered: count(Count::Unanswered),
+            refused_not_kept: count(Count::NotKept),
         }
     }
 
@@ -199,28 +222,5 @@ impl fmt::Debug for Shared {
             .field("name", &self.name())
             .field("snapshot", &snapshot)
             .finish_non_exhaustive()
-    }
-}
-
-impl Observed for Shared {
-    fn layer(&self) -> &'static str {
-        "stale"
-    }
-
-    fn name(&self) -> &str {
-        Self::name(self).unwrap_or_default()
-    }
-
-    /// `degraded` while stale answers take the place of failures, until calls are answered ten seconds after the last of these.
-    fn state(&self) -> &'static str {
-        match (self.is_enabled(), self.is_degraded.load(Relaxed)) {
-            (false, _) => "disabled",
-            (true, true) => "degraded",
-            (true, false) => "enabled",
-        }
-    }
-
-    fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
-        self.snapshot().each(show);
     }
 }

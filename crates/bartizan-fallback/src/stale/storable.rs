@@ -1,10 +1,10 @@
 //! Which answers may be kept for everybody (RFC 9111 §3).
 
 use super::directives::{Asked, Said};
-use super::vary::varies_on;
+use super::fields::lists;
 use bartizan_http::http::header::{
     AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, COOKIE, EXPIRES, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
-    RANGE, SET_COOKIE, TRAILER, UPGRADE,
+    RANGE, SET_COOKIE, TRAILER, UPGRADE, VARY,
 };
 use bartizan_http::http::{HeaderMap, Method, StatusCode};
 use bartizan_http::is_grpc;
@@ -57,7 +57,7 @@ pub(crate) fn is_for_everybody(request: &HeaderMap, answer: &HeaderMap) -> bool 
     }
     let said = Said::of(answer);
     (said.for_all || !request.contains_key(AUTHORIZATION))
-        && (said.is_of_use() || !request.contains_key(COOKIE) || varies_on(&COOKIE, answer))
+        && (said.is_of_use() || !request.contains_key(COOKIE) || lists(answer, &VARY, &COOKIE))
 }
 
 /// A part of an answer is none, and a 304 stands for another one.

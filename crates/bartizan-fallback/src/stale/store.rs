@@ -57,6 +57,14 @@ struct HandOut;
 
 type Out = Vec<Arc<Variants>>;
 
+/// What new bounds have pushed out. Whose errors go with it may come back: it is dropped after all locks.
+#[must_use]
+#[derive(Default)]
+pub(crate) struct PushedOut {
+    _out: Out,
+    _old: Option<Answers>,
+}
+
 impl Lifecycle<Key, Arc<Variants>> for HandOut {
     type RequestState = Out;
 
@@ -226,21 +234,20 @@ impl Store {
         drop(out);
     }
 
-    /// Sets new bounds. What does not fit any more goes.
-    pub(crate) fn update(&self, value: &Stale) {
+    /// Sets new bounds. What does not fit any more goes, with what is returned.
+    pub(crate) fn update(&self, value: &Stale) -> PushedOut {
         let mut out = Out::new();
         let mut inner = self.lock();
         let bounds = Bounds::of(value);
         if inner.bounds == bounds {
-            return;
+            return PushedOut::default();
         }
         inner.bounds = bounds;
         let old = inner.cache.take();
         for (key, variants) in old.iter().flat_map(Cache::iter) {
             inner.put(*key, variants.entries.clone(), &mut out);
         }
-        drop(inner);
-        drop(old);
+        PushedOut { _out: out, _old: old }
     }
 
     /// How many answers are kept, and how many bytes they take.
@@ -372,9 +379,9 @@ mod tests {
             store.put(key, epoch, entry(&[], &none, 10));
         }
         assert_eq!(store.size().0, 100);
-        store.update(&Stale::new().max_entries(30));
+        drop(store.update(&Stale::new().max_entries(30)));
         assert!((1..=30).contains(&store.size().0));
-        store.update(&Stale::new().max_bytes(0));
+        drop(store.update(&Stale::new().max_bytes(0)));
         assert_eq!(store.size(), (0, 0));
     }
 }

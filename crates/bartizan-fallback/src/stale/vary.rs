@@ -10,12 +10,6 @@ pub(crate) struct Vary(Box<[(HeaderName, Box<[HeaderValue]>)]>);
 /// An answer that depends on more fields is not kept.
 const MOST: usize = 16;
 
-/// Whether an answer names a field that it depends on.
-pub(crate) fn varies_on(name: &HeaderName, answer: &HeaderMap) -> bool {
-    let is_named = |token: &[u8]| token.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes());
-    answer.get_all(VARY).iter().any(|value| value.as_bytes().split(|byte| *byte == b',').any(is_named))
-}
-
 impl Vary {
     /// `None` if no other request can be known to be equal: for `*`, and what cannot be read.
     pub(crate) fn of(answer: &HeaderMap, request: &HeaderMap) -> Option<Self> {
@@ -78,14 +72,8 @@ impl Vary {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fields::tests::map;
     use super::*;
-
-    fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
-        let field = |(name, value): &(&'static str, &'static str)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
-        };
-        fields.iter().map(field).collect()
-    }
 
     #[test]
     fn only_equal_requests_match() {

@@ -1,6 +1,7 @@
 use super::Table;
-use bartizan_core::Name;
-use bartizan_core::registry::Observed;
+use crate::settings::SETTINGS;
+use bartizan_core::registry::{Observed, Setting, switched};
+use bartizan_core::{Invalid, Name, TimesSnapshot};
 use std::borrow::Cow;
 
 impl Observed for Table {
@@ -32,13 +33,37 @@ impl Observed for Table {
             ("burst", f64::from(limit.max_burst())),
             ("interval_seconds", limit.interval().as_secs_f64()),
             ("keys", self.keys() as f64),
+            ("max_keys", self.cap as f64),
             ("overflowed", self.overflowed() as f64),
             ("waiting", self.waiters.count() as f64),
-            ("refused", self.common.refused() as f64),
-            ("shadowed", self.common.shadowed() as f64),
         ] {
             show(name, number);
         }
-        self.common.show_store(show);
+        self.common.show(show);
+    }
+
+    /// How long those had waited who left the lines, by either end.
+    fn times(&self, show: &mut dyn FnMut(&'static str, TimesSnapshot)) {
+        show("queue_seconds", self.waiters.waited());
+    }
+
+    fn verbs(&self) -> &'static [&'static str] {
+        &["enable", "disable", "reset"]
+    }
+
+    fn act(&self, verb: &str) -> Result<(), Invalid> {
+        match verb {
+            "reset" => self.clear(),
+            _ => self.switch(switched(verb)?)?,
+        }
+        Ok(())
+    }
+
+    fn settings(&self, show: &mut dyn FnMut(&'static str, f64)) {
+        Setting::show(SETTINGS, &self.common.limit(), show);
+    }
+
+    fn set(&self, setting: &str, value: f64) -> Result<(), Invalid> {
+        self.change(|limit| Setting::change(SETTINGS, limit, setting, value))
     }
 }

@@ -96,7 +96,7 @@ fn the_pace_of_a_shard_is_that_of_the_limit() {
     let table = Table::new(limit(), None, 5000);
     assert_eq!(table.shards.len(), 4);
     let ten = Limit::per_second(10);
-    table.update(ten);
+    table.change(|_| Ok(ten)).unwrap();
     let paces: Vec<Pace> = (0..4).map(|index| table.locked(index).pace).collect();
     assert_eq!(paces, [ten.pace(); 4]);
 }

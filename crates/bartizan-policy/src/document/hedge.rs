@@ -24,7 +24,7 @@ settings! {
     /// How many calls are seen before the first is hedged.
     #[schemars(extend("default" = Hedge::DEFAULT_WARM_UP))]
     warm_up: u32 = Hedge::warm_up;
-    /// The budget of copies alone. Without it: by the extra load.
+    /// The budget of copies alone. Without it, or without a `ratio` in it: by the extra load.
     budget: BudgetTable = |hedge, budget: BudgetTable| {
         let base = hedge.own_budget();
         budget.onto(base, Judged::Whole).map(|budget| hedge.budget(budget))

@@ -35,18 +35,7 @@ impl Setting for Time {
     }
 }
 
-macro_rules! as_they_are {
-    ($($kind:ty),*) => {$(
-        impl Setting for $kind {
-            type Given = Self;
-            fn given(&self) -> Self {
-                self.clone()
-            }
-        }
-    )*};
-}
-
-as_they_are!(bool, u32, u64, usize, f64, String);
+super::given!(bool, u32, u64, usize, f64, String);
 
 impl<T: Clone> Setting for Vec<T> {
     type Given = Self;
@@ -111,12 +100,7 @@ macro_rules! settings {
             }
         }
 
-        impl $crate::document::settings::Setting for $table {
-            type Given = Self;
-            fn given(&self) -> Self {
-                self.clone()
-            }
-        }
+        $crate::document::given!($table);
 
         impl $table {
             /// Puts what is named onto a value.

@@ -83,7 +83,9 @@ const GROUPS: [(&str, FallbackOn); 6] = [
     ("throttled", FallbackOn::THROTTLED),
 ];
 
-const WORDS: &[&str] = &["failures", "errors", "refusals", "timeouts", "server_errors", "throttled"];
+fn words() -> [&'static str; 6] {
+    GROUPS.map(|(word, _)| word)
+}
 
 impl<'de> Deserialize<'de> for Failing {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -110,7 +112,7 @@ impl Visitor<'_> for Any {
         let known = GROUPS.into_iter().find(|(name, _)| *name == word);
         let code = || grpc::code(text).and_then(|code| FallbackOn::try_code(code).ok());
         let on = known.map(|(_, on)| on).or_else(code);
-        on.map(Failing).ok_or_else(|| grpc::unknown(text, WORDS))
+        on.map(Failing).ok_or_else(|| grpc::unknown(text, &words()))
     }
 }
 
@@ -122,7 +124,7 @@ impl JsonSchema for Failing {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "A group of failures, or a status or gRPC code.",
-            "anyOf": [{ "enum": WORDS }, grpc::schema(), { "type": "integer", "minimum": 1, "maximum": u16::MAX }],
+            "anyOf": [{ "enum": words() }, grpc::schema(), { "type": "integer", "minimum": 1, "maximum": u16::MAX }],
         })
     }
 }

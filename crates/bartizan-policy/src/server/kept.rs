@@ -1,11 +1,12 @@
 //! The last answer that was good, in a file.
 
+use crate::file;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// More is none of ours.
+/// More is none of ours, in bytes.
 const LONGEST: u64 = 16 << 20;
 
 /// An answer, and whose it was.
@@ -29,14 +30,7 @@ pub(super) async fn load(path: PathBuf, from: String) -> Result<Kept, String> {
 }
 
 fn read(path: &Path) -> Result<Kept, String> {
-    let content = || {
-        if std::fs::metadata(path)?.len() > LONGEST {
-            return Err(io::Error::other("it is longer than 16 MiB"));
-        }
-        std::fs::read(path)
-    };
-    let content = content().map_err(|error| format!("cannot be read: {error}"))?;
-    serde_json::from_slice(&content).map_err(|_| String::from("is damaged"))
+    serde_json::from_str(&file::content(path, LONGEST)?).map_err(|_| String::from("is damaged"))
 }
 
 /// Replaces what was kept, as a whole.

@@ -226,9 +226,9 @@ impl Shared {
         Err(Denial { why, class: asked.class() })
     }
 
-    /// Admits one that would be refused, and counts it as such.
+    /// Admits one that would be refused but for the shadow, and counts it as such.
     pub(crate) fn admit_anyway(&self, asked: &Asked, settings: Settings, now: Instant) -> Pass {
-        self.refused[asked.class()].fetch_add(1, Ordering::Relaxed);
+        self.counts.shadowed(asked.class());
         self.force(asked, settings, now)
     }
 

@@ -1,7 +1,8 @@
-//! What a throttle tells `tracing`: one event for each change of state.
+//! What a throttle tells `tracing`: one event for each change of state or settings.
 
 use super::class::Class;
 use super::state::State;
+use super::value::Throttle;
 use bartizan_core::Name;
 
 /// Tells of a change. Events of two threads may arrive out of order; `generation` gives the order.
@@ -20,6 +21,15 @@ pub(super) fn tell(
             tracing::warn!(name, from, to, priority, share, generation, "throttle changed");
         }
         None => tracing::info!(name, from, to, generation, "throttle changed"),
+    }
+}
+
+/// Tells of new settings, unless they are the old ones.
+#[cold]
+pub(super) fn tell_settings(name: Option<&Name>, old: &Throttle, new: &Throttle) {
+    if old != new {
+        let name = name.map(Name::as_str).unwrap_or_default();
+        tracing::info!(name, mode = %new.mode, settings = %new, "throttle has new settings");
     }
 }
 

@@ -4,7 +4,6 @@ use super::value::Throttle;
 use crate::Mode;
 use crate::sync::Ordering;
 use bartizan_core::Name;
-use bartizan_core::registry::Observed;
 use std::fmt;
 use std::sync::Arc;
 
@@ -26,10 +25,12 @@ pub struct Snapshot {
     pub normal: Window,
     /// The window of sheddable requests, of a priority from level 192 on.
     pub sheddable: Window,
-    /// Requests refused here so far, in shadow mode those that would have been.
-    pub rejected: u64,
-    /// Requests that the server refused so far.
+    /// Requests refused here so far.
     pub refused: u64,
+    /// Requests so far that would have been refused here, had the throttle not been in shadow mode.
+    pub shadowed: u64,
+    /// Requests that the server refused so far.
+    pub throttled: u64,
 }
 
 /// The requests of one class in the window.
@@ -80,7 +81,27 @@ impl Handle {
     /// Takes over new settings, the mode among them, but not the seed. What was counted stays, unless the window has another length:
     /// then it starts empty.
     pub fn update(&self, value: Throttle) {
-        self.0.update(&value);
+        let _always = self.0.change(|_| Ok(value));
+    }
+
+    /// Sets what the throttle does with what it knows.
+    pub fn set_mode(&self, mode: Mode) {
+        let _always = self.0.change(|value| Ok(value.mode(mode)));
+    }
+
+    /// Lets everything through and counts nothing from now on: [`Mode::Disabled`].
+    pub fn disable(&self) {
+        self.set_mode(Mode::Disabled);
+    }
+
+    /// Counts on and refuses nothing from now on: [`Mode::Shadow`].
+    pub fn shadow(&self) {
+        self.set_mode(Mode::Shadow);
+    }
+
+    /// Goes back to [`Mode::Normal`].
+    pub fn resume(&self) {
+        self.set_mode(Mode::Normal);
     }
 
     /// Forgets everything that was counted, so that nothing is refused at first. A request that is under way counts nowhere.
@@ -90,7 +111,7 @@ impl Handle {
 }
 
 impl Shared {
-    fn snapshot(&self) -> Snapshot {
+    pub(super) fn snapshot(&self) -> Snapshot {
         let window = |class| {
             let (counts, rejection) = self.look(class);
             Window { requests: counts.requests, accepts: counts.accepts, rejection }
@@ -101,8 +122,9 @@ impl Shared {
             critical: window(Class::Critical),
             normal: window(Class::Normal),
             sheddable: window(Class::Sheddable),
-            rejected: self.rejected.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
+            shadowed: self.shadowed.load(Ordering::Relaxed),
+            throttled: self.throttled.load(Ordering::Relaxed),
         }
     }
 }
@@ -110,36 +132,5 @@ impl Shared {
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("name", &self.name()).field("snapshot", &self.snapshot()).finish()
-    }
-}
-
-impl Observed for Shared {
-    fn layer(&self) -> &'static str {
-        "throttle"
-    }
-
-    fn name(&self) -> &str {
-        Self::name(self).map_or("", Name::as_str)
-    }
-
-    fn state(&self) -> &'static str {
-        Self::state(self).as_str()
-    }
-
-    fn note(&self) -> Option<std::borrow::Cow<'static, str>> {
-        let in_shadow = self.mode() == Mode::Shadow && Self::state(self) == State::Throttling;
-        in_shadow.then_some("in shadow, nothing is refused".into())
-    }
-
-    #[allow(clippy::cast_precision_loss, reason = "shown to people")]
-    fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
-        let snapshot = self.snapshot();
-        let windows = [snapshot.critical, snapshot.normal, snapshot.sheddable];
-        let sum = |number: fn(&Window) -> u64| windows.iter().map(number).sum::<u64>() as f64;
-        show("requests", sum(|window| window.requests));
-        show("accepts", sum(|window| window.accepts));
-        show("rejection", snapshot.rejection());
-        show("rejected", snapshot.rejected as f64);
-        show("refused", snapshot.refused as f64);
     }
 }

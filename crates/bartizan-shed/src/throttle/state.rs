@@ -8,7 +8,7 @@ use super::window::{Counts, TENTHS, Window};
 use super::word::Word;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 use crate::{Mode, nanos};
-use bartizan_core::{Dice, Instant, Name, Verdict};
+use bartizan_core::{Dice, Instant, Invalid, Name, Verdict};
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -55,9 +55,11 @@ pub(super) struct Shared {
     windows: [Window; Class::ALL.len()],
     dice: Dice,
     /// Requests refused here.
-    pub(super) rejected: AtomicU64,
-    /// Requests refused by the server.
     pub(super) refused: AtomicU64,
+    /// Those that would have been, had it not been in shadow mode.
+    pub(super) shadowed: AtomicU64,
+    /// Requests refused by the server.
+    pub(super) throttled: AtomicU64,
     /// The tenth in which a request was refused here last.
     last: AtomicU64,
     /// Turns between passing and throttling so far: odd while it throttles.
@@ -84,8 +86,9 @@ impl Shared {
             name: OnceLock::new(),
             windows: Class::ALL.map(|_| Window::new()),
             dice: Dice::new(value.seed),
-            rejected: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            shadowed: AtomicU64::new(0),
+            throttled: AtomicU64::new(0),
             last: AtomicU64::new(0),
             turns: AtomicU64::new(0),
             value: Mutex::new(*value),
@@ -123,9 +126,10 @@ impl Shared {
         if !self.dice.hits(share) {
             return true;
         }
-        self.rejected.fetch_add(1, Ordering::Relaxed);
-        self.last.fetch_max(tenth, Ordering::Relaxed);
         let shadow = word.mode() == Mode::Shadow;
+        let counter = if shadow { &self.shadowed } else { &self.refused };
+        counter.fetch_add(1, Ordering::Relaxed);
+        self.last.fetch_max(tenth, Ordering::Relaxed);
         // In shadow the request counts by what becomes of it.
         if word.counts_rejections() && !shadow {
             self.windows[class as usize].count(tenth, false);
@@ -159,7 +163,7 @@ impl Shared {
     #[cold]
     fn heard(&self, class: Class, tenth: u64, accepted: bool) {
         if !accepted {
-            self.refused.fetch_add(1, Ordering::Relaxed);
+            self.throttled.fetch_add(1, Ordering::Relaxed);
         }
         self.weigh(class, tenth);
         self.settle(tenth);
@@ -224,20 +228,27 @@ impl Shared {
         (self.windows[class as usize].counts(tenth), share)
     }
 
-    /// Takes over new settings. The window stays, unless its length is another.
-    pub(super) fn update(&self, value: &Throttle) {
+    /// Takes over the settings that are made of those there are, but for the seed, or none. The window stays, unless its length is another.
+    pub(super) fn change(
+        &self,
+        make: impl FnOnce(Throttle) -> Result<Throttle, Invalid>,
+    ) -> Result<(), Invalid> {
         let mut settings = self.steer();
-        *settings = Throttle { seed: settings.seed, ..*value };
-        self.rule.update(value);
-        let tenth = tenth_of(value);
+        let new = Throttle { seed: settings.seed, ..make(*settings)? };
+        let old = std::mem::replace(&mut *settings, new);
+        self.rule.update(&new);
+        let tenth = tenth_of(&new);
         if self.tenth.swap(tenth, Ordering::Relaxed) != tenth {
             self.forget();
         }
-        self.word.store(Word::new(value).of_generation(self.word()).0, Ordering::Relaxed);
+        self.word.store(Word::new(&new).of_generation(self.word()).0, Ordering::Relaxed);
         let now = self.now();
         for class in Class::ALL {
             self.weigh(class, now);
         }
+        drop(settings);
+        event::tell_settings(self.name(), &old, &new);
+        Ok(())
     }
 
     /// Forgets everything that was seen. What was admitted before counts nowhere.

@@ -21,6 +21,7 @@ pub struct Place {
     key: Key,
     turn: Arc<Mutex<Came>>,
     asked: Asked,
+    since: Instant,
     /// Until when it waits, and why it is refused then.
     until: Option<Instant>,
     why: Why,
@@ -28,8 +29,14 @@ pub struct Place {
 }
 
 impl Place {
-    pub(super) fn new(shared: Arc<Shared>, key: Key, turn: Arc<Mutex<Came>>, asked: Asked) -> Self {
-        Self { shared, key, turn, asked, until: None, why: Why::TooLong, timer: None }
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        key: Key,
+        turn: Arc<Mutex<Came>>,
+        asked: Asked,
+        since: Instant,
+    ) -> Self {
+        Self { shared, key, turn, asked, since, until: None, why: Why::TooLong, timer: None }
     }
 
     /// Sets when its patience ends, and when its deadline is.
@@ -110,6 +117,9 @@ impl Future for Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if let Some(waiting) = self.shared.waiting() {
+            waiting.waited.record(Instant::now().saturating_duration_since(self.since));
+        }
         if !self.leave() {
             // A ticket that nobody took gives its place to the next one.
             drop(self.take(None));

@@ -23,6 +23,11 @@ fn color(name: &'static str) -> Router {
     Router::new().route("/color", get(move || async move { name }))
 }
 
+/// What of an address may be shown: one can have a user and a password in it.
+fn place(server: &Uri) -> String {
+    format!("{}:{}", server.host().unwrap_or_default(), server.port_u16().unwrap_or(80))
+}
+
 async fn over_reqwest() -> Result<(), BoxError> {
     let (listener, blue) = recipes::listen().await?;
     let serves = tokio::spawn(async { axum::serve(listener, color("blue")).await });
@@ -34,7 +39,7 @@ async fn over_reqwest() -> Result<(), BoxError> {
     // Each has a breaker of its own, which hands what it refuses to another, and within that a time-out.
     let balance = BalanceLayer::new(Balance::new().wait_for_endpoints(Duration::from_secs(1)))
         .each(|server| {
-            let breaker = BreakerLayer::new(Breaker::new()).named(server.to_string());
+            let breaker = BreakerLayer::new(Breaker::new()).named(format!("color/{}", place(server)));
             (breaker, DeadlineLayer::new(Duration::from_secs(2)).outgoing())
         })
         .named("color")
@@ -80,7 +85,7 @@ async fn over_tonic() -> Result<(), BoxError> {
     // A service for each, which ends in a channel of its own. It connects when it is needed.
     let balance = BalanceService::new(Balance::new(), |server: &Uri| {
         let channel = Endpoint::from(server.clone()).connect_lazy();
-        let breaker = BreakerLayer::new(Breaker::new()).named(format!("echo {server}"));
+        let breaker = BreakerLayer::new(Breaker::new()).named(format!("echo/{}", place(server)));
         breaker.layer(AnyBody::new(channel, tonic::body::Body::new))
     });
     let balance = balance.named("echo").members(servers.clone());

@@ -57,7 +57,7 @@ async fn main() -> Result<(), BoxError> {
     let eager = Client::new(stack).base_url(url.parse()?);
     let held = client.get("report").send();
     let (_, ()) = tokio::join!(held, async {
-        while refusals.snapshot().rejected == 0 {
+        while refusals.snapshot().refused == 0 {
             let _ = eager.get("report").send().await;
         }
     });

@@ -1,4 +1,5 @@
 //! What has happened, told on the bus to whom it concerns. An event comes at least once, and has the same id each time.
+//! Beside its own fields its payload has `traceparent`, as far as it was traced whose doing it is.
 
 use super::product::Item;
 use serde::{Deserialize, Serialize};

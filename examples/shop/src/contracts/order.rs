@@ -51,7 +51,7 @@ pub enum Status {
 
 /// A step of the saga. Forward `Pending → Reserved → Paid → Confirmed`, back by `Refunding` and `Releasing` to
 /// `Cancelled`.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Step {
     Pending,

@@ -1,6 +1,6 @@
 //! Products and reservations, over HTTP.
 
-use super::object::objects;
+use super::object::{objects, whole};
 use serde::{Deserialize, Serialize};
 
 /// `GET /products/{id}` → 200
@@ -24,7 +24,15 @@ pub struct Products {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Item {
     pub product_id: String,
+    #[serde(deserialize_with = "whole")]
     pub quantity: i64,
+}
+
+/// `POST /products/{id}/stock`
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Restock {
+    #[serde(deserialize_with = "whole")]
+    pub add: i64,
 }
 
 /// `PUT /reservations/{order}`

@@ -32,9 +32,16 @@ pub struct LogIn {
     pub password: String,
 }
 
+/// `PUT /users/me/password`
+#[derive(Deserialize)]
+pub struct NewPassword {
+    pub old_password: String,
+    pub password: String,
+}
+
 /// The account that an email names: emails that differ only in case are one.
 pub fn account(email: &str) -> String {
-    email.trim().to_lowercase()
+    email.to_lowercase()
 }
 
 /// `POST /sessions` → 200

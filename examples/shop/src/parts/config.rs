@@ -1,26 +1,21 @@
 //! Where a service finds its data and the others: flags first, then the environment, then the defaults.
 
+mod urls;
+
+use super::auth::{FirstAdmin, key_life};
+use super::bus::Broker;
 use super::failure::Failure;
 use super::faults::Faults;
 use super::policy::{Refresh, Values};
+use super::store::Databases;
 use super::switches::Switches;
-use http::uri::Authority;
+use super::tls::Tls;
+use super::traces::OTLP;
 use std::env::{VarError, var};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// Set means real. These are not built yet, so a shop that is told to use them must not open with something else.
-const NOT_YET: [&str; 8] = [
-    "DATABASE_URL",
-    "USER_DATABASE_URL",
-    "PRODUCT_DATABASE_URL",
-    "ORDER_DATABASE_URL",
-    "PAYMENT_DATABASE_URL",
-    "AMQP_URL",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "SHOP_TLS",
-];
+use urls::{checked, consul, file, named, spoken};
 
 /// Names a real agent.
 pub const CONSUL: &str = "CONSUL_HTTP_ADDR";
@@ -30,6 +25,9 @@ pub const CONFIG: &str = "CONFIG_URL";
 
 /// Names a Redis.
 pub const REDIS: &str = "REDIS_URL";
+
+/// Names a RabbitMQ.
+pub const AMQP: &str = "AMQP_URL";
 
 /// A service of the shop, or what stands beside it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -158,14 +156,26 @@ pub struct Config {
     pub registry: Option<String>,
     /// The config service: the one of `CONFIG_URL`, or the embedded one, where there is one.
     pub settings: Option<String>,
+    /// `DATABASE_URL` and `<NAME>_DATABASE_URL`: where stores are that are no files.
+    pub databases: Databases,
+    /// The file of `CONFIG_URL`, in the place of a config service.
+    pub policy_file: Option<PathBuf>,
     /// `REDIS_URL`: where gateways share the buckets of their limits.
     pub redis: Option<String>,
+    /// The RabbitMQ of `AMQP_URL`, where everything that this shop has begins with `AMQP_PREFIX` (`shop`).
+    pub amqp: Option<Broker>,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: who gets the traces, by OTLP over HTTP.
+    pub collector: Option<String>,
     /// `SHOP_TOKEN`, or a new one each time.
     pub ops_token: String,
     /// Whether `SHOP_TOKEN` is set.
     pub token_is_given: bool,
     /// `SHOP_SESSION_SECONDS`: how long a log-in lasts. Default: an hour.
     pub session: Duration,
+    /// `SHOP_KEY_SECONDS`: how long a key signs log-ins.
+    pub key_life: Duration,
+    /// `SHOP_ADMIN_EMAIL` and `SHOP_ADMIN_PASSWORD`.
+    pub admin: Option<FirstAdmin>,
     /// `SHOP_CHEAP_PASSWORDS=1`: for tests.
     pub cheap_passwords: bool,
     /// What is done to the calls on purpose.
@@ -176,6 +186,8 @@ pub struct Config {
     pub policy: Values,
     /// By this the config service is asked at once.
     pub refresh: Refresh,
+    /// How this shop and the others are asked.
+    pub tls: Tls,
 }
 
 impl Config {
@@ -183,33 +195,58 @@ impl Config {
     ///
     /// When a variable asks for what is not there, or cannot be understood; the sentence names it.
     pub fn new(data_dir: PathBuf, port_base: u16) -> Result<Self, Failure> {
-        for name in NOT_YET {
-            if set(name)?.is_some() {
-                return Err(Failure::new(format!(
-                    "{name} is set, but this shop runs on its embedded parts alone so far: unset it to open the shop."
-                )));
-            }
-        }
+        let tls = Tls::given()?;
         for name in Name::ASKED {
-            named_urls(name)?;
+            let variable = format!("{}_URL", name.as_str().to_uppercase());
+            named(name)?.iter().flatten().try_for_each(|url| spoken(&variable, url, &tls))?;
         }
-        Ok(Self {
+        let (settings, policy_file) = match set(CONFIG)? {
+            Some(url) if url.trim().starts_with("file:") => (None, Some(file(CONFIG, url.trim())?)),
+            url => (url.map(|url| checked(CONFIG, &url)).transpose()?, None),
+        };
+        let this = Self {
             here: "shop".into(),
             data_dir,
             port_base,
-            bank_url: set("BANK_URL")?.map(|url| checked_url("BANK_URL", &url)).transpose()?,
-            registry: set(CONSUL)?.map(|address| consul_url(&address)).transpose()?,
-            settings: set(CONFIG)?.map(|url| checked_url(CONFIG, &url)).transpose()?,
+            bank_url: set("BANK_URL")?.map(|url| checked("BANK_URL", &url)).transpose()?,
+            registry: set(CONSUL)?.map(|address| consul(&address)).transpose()?,
+            settings,
+            databases: Databases::from_env()?,
+            policy_file,
             redis: set(REDIS)?,
+            amqp: amqp()?,
+            collector: set(OTLP)?.map(|url| checked(OTLP, &url)).transpose()?,
             ops_token: token()?,
             token_is_given: set("SHOP_TOKEN")?.is_some(),
             session: session()?,
+            key_life: key_life()?,
+            admin: FirstAdmin::from_env()?,
             cheap_passwords: flag("SHOP_CHEAP_PASSWORDS")?,
             faults: Faults::default(),
             switches: Switches::default(),
             policy: Values::default(),
             refresh: Refresh::default(),
-        })
+            tls,
+        };
+        for (name, url) in [
+            ("BANK_URL", &this.bank_url),
+            (CONSUL, &this.registry),
+            (CONFIG, &this.settings),
+            (OTLP, &this.collector),
+        ] {
+            url.iter().try_for_each(|url| spoken(name, url, &this.tls))?;
+        }
+        Ok(this)
+    }
+
+    /// For a test: what it does not say is embedded, but for the broker of `SHOP_TEST_AMQP_URL`, where each folder has a
+    /// prefix of its own.
+    #[cfg(test)]
+    pub fn test(folder: &std::path::Path) -> Self {
+        let name = folder.file_name().expect("it has a name").to_string_lossy().replace('.', "");
+        let broker = |url: String| Broker::parse(&url, &format!("test-{name}")).unwrap();
+        let amqp = set("SHOP_TEST_AMQP_URL").unwrap().map(broker);
+        Self { amqp, ..Self::new(folder.to_owned(), 8080).unwrap() }
     }
 
     /// The same, for one instance, with values of its own.
@@ -224,18 +261,23 @@ impl Config {
 
     /// Where an instance of this process listens.
     pub fn local(&self, instance: Instance) -> String {
-        format!("http://127.0.0.1:{}", self.port(instance))
+        self.at(&format!("127.0.0.1:{}", self.port(instance)))
+    }
+
+    /// The URL of what this shop serves at an address.
+    pub fn at(&self, address: &impl fmt::Display) -> String {
+        format!("{}://{address}", self.tls.scheme())
     }
 
     /// Whether `<SERVICE>_URL` says where a service is, so that nobody else is asked.
     pub fn is_named(&self, service: Name) -> bool {
-        service == Name::Bank || named_urls(service).is_ok_and(|urls| urls.is_some())
+        service == Name::Bank || named(service).is_ok_and(|urls| urls.is_some())
     }
 
     /// Where the replicas of a service listen, for the others: `<SERVICE>_URL`, or their ports on loopback. The bank
     /// may be nowhere.
     pub fn urls(&self, service: Name) -> Vec<String> {
-        match named_urls(service) {
+        match named(service) {
             _ if service == Name::Bank => self.bank_url.iter().cloned().collect(),
             Ok(Some(urls)) => urls,
             _ => service.instances().map(|instance| self.local(instance)).collect(),
@@ -243,39 +285,10 @@ impl Config {
     }
 }
 
-/// `<SERVICE>_URL`: one, or several with commas between them.
-fn named_urls(service: Name) -> Result<Option<Vec<String>>, Failure> {
-    let name = format!("{}_URL", service.as_str().to_uppercase());
-    set(&name)?.map(|urls| urls.split(',').map(|url| checked_url(&name, url)).collect()).transpose()
-}
-
-/// `CONSUL_HTTP_ADDR`, which may leave the scheme out.
-fn consul_url(address: &str) -> Result<String, Failure> {
-    match address.contains("://") {
-        true => checked_url(CONSUL, address),
-        false => checked_url(CONSUL, &format!("http://{}", address.trim())),
-    }
-}
-
-/// The URL of a variable, without a slash at its end.
-fn checked_url(name: &str, url: &str) -> Result<String, Failure> {
-    let url = url.trim();
-    let plain = url.strip_suffix('/').unwrap_or(url);
-    let authority = plain.strip_prefix("http://").and_then(|authority| authority.parse::<Authority>().ok());
-    let fits = authority.is_some_and(|authority| {
-        let host = authority.host();
-        // It may hold a user and a password as well, or a port that is none.
-        let whole = match authority.port_u16() {
-            Some(0) => return false,
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        };
-        !host.is_empty() && authority.as_str() == whole
-    });
-    if !fits {
-        return Err(Failure::new(format!("{name} must be like http://127.0.0.1:8081, not {url:?}.")));
-    }
-    Ok(plain.to_owned())
+/// `AMQP_URL` and `AMQP_PREFIX`.
+fn amqp() -> Result<Option<Broker>, Failure> {
+    let prefix = set("AMQP_PREFIX")?.unwrap_or_else(|| "shop".into());
+    set(AMQP)?.map(|url| Broker::parse(&url, &prefix)).transpose()
 }
 
 /// `SHOP_TOKEN`, as it can stand in a header.
@@ -298,9 +311,19 @@ fn session() -> Result<Duration, Failure> {
 
 /// A variable that is 1, 0 or not set.
 fn flag(name: &str) -> Result<bool, Failure> {
+    Ok(switch(name)? == Some(true))
+}
+
+/// The same, while it matters whether it is set.
+///
+/// # Errors
+///
+/// When it is neither.
+pub fn switch(name: &str) -> Result<Option<bool>, Failure> {
     match set(name)?.as_deref() {
-        None | Some("0") => Ok(false),
-        Some("1") => Ok(true),
+        None => Ok(None),
+        Some("0") => Ok(Some(false)),
+        Some("1") => Ok(Some(true)),
         Some(value) => Err(Failure::new(format!("{name} must be 0 or 1, not {value:?}."))),
     }
 }

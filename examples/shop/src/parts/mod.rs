@@ -1,5 +1,6 @@
 //! What every service is made of and none of them owns.
 
+pub mod ask;
 pub mod auth;
 pub mod body;
 pub mod buckets;
@@ -10,11 +11,16 @@ pub mod failure;
 pub mod faults;
 pub mod health;
 pub mod id;
+pub mod metrics;
 pub mod outbox;
 pub mod peer;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod policy;
 pub mod problem;
 pub mod registry;
 pub mod serve;
 pub mod store;
 pub mod switches;
+pub mod tls;
+pub mod traces;

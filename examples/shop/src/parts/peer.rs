@@ -28,7 +28,7 @@ pub struct Lost {
 /// What the service answered, whatever its status.
 #[derive(Debug)]
 pub struct Answer {
-    peer: &'static str,
+    pub(super) peer: &'static str,
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -58,6 +58,19 @@ impl Peer {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Answer, Lost> {
+        #[cfg(feature = "planted")]
+        return super::planted::send(self, method, path, headers, body).await;
+        #[cfg(not(feature = "planted"))]
+        self.ask(method, path, headers, body).await
+    }
+
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, Lost> {
         let request = self.client.request(method, path).headers(headers).body(body);
         let response = request.send().await.map_err(|error| self.lost(error))?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -80,6 +93,12 @@ pub fn repeatable<T>(message: T) -> tonic::Request<T> {
 }
 
 impl Answer {
+    /// What a test has a service say.
+    #[cfg(test)]
+    pub fn of(status: StatusCode, body: impl Into<Bytes>) -> Self {
+        Self { peer: "test", status, headers: HeaderMap::new(), body: body.into() }
+    }
+
     /// The body of a good answer.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
+use std::fmt;
 
 /// What a problem's `type` begins with; its kind follows.
 const TYPE: &str = "urn:shop:problem:";
@@ -54,6 +55,12 @@ impl Problem {
     pub fn order(mut self, id: &str) -> Self {
         self.order = Some(id.to_owned());
         self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
     }
 }
 

@@ -1,13 +1,16 @@
 //! The layers before a call, made of its values, and changed as the policy says.
 
-use super::WAITING;
 use super::call::Call;
 use super::replicas::Replicas;
+use super::{TRACE, WAITING};
 use crate::parts::config::Config;
 use bartizan::fallback::{Failed, Fallback, FallbackLayer, StaleLayer};
 use bartizan::shed::BacklogLayer;
 use bartizan::stack::ClientStack;
-use bartizan::{Balance, DeadlineLayer, HedgeLayer, Purse, Retry, RetryLayer, Shed, ShedLayer, balance};
+use bartizan::{
+    Balance, DeadlineLayer, HedgeLayer, Meter, MeterLayer, Purse, RetryLayer, Shed, ShedLayer, TraceLayer,
+    balance,
+};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, Uri};
@@ -16,6 +19,8 @@ pub(super) struct Guards {
     call: Call,
     stack: ClientStack,
     pub(super) name: String,
+    pub(super) trace: TraceLayer,
+    pub(super) meter: MeterLayer,
     /// Without anything to say yet.
     pub(super) fallback: FallbackLayer,
     pub(super) stale: StaleLayer,
@@ -34,7 +39,7 @@ impl Guards {
         let deadline = *stack.deadline_value();
         // What makes the call again, and what sends a copy of it, are paid from one purse.
         let purse = Purse::new(stack.budget_value());
-        let retry = RetryLayer::new(paid(&stack)).purse(purse.clone());
+        let retry = RetryLayer::new(stack.retry_value().clone()).purse(purse.clone());
         let hedge = HedgeLayer::new(stack.hedge_value().clone()).purse(purse.clone());
         let fallback = FallbackLayer::new(Fallback::new().enabled(call.instead.is_some()));
         let stale = StaleLayer::new(stack.stale_value().clone());
@@ -56,9 +61,25 @@ impl Guards {
         };
         add("bulkhead", true, Box::new(move |on| places.update(places.value().enabled(on))));
         add("fallback", call.instead.is_some(), Box::new(move |on| said.update(said.value().enabled(on))));
+        let trace = TraceLayer::new(TRACE).around().named(name.as_str());
+        let meter = MeterLayer::new(Meter::new()).named(name.as_str());
         let deadline = DeadlineLayer::new(deadline).outgoing().named(name.as_str());
         let replicas = Replicas::new(call, &name, config);
-        Self { call, stack, name, fallback, stale, deadline, retry, hedge, purse, in_flight, replicas }
+        Self {
+            call,
+            stack,
+            name,
+            trace,
+            meter,
+            fallback,
+            stale,
+            deadline,
+            retry,
+            hedge,
+            purse,
+            in_flight,
+            replicas,
+        }
     }
 
     pub(super) fn balance(&self) -> Balance {
@@ -75,7 +96,7 @@ impl Guards {
                 match difference.field() {
                     "stale" => stale.update(stack.stale_value().clone()),
                     "deadline" => deadline.update(*stack.deadline_value()),
-                    "retry" => retry.update(paid(stack)),
+                    "retry" => retry.update(stack.retry_value().clone()),
                     "hedge" => hedge.update(stack.hedge_value().clone()),
                     "balance" => balance.update(stack.balance_value().clone()),
                     _ => replicas.update(stack),
@@ -87,11 +108,6 @@ impl Guards {
             before = stack.clone();
         });
     }
-}
-
-/// The retry, with the budget that it shares with the hedge.
-fn paid(stack: &ClientStack) -> Retry {
-    stack.retry_value().clone().budget(stack.budget_value())
 }
 
 /// What was kept to be said, as JSON.

@@ -40,6 +40,10 @@ pub(super) fn user(head: &Head<'_>) -> Option<String> {
 
 /// What has a breaker of its own: the method and the path of a route, whatever its parameters.
 pub(super) fn route(head: &Head<'_>) -> String {
-    let path = head.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    format!("{} {path}", head.method)
+    format!("{} {}", head.method, template(head).unwrap_or_default())
+}
+
+/// The path of a route, with its parameters left open.
+pub(super) fn template<'a>(head: &Head<'a>) -> Option<&'a str> {
+    head.extensions.get::<MatchedPath>().map(MatchedPath::as_str)
 }

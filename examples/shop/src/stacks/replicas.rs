@@ -1,18 +1,19 @@
 //! The layers before each replica of a service that is called.
 
+use super::TRACE;
 use super::call::Call;
 use crate::parts::config::Config;
 use bartizan::breaker::{Breaker, Evidence};
 use bartizan::stack::ClientStack;
-use bartizan::{BreakerLayer, DeadlineLayer, FaultLayer, breaker, deadline};
+use bartizan::{BreakerLayer, DeadlineLayer, FaultLayer, TraceLayer, breaker, deadline};
 use http::Uri;
 use http::uri::Authority;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What stands before each replica, outside in: breaker → deadline of the attempt → fault.
-pub(super) type Replica = (BreakerLayer, DeadlineLayer, FaultLayer);
+/// What stands before each replica, outside in: trace of the attempt → breaker → deadline of the attempt → fault.
+pub(super) type Replica = (TraceLayer, BreakerLayer, DeadlineLayer, FaultLayer);
 
 /// Clones make layers of the same values.
 #[derive(Clone)]
@@ -42,14 +43,15 @@ impl Replicas {
             Some(_) if self.is_one() => self.name.clone(),
             Some(n) => format!("{}-{}", self.name, n + 1),
             // The registry knows one more.
-            None => format!("{}@{}", self.name, url.authority().map_or("", Authority::as_str)),
+            None => format!("{}@{}", self.name, authority(url)),
         };
         let mut made = self.made();
+        let trace = TraceLayer::new(TRACE).outgoing().named(format!("{}/{}", self.name, authority(url)));
         let attempt = DeadlineLayer::new(made.stack.attempt_value()).outgoing();
         let attempt = attempt.named(format!("{name}, attempt"));
         let breaker = BreakerLayer::new(self.breaker(&made.stack)).named(name.as_str());
         made.handles.insert(name, (breaker.handle(), attempt.handle()));
-        (breaker, attempt, self.fault.clone())
+        (trace, breaker, attempt, self.fault.clone())
     }
 
     /// Takes over other values, for those who are there and those who come.
@@ -87,4 +89,8 @@ impl Replicas {
     fn made(&self) -> MutexGuard<'_, Made> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn authority(url: &Uri) -> &str {
+    url.authority().map_or("", Authority::as_str)
 }

@@ -4,6 +4,8 @@ pub mod check;
 pub mod command;
 mod config;
 mod faults;
+mod incidents;
+pub mod keys;
 pub mod load;
 mod local;
 mod ops;
@@ -13,68 +15,89 @@ mod registry;
 mod remote;
 mod services;
 mod supervisor;
+pub mod tls;
 mod token;
+mod traces;
 
+use crate::args::Command;
 use crate::claim::Claim;
-use crate::host::{Build, service};
+use crate::contracts::events::BINDINGS;
+use crate::host::service;
 use crate::parts::config::{Config, Instance, Name};
 use crate::parts::failure::Failure;
 use crate::parts::faults::Faults;
 use crate::parts::registry as asked;
-use crate::parts::{buckets, policy};
+use crate::parts::{self, buckets, bus, policy};
 use crate::up::{asked_to_stop, bind_all, block_on, instances, open_at, say};
 use config::Desk;
 use services::Seen;
+use std::env::current_exe;
 use std::pin::pin;
-use supervisor::{Supervision, Supervisor};
+use supervisor::{How, Supervision, Supervisor};
+use traces::Kept;
 
-/// Opens the shop and its ops, says where, and closes both on Ctrl-C or SIGTERM.
+/// Opens the shop and its ops, says where, and closes both on Ctrl-C or SIGTERM. The services are processes of their own, if
+/// that is wanted; what stands beside them never is.
 ///
 /// # Errors
 ///
 /// When a service cannot start.
-pub fn up(config: &Config) -> Result<(), Failure> {
+pub fn up(config: &Config, procs: bool, kept: Option<Kept>) -> Result<(), Failure> {
     let config = Config { faults: Faults::switched_on(), ..config.clone() };
-    block_on(work(&config))
+    block_on(work(&config, procs, kept))
 }
 
-async fn work(config: &Config) -> Result<(), Failure> {
+/// Where the traces of a command are kept, if it has some.
+pub fn kept(command: &Command) -> Option<Kept> {
+    matches!(command, Command::Up(how) if !how.procs).then(Kept::default)
+}
+
+async fn work(config: &Config, procs: bool, kept: Option<Kept>) -> Result<(), Failure> {
     // Whoever reads the lines may send a signal at once, so the signals are heard first.
     let stop = asked_to_stop()?;
     asked::is_there(config).await?;
     policy::is_there(config).await?;
     buckets::is_there(config).await?;
+    bus::is_there(config, BINDINGS).await?;
+    parts::traces::is_there(config).await?;
     // The first to come and the last to go, so that the others can say when they do.
     let embedded = config.registry.is_none().then_some(Name::Registry.replica(1)?);
     let registry = config.registry.clone().or(embedded.map(|embedded| config.local(embedded)));
-    let own_config = config.settings.is_none().then_some(Name::Config.replica(1)?);
+    let own_config =
+        (config.settings.is_none() && config.policy_file.is_none()).then_some(Name::Config.replica(1)?);
     let settings = config.settings.clone().or(own_config.map(|own| config.local(own)));
     let config = &Config { registry, settings, ..config.clone() };
     let beside = embedded.into_iter().chain(own_config);
     let instances: Vec<_> = beside.chain(instances(config)).chain(Name::Ops.instances()).collect();
-    let (config, bound) = bind_all(config, &instances)?;
+    let (config, bound) = bind_all(config, &instances, None)?;
     let claim = Claim::take(&config, &instances)?;
+    let claim = if procs { claim.share(&config)? } else { claim };
     token::keep(&config)?;
     let desk = own_config.map(|_| Desk::open(&config)).transpose()?;
+    if let Some(desk) = desk.as_ref().filter(|_| procs) {
+        desk.only_tells();
+    }
     let seen: Vec<_> = bound.iter().map(|bound| Seen::new(bound.instance, bound.address)).collect();
     let (supervision, orders) = Supervision::new();
     let stage = ops::Stage {
         supervision,
         seen: seen.iter().filter(|seen| !seen.is_of(Name::Ops)).cloned().collect(),
         desk: desk.clone(),
+        procs,
+        kept,
     };
-    let builder = move |instance: Instance| -> Build {
-        match instance.service {
-            Name::Ops => ops::build(stage.clone()),
-            Name::Registry => registry::build(),
-            Name::Config => match &desk {
-                Some(desk) => config::build(desk.clone()),
-                None => service(Name::Config),
-            },
-            name => service(name),
-        }
+    let program = current_exe().map_err(|why| Failure::new(format!("this program is nowhere: {why}.")))?;
+    let starter = move |instance: Instance| match instance.service {
+        Name::Ops => How::Thread(ops::build(stage.clone())),
+        Name::Registry => How::Thread(registry::build()),
+        Name::Config => How::Thread(match &desk {
+            Some(desk) => config::build(desk.clone()),
+            None => service(Name::Config),
+        }),
+        _ if procs => How::Process(program.clone()),
+        name => How::Thread(service(name)),
     };
-    let mut supervisor = Supervisor::new(&config, bound, seen, orders, claim, Box::new(builder));
+    let mut supervisor = Supervisor::new(&config, bound, seen, orders, claim, Box::new(starter));
     let mut stop = pin!(stop);
     let opened = tokio::select! {
         opened = supervisor.open() => opened.map(|()| true)?,

@@ -5,18 +5,23 @@ use super::config::Desk;
 use super::load::Surges;
 use super::services::Seen;
 use super::supervisor::Supervision;
-use super::{check, faults, local, page, protect, token};
+use super::traces::{self, Kept};
+use super::{check, faults, incidents, local, page, protect};
 use crate::host::Build;
+use crate::parts::ask::ask;
+use crate::parts::auth::operator;
 use crate::parts::config::{Config, Name};
 use crate::parts::failure::Failure;
 use crate::parts::health;
 use crate::parts::problem;
 use crate::parts::serve::Stop;
 use crate::parts::store::Store;
+use crate::parts::tls::Https;
 use axum::extract::State;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use axum::{Json, Router};
+use bartizan::Client;
 use bartizan::console::Console;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -40,6 +45,10 @@ pub struct Stage {
     pub seen: Vec<Arc<Seen>>,
     /// None: the config service is somebody else's.
     pub desk: Option<Desk>,
+    /// Whether the services are processes of their own.
+    pub procs: bool,
+    /// The last traces, where they are in this process.
+    pub kept: Option<Kept>,
 }
 
 /// Makes the routes.
@@ -49,31 +58,46 @@ pub fn build(stage: Stage) -> Build {
 
 #[derive(Clone)]
 struct Ops {
-    http: reqwest::Client,
+    http: Client<Https>,
+    config: Config,
     seen: Arc<[Arc<Seen>]>,
 }
 
 async fn start(stage: Stage, config: Config, stop: watch::Receiver<Stop>) -> Result<Router, Failure> {
-    let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
-    let http = http.map_err(|why| Failure::new(format!("no HTTP client can be made: {why}.")))?;
+    let http = Client::new(config.tls.http());
     let here = stage.seen.iter().map(|seen| seen.instance).collect();
-    let ops = Ops { http, seen: stage.seen.into() };
+    let ops = Ops { http, config: config.clone(), seen: stage.seen.into() };
     tokio::spawn(heartbeat(ops.clone()));
     tokio::spawn(check::watch(config.clone()));
-    let console = Console::new();
+    let console = console(&config.ops_token);
     tokio::spawn(close(console.clone(), stop));
-    let store = Store::open(&config.data_dir, "ops", &[faults::TABLE]).await?;
-    let surges = Surges::new(config.local(Name::Gateway.replica(1)?), &config.ops_token)?;
+    let store = Store::file(&config.data_dir, "ops", &[faults::TABLE, incidents::TABLE]).await?;
+    let surges = Surges::new(config.local(Name::Gateway.replica(1)?), &config.ops_token, &config.tls);
     let places = config.faults.clone();
-    let (reads, writes) = faults::start(store.clone(), places, surges, stage.supervision, here).await?;
+    let shop = faults::Shop { supervision: stage.supervision, here, procs: stage.procs };
+    let (reads, writes) = faults::start(store.clone(), places, surges, shop).await?;
     let (shown, switched) = protect::routes(stage.desk);
     let (reads, writes) = (reads.merge(shown), writes.merge(switched));
+    let reads = reads.merge(incidents::routes(store.clone()));
+    tokio::spawn(incidents::watch(store.clone()));
     let token: Arc<str> = config.ops_token.into();
-    let writes = writes.route_layer(from_fn_with_state(token, token::bearer));
+    let writes = writes.route_layer(from_fn_with_state(token, operator));
     let reads =
         reads.route("/health", get(services).with_state(ops)).merge(console.router()).merge(page::routes());
+    let reads = reads.merge(traces::routes(stage.kept));
     let routes = reads.merge(writes).layer(from_fn(local::only)).merge(health::routes(Some(store)));
     Ok(problem::fallbacks(routes).layer(CatchPanicLayer::custom(problem::of_panic)))
+}
+
+/// Its page is at `/console`. Who has the token changes what it shows; one that is too short to be a secret opens nothing there.
+fn console(token: &str) -> Console {
+    match Console::new().writable().try_token(token) {
+        Ok(console) => console,
+        Err(why) => {
+            tracing::warn!(%why, "the console can be read and not written");
+            Console::new()
+        }
+    }
 }
 
 /// Ends the streams when the shop closes; they have no end of their own.
@@ -97,9 +121,9 @@ impl Ops {
     async fn ask(&self) -> Vec<(Arc<Seen>, bool)> {
         let mut asked = JoinSet::new();
         for seen in self.seen.iter().cloned() {
-            let http = self.http.clone();
+            let asked_for = self.http.get(format!("{}/readyz", self.config.at(&seen.address)));
             asked.spawn(async move {
-                let answer = http.get(format!("http://{}/readyz", seen.address)).send().await;
+                let answer = ask(asked_for, PATIENCE).await;
                 let ready = answer.is_ok_and(|answer| answer.status().is_success());
                 seen.answers(ready);
                 (seen, ready)

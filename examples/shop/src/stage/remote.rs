@@ -1,8 +1,11 @@
 //! Ops, as the commands ask it.
 
 use super::token;
+use crate::parts::ask::ask;
 use crate::parts::config::{Config, Name};
 use crate::parts::failure::Failure;
+use crate::parts::tls::Https;
+use bartizan::Client;
 use http::Method;
 use serde_json::Value;
 use std::time::Duration;
@@ -12,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The ops endpoint of the shop at the same ports.
 pub struct Ops {
-    http: reqwest::Client,
+    http: Client<Https>,
     url: String,
     token: String,
 }
@@ -22,9 +25,16 @@ impl Ops {
     ///
     /// When the token is not known.
     pub fn of(config: &Config) -> Result<Self, Failure> {
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
-        let http = http.map_err(|why| Failure::new(format!("no HTTP client can be made: {why}.")))?;
-        Ok(Self { http, url: config.local(Name::Ops.replica(1)?), token: token::find(config)? })
+        Self::at(config, config.local(Name::Ops.replica(1)?))
+    }
+
+    /// A service that the token of ops opens as well.
+    ///
+    /// # Errors
+    ///
+    /// When the token is not known.
+    pub fn at(config: &Config, url: String) -> Result<Self, Failure> {
+        Ok(Self { http: Client::new(config.tls.http()), url, token: token::find(config)? })
     }
 
     /// Asks, and returns what is answered; null when that is nothing.
@@ -39,12 +49,16 @@ impl Ops {
         }
         let nobody =
             |_| Failure::new(format!("no shop is open at {}: start one, or name its --port-base.", self.url));
-        let answer = request.send().await.map_err(nobody)?;
-        let (status, body) = (answer.status(), answer.bytes().await.unwrap_or_default());
-        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let answer = ask(request, PATIENCE).await.map_err(nobody)?;
+        let (status, body) = (answer.status(), answer.body());
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
         if !status.is_success() {
             let detail = body["detail"].as_str().unwrap_or("it does not say why");
-            return Err(Failure::new(format!("ops answered {status}: {}.", detail.trim_end_matches('.'))));
+            return Err(Failure::new(format!(
+                "{} answered {status}: {}.",
+                self.url,
+                detail.trim_end_matches('.')
+            )));
         }
         Ok(body)
     }

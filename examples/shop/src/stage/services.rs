@@ -2,9 +2,10 @@
 
 use crate::parts::config::{Instance, Name};
 use bartizan::core::registry::{self, Observed};
+use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How an instance is, as far as who supervises it knows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,6 +19,8 @@ pub enum Standing {
     Killed,
     /// It is held on purpose.
     Paused,
+    /// It falls over again and again.
+    Looping,
 }
 
 /// One instance of a service.
@@ -29,6 +32,11 @@ pub struct Seen {
     standing: AtomicU8,
     ready: AtomicBool,
     restarts: AtomicU64,
+    falls: AtomicU64,
+    /// Of its own process; 0 where it has none.
+    process: AtomicU32,
+    /// How it fell over last.
+    fall: Mutex<Option<String>>,
 }
 
 impl Seen {
@@ -41,6 +49,9 @@ impl Seen {
             standing: AtomicU8::new(Standing::Up as u8),
             ready: AtomicBool::new(true),
             restarts: AtomicU64::new(0),
+            falls: AtomicU64::new(0),
+            process: AtomicU32::new(0),
+            fall: Mutex::default(),
         });
         let observed: Arc<dyn Observed> = seen.clone();
         registry::register(&observed);
@@ -49,10 +60,23 @@ impl Seen {
 
     pub fn stands(&self, standing: Standing) {
         self.standing.store(standing as u8, Ordering::Relaxed);
+        if matches!(standing, Standing::Down | Standing::Looping) {
+            self.falls.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub fn restarted(&self) {
         self.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Which process it is, if it is one of its own.
+    pub fn is_process(&self, id: Option<u32>) {
+        self.process.store(id.unwrap_or_default(), Ordering::Relaxed);
+    }
+
+    /// Notes how it fell over.
+    pub fn fell(&self, how: String) {
+        *self.fall.lock().unwrap_or_else(PoisonError::into_inner) = Some(how);
     }
 
     /// What it answered when it was asked whether it is ready.
@@ -75,13 +99,22 @@ impl Observed for Seen {
     }
 
     fn state(&self) -> &'static str {
-        const STATES: [&str; 4] = ["up", "down", "killed", "paused"];
+        const STATES: [&str; 5] = ["up", "down", "killed", "paused", "crash loop"];
         STATES[usize::from(self.standing.load(Ordering::Relaxed))]
+    }
+
+    fn note(&self) -> Option<Cow<'static, str>> {
+        self.fall.lock().unwrap_or_else(PoisonError::into_inner).clone().map(Cow::Owned)
     }
 
     fn numbers(&self, show: &mut dyn FnMut(&'static str, f64)) {
         show("ready", if self.ready.load(Ordering::Relaxed) { 1.0 } else { 0.0 });
         show("restarts", self.restarts.load(Ordering::Relaxed) as f64);
+        show("falls", self.falls.load(Ordering::Relaxed) as f64);
         show("port", f64::from(self.address.port()));
+        let process = self.process.load(Ordering::Relaxed);
+        if process != 0 {
+            show("pid", f64::from(process));
+        }
     }
 }

@@ -1,26 +1,35 @@
 //! Keeps the instances as they are wanted: up, held or killed. What falls over by itself is started again.
 
-use super::services::{Seen, Standing};
+mod child;
+mod post;
+mod running;
+
+use super::services::Seen;
 use crate::claim::Claim;
-use crate::host::{self, Bound, Build, Pause, Running, bind_again};
+use crate::host::Bound;
 use crate::parts::config::{Config, Instance};
 use crate::parts::failure::Failure;
+use post::Post;
+use running::{Running, Starting};
 use std::future::{pending, poll_fn};
-use std::net::TcpListener;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+
+pub use running::How;
 
 /// The pause before the second start in a row; the first is at once. Doubled with each, up to the longest.
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// Who has been up for so long may fall over at no cost.
-const STEADY: Duration = Duration::from_secs(30);
+/// Who has been up for so long may fall over at no cost: who falls less often than this costs nearly nothing.
+const STEADY: Duration = Duration::from_secs(1);
+
+/// So many starts in a row that did not last are no accident.
+const LOOP: u32 = 3;
 
 /// How an instance is wanted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -76,39 +85,23 @@ impl Supervision {
 
 pub struct Orders(mpsc::Receiver<(Order, Done)>);
 
-/// How the routes of an instance are made, each time that it starts.
-pub type Builder = Box<dyn Fn(Instance) -> Build>;
+/// How an instance is started, each time.
+pub type Starter = Box<dyn Fn(Instance) -> How>;
 
-/// Supervises instances of this process.
+/// Supervises instances: threads of this process, and processes of their own.
 pub struct Supervisor {
     config: Config,
-    builder: Builder,
+    starter: Starter,
     posts: Vec<Post>,
     orders: mpsc::Receiver<(Order, Done)>,
     _claim: Claim,
 }
 
-/// One instance, and what is wanted of it.
-struct Post {
-    seen: Arc<Seen>,
-    /// The listening socket once more, so that there is one while instances change. Not there while it is killed.
-    socket: Option<TcpListener>,
-    running: Option<Running>,
-    /// Those who have been replaced, and have not ended yet.
-    leaving: Vec<Running>,
-    /// One of each who runs or leaves, while it is wanted held.
-    pauses: Vec<Pause>,
-    wanted: Wanted,
-    started: Instant,
-    /// Starts in a row that did not last.
-    falls: u32,
-    due: Instant,
-}
-
 enum Event {
     Ordered(Order, Done),
-    Fell(usize),
+    Fell(usize, String),
     Due(usize),
+    Started(usize, Result<Running, Failure>),
     Left(usize),
 }
 
@@ -120,10 +113,10 @@ impl Supervisor {
         seen: Vec<Arc<Seen>>,
         orders: Orders,
         claim: Claim,
-        builder: Builder,
+        starter: Starter,
     ) -> Self {
         let posts = bound.into_iter().zip(seen).map(|(bound, seen)| Post::new(bound, seen)).collect();
-        Self { config: config.clone(), builder, posts, orders: orders.0, _claim: claim }
+        Self { config: config.clone(), starter, posts, orders: orders.0, _claim: claim }
     }
 
     /// Starts all, each when the one before can be asked.
@@ -154,13 +147,19 @@ impl Supervisor {
             };
             match event {
                 Event::Ordered(order, done) => drop(done.send(self.obey(order).await)),
-                Event::Fell(n) => {
-                    tracing::warn!(instance = %self.posts[n].seen.instance, "fell over");
-                    self.posts[n].fell();
+                Event::Fell(n, why) => {
+                    tracing::warn!(instance = %self.posts[n].seen.instance, why, "fell over");
+                    self.posts[n].fell(&why);
                 }
                 Event::Left(n) => self.posts[n].lets_go(),
-                Event::Due(n) => {
-                    if let Err(failure) = self.start(n).await {
+                // The others are not kept waiting.
+                Event::Due(n) => match self.begin(n) {
+                    Ok(starting) => self.posts[n].starting = Some(starting),
+                    Err(failure) => drop(self.started(n, Err(failure))),
+                },
+                Event::Started(n, started) => {
+                    self.posts[n].starting = None;
+                    if let Err(failure) = self.started(n, started) {
                         tracing::warn!(instance = %self.posts[n].seen.instance, %failure, "cannot start");
                     }
                 }
@@ -210,21 +209,27 @@ impl Supervisor {
     }
 
     async fn start(&mut self, n: usize) -> Result<(), Failure> {
-        let build = (self.builder)(self.posts[n].seen.instance);
-        let started = match self.posts[n].bound() {
-            Ok(bound) => host::start(bound, &self.config, build).await,
+        let starting = match self.posts[n].starting.take() {
+            Some(starting) => Ok(starting),
+            None => self.begin(n),
+        };
+        let started = match starting {
+            Ok(starting) => starting.await,
             Err(failure) => Err(failure),
         };
-        match started {
-            Ok(running) => {
-                self.posts[n].runs(running);
-                Ok(())
-            }
-            Err(failure) => {
-                self.posts[n].fell();
-                Err(failure)
-            }
-        }
+        self.started(n, started)
+    }
+
+    fn begin(&mut self, n: usize) -> Result<Starting, Failure> {
+        let how = (self.starter)(self.posts[n].seen.instance);
+        Ok(how.start(self.posts[n].bound()?, &self.config))
+    }
+
+    fn started(&mut self, n: usize, started: Result<Running, Failure>) -> Result<(), Failure> {
+        let failed = |failure: &Failure| self.posts[n].fell(&failure.to_string());
+        let running = started.inspect_err(failed)?;
+        self.posts[n].runs(running);
+        Ok(())
     }
 
     async fn restart(&mut self, n: usize) -> Result<(), Failure> {
@@ -232,112 +237,11 @@ impl Supervisor {
         if post.running.is_none() || post.wanted != Wanted::Up {
             return Err(Failure::new(format!("{} does not run at the moment.", post.seen.instance)));
         }
-        let (bound, build) = (post.bound()?, (self.builder)(post.seen.instance));
-        let running = host::start(bound, &self.config, build).await?;
+        let running = self.begin(n)?.await?;
         let old = self.posts[n].runs(running);
         self.posts[n].leaves(old);
         self.posts[n].seen.restarted();
         Ok(())
-    }
-}
-
-impl Post {
-    fn new(bound: Bound, seen: Arc<Seen>) -> Self {
-        let now = Instant::now();
-        Self {
-            seen,
-            socket: Some(bound.listener),
-            running: None,
-            leaving: Vec::new(),
-            pauses: Vec::new(),
-            wanted: Wanted::Up,
-            started: now,
-            falls: 0,
-            due: now,
-        }
-    }
-
-    /// The socket of a new instance: the one that is there, or, after a kill, the same port again.
-    fn bound(&mut self) -> Result<Bound, Failure> {
-        let (instance, address) = (self.seen.instance, self.seen.address);
-        let failed =
-            |why| Failure::new(format!("the port {} of {instance} cannot be opened: {why}.", address.port()));
-        let socket = match self.socket.take() {
-            Some(socket) => socket,
-            None => bind_again(instance, address).map_err(failed)?.listener,
-        };
-        let listener = socket.try_clone().map_err(failed)?;
-        self.socket = Some(socket);
-        Ok(Bound { instance, listener, address })
-    }
-
-    /// Takes over a new instance, and returns the old one.
-    fn runs(&mut self, running: Running) -> Option<Running> {
-        self.started = Instant::now();
-        let old = self.running.replace(running);
-        self.hold();
-        old
-    }
-
-    /// Hands over from an old instance. Its customers are still answered.
-    fn leaves(&mut self, old: Option<Running>) {
-        if let Some(old) = old {
-            old.hand_over();
-            self.leaving.push(old);
-        }
-    }
-
-    fn lets_go(&mut self) {
-        self.leaving.retain_mut(|leaving| !leaving.has_ended());
-    }
-
-    /// Holds the instance, or lets it go on, as it is wanted.
-    fn hold(&mut self) {
-        let Some(running) = &self.running else { return };
-        if self.wanted == Wanted::Paused {
-            if self.pauses.is_empty() {
-                self.pauses = self.leaving.iter().chain([running]).map(Running::pause).collect();
-            }
-            self.seen.stands(Standing::Paused);
-        } else {
-            self.pauses.clear();
-            self.seen.stands(Standing::Up);
-        }
-    }
-
-    async fn kill(&mut self) {
-        self.socket = None;
-        self.seen.stands(Standing::Killed);
-        self.all().map(Running::kill).collect::<JoinSet<_>>().join_all().await;
-        // A held instance is let go when it can do nothing any more.
-        self.pauses.clear();
-    }
-
-    async fn drain(&mut self) {
-        self.all().map(Running::drain).collect::<JoinSet<_>>().join_all().await;
-    }
-
-    /// Who runs, and those who leave.
-    fn all(&mut self) -> impl Iterator<Item = Running> {
-        self.leaving.drain(..).chain(self.running.take())
-    }
-
-    fn fell(&mut self) {
-        let now = Instant::now();
-        // Who did not even start has not been up.
-        if self.running.take().is_some() {
-            self.seen.restarted();
-            if now.duration_since(self.started) > STEADY {
-                self.falls = 0;
-            }
-        }
-        self.due = match self.falls {
-            0 => now,
-            falls => now + PAUSE.saturating_mul(1 << (falls - 1).min(8)).min(LONGEST_PAUSE),
-        };
-        self.falls += 1;
-        self.pauses.clear();
-        self.seen.stands(Standing::Down);
     }
 }
 
@@ -361,21 +265,25 @@ async fn happening(n: usize, post: &mut Post) -> Event {
         true => Poll::Ready(Event::Left(n)),
         false => Poll::Pending,
     });
-    let own = own(n, &mut post.running, post.wanted, post.due);
+    let own = own(n, &mut post.running, &mut post.starting, post.wanted, post.due);
     tokio::select! {
         event = left => event,
         event = own => event,
     }
 }
 
-async fn own(n: usize, running: &mut Option<Running>, wanted: Wanted, due: Instant) -> Event {
-    match running {
-        Some(running) => {
-            running.ended().await;
-            Event::Fell(n)
-        }
-        None if wanted == Wanted::Killed => pending().await,
-        None => {
+async fn own(
+    n: usize,
+    running: &mut Option<Running>,
+    starting: &mut Option<Starting>,
+    wanted: Wanted,
+    due: Instant,
+) -> Event {
+    match (running, starting) {
+        (Some(running), _) => Event::Fell(n, poll_fn(|cx| running.poll_ended(cx)).await),
+        (None, Some(starting)) => Event::Started(n, starting.await),
+        (None, None) if wanted == Wanted::Killed => pending().await,
+        (None, None) => {
             sleep_until(due).await;
             Event::Due(n)
         }

@@ -1,17 +1,10 @@
 //! The token of the ops endpoint, kept where the commands find it.
 
-use crate::parts::auth::same;
 use crate::parts::config::Config;
 use crate::parts::failure::Failure;
-use crate::parts::problem::Problem;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
-use http::header::AUTHORIZATION;
 use std::fs::{File, create_dir_all};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::Arc;
 
 /// In the data folder; written anew each time that the shop is opened.
 pub const FILE: &str = "ops.token";
@@ -47,20 +40,4 @@ pub fn find(config: &Config) -> Result<String, Failure> {
             "no shop is open on this --data-dir, and SHOP_TOKEN is not set ({file}: {why})."
         ))
     })
-}
-
-/// Lets those through who show the token.
-pub async fn bearer(
-    State(token): State<Arc<str>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let given =
-        request.headers().get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    if !given.is_some_and(|given| same(given, token.as_bytes())) {
-        return Err(Problem::unauthorized(
-            "`Authorization: Bearer <token>` is asked for, with the token that was printed at the start, or `SHOP_TOKEN`",
-        ));
-    }
-    Ok(next.run(request).await)
 }

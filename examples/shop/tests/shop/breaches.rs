@@ -8,6 +8,10 @@ const MAILS: usize = 3;
 pub const SETTLED: usize = 4;
 const DRAINED: usize = 5;
 const ACKNOWLEDGED: usize = 6;
+const KEYS: usize = 7;
+const PRICES: usize = 8;
+const EVENTS: usize = 9;
+const TURNED: usize = 10;
 
 /// What was planted into a shop that is in order, and what must be said to it.
 pub struct Case {
@@ -139,8 +143,106 @@ pub const CASES: &[Case] = &[
             ("bank", "UPDATE charges SET amount_cents = 1 WHERE id = 'o1'"),
             ("bank", "UPDATE movements SET amount_cents = 1 WHERE charge_id = 'o1'"),
         ],
-        &[PAID],
-        &["order o1 is CONFIRMED at 1 cents, and its goods cost 590 cents"],
+        &[PRICES],
+        &[
+            "order o1 costs 1 cents, and the prices of 1 tea come to 590",
+            "order o1 is CONFIRMED at 1 cents, and its goods cost 590 cents",
+        ],
+    ),
+    breach(
+        "an order that costs less than the shelf says",
+        &[("product", "UPDATE products SET price_cents = 1000 WHERE id = 'cup'")],
+        &[PRICES],
+        &["order o3 costs 900 cents, and the prices of 1 cup come to 1000"],
+    ),
+    // Keys.
+    breach(
+        "two orders of one key",
+        &[
+            (
+                "order",
+                "INSERT INTO orders VALUES ('o9', 'u1', 'k1', 'PENDING', '[]', NULL, 'Ada', NULL, NULL, {now} + 60000, {now} + 60000, 0, {now})",
+            ),
+            TOLD,
+        ],
+        &[KEYS],
+        &["user u1 has 2 orders of key k1: o1 and o9"],
+    ),
+    breach(
+        "the same key of somebody else",
+        &[
+            (
+                "order",
+                "INSERT INTO orders VALUES ('o9', 'u2', 'k1', 'PENDING', '[]', NULL, 'Ada', NULL, NULL, {now} + 60000, {now} + 60000, 0, {now})",
+            ),
+            TOLD,
+        ],
+        &[],
+        &["1 PENDING"],
+    ),
+    breach(
+        "two payments of one key",
+        &[
+            ("payment", "DELETE FROM payments WHERE id = 'p0'"),
+            ("payment", "ALTER TABLE payments RENAME TO payments_with_unique_keys"),
+            (
+                "payment",
+                "CREATE TABLE payments AS SELECT * FROM payments_with_unique_keys
+                 UNION ALL SELECT 'p9', 'o3', 'o3', 'u1', 900, 'STATE_DECLINED', '', {old}",
+            ),
+        ],
+        &[KEYS],
+        &["there are 2 payments of key o3: p3 and p9"],
+    ),
+    // Orders that turn back.
+    breach(
+        "an order that was turned back and went on",
+        &[("order", "UPDATE orders SET reason = 'sent back' WHERE id = 'o1'")],
+        &[TURNED],
+        &["order o1 is CONFIRMED, and was turned back before: sent back"],
+    ),
+    // Events.
+    breach(
+        "an event of an order that does not exist",
+        &[(
+            "order",
+            r#"INSERT INTO order_outbox VALUES ('e1', 'order.created', '{"order_id":"o9"}', {now} + 60000, {now} + 60000, 0)"#,
+        )],
+        &[EVENTS],
+        &["message e1 in the outbox of order tells order.created of order o9, which does not exist"],
+    ),
+    breach(
+        "an event of what has not happened",
+        &[
+            (
+                "order",
+                "INSERT INTO orders VALUES ('o9', 'u1', 'k9', 'PENDING', '[]', NULL, 'Ada', NULL, NULL, {now} + 60000, {now} + 60000, 0, {now})",
+            ),
+            TOLD,
+            (
+                "bus",
+                r#"INSERT INTO messages VALUES ('mail', 'e1', 'order.confirmed', '{"order_id":"o9"}', {now} + 60000, {now} + 60000, 0)"#,
+            ),
+            (
+                "bus",
+                r#"INSERT INTO messages VALUES ('mail', 'e2', 'order.cancelled', '{"order_id":"o1"}', {now} + 60000, {now} + 60000, 0)"#,
+            ),
+            (
+                "bus",
+                r#"INSERT INTO messages VALUES ('mail', 'e3', 'user.created', '{"user_id":"u9"}', {now} + 60000, {now} + 60000, 0)"#,
+            ),
+            (
+                "bus",
+                "INSERT INTO messages VALUES ('mail', 'e4', 'order.created', 'poison', {now} + 60000, {now} + 60000, 0)",
+            ),
+        ],
+        &[EVENTS],
+        &[
+            "message e1 in the queue tells order.confirmed of order o9, which is PENDING",
+            "message e2 in the queue tells order.cancelled of order o1, which is CONFIRMED",
+            "message e3 in the queue tells user.created of user u9, who does not exist",
+            "; 3 wrong)",
+        ],
     ),
     breach(
         "an order that names a payment of another one",
@@ -153,7 +255,7 @@ pub const CASES: &[Case] = &[
         "a cancelled order whose payment is captured",
         &[("payment", "UPDATE payments SET state = 'STATE_CAPTURED' WHERE id = 'p2'")],
         &[CANCELLED],
-        &["order o2 is CANCELLED, and payment p2 of 480 cents is CAPTURED"],
+        &["order o2 is CANCELLED, and payment p2 of 1180 cents is CAPTURED"],
     ),
     breach(
         "a cancelled order whose refund never came",
@@ -162,13 +264,13 @@ pub const CASES: &[Case] = &[
             ("bank", "DELETE FROM movements WHERE amount_cents < 0"),
         ],
         &[CANCELLED],
-        &["order o2 is CANCELLED, and the bank keeps 480 cents of it"],
+        &["order o2 is CANCELLED, and the bank keeps 1180 cents of it"],
     ),
     breach(
         "a cancelled order whose refund goes on",
         &[("payment", "UPDATE payments SET state = 'STATE_REFUNDING' WHERE id = 'p2'")],
         &[CANCELLED, SETTLED],
-        &["order o2 is CANCELLED, and payment p2 of 480 cents is REFUNDING"],
+        &["order o2 is CANCELLED, and payment p2 of 1180 cents is REFUNDING"],
     ),
     breach(
         "a reservation held by a cancelled order",
@@ -240,7 +342,7 @@ pub const CASES: &[Case] = &[
     breach(
         "other goods than were ordered",
         &[("order", r#"UPDATE orders SET items = '[{"product_id":"cup","quantity":3}]' WHERE id = 'o1'"#)],
-        &[STOCK],
+        &[STOCK, PRICES],
         &["order o1 is of 3 cup, and its reservation of 1 tea is COMMITTED"],
     ),
     breach(
@@ -291,7 +393,7 @@ pub const CASES: &[Case] = &[
             ("mail", "INSERT INTO mails VALUES ('o9c', 'o9', 'order.confirmed', '', '', {old})"),
             (
                 "order",
-                "INSERT INTO orders VALUES ('o9', 'u1', 'k9', 'PAID', '[]', 590, 'Ada', NULL, NULL, {now}, {now}, 0, {now})",
+                r#"INSERT INTO orders VALUES ('o9', 'u1', 'k9', 'PAID', '[{"product_id":"tea","quantity":1}]', 590, 'Ada', NULL, NULL, {now} + 60000, {now} + 60000, 0, {now})"#,
             ),
             TOLD,
         ],
@@ -307,7 +409,7 @@ pub const CASES: &[Case] = &[
             ("mail", "DELETE FROM mails WHERE id = 'o1c'"),
             (
                 "bus",
-                r#"INSERT INTO messages VALUES ('mail', 'e1', 'order.confirmed', '{"order_id":"o1"}', {now}, {now}, 0)"#,
+                r#"INSERT INTO messages VALUES ('mail', 'e1', 'order.confirmed', '{"order_id":"o1"}', {now} + 60000, {now}, 0)"#,
             ),
         ],
         &[],
@@ -317,7 +419,7 @@ pub const CASES: &[Case] = &[
         "an outbox that is not emptied",
         &[(
             "order",
-            r#"INSERT INTO outbox VALUES ('e1', 'order.created', '{"order_id":"o1"}', {old}, {old}, 7)"#,
+            r#"INSERT INTO order_outbox VALUES ('e1', 'order.created', '{"order_id":"o1"}', {old}, {old}, 7)"#,
         )],
         &[DRAINED],
         &[
@@ -330,7 +432,7 @@ pub const CASES: &[Case] = &[
         "another outbox that is not emptied",
         &[(
             "user",
-            r#"INSERT INTO outbox VALUES ('e1', 'user.created', '{"user_id":"u1"}', {old}, {old}, 7)"#,
+            r#"INSERT INTO user_outbox VALUES ('e1', 'user.created', '{"user_id":"u1"}', {old}, {old}, 7)"#,
         )],
         &[DRAINED],
         &["is in the outbox of user"],
@@ -355,6 +457,21 @@ pub const CASES: &[Case] = &[
         ],
         &[MAILS, DRAINED],
         &["message e1 (order.confirmed, o1) is a dead letter: no ink"],
+    ),
+    breach(
+        "dead letters that nobody misses",
+        &[
+            (
+                "bus",
+                r#"INSERT INTO dead_letters VALUES ('mail', 'e1', 'order.confirmed', '{"order_id":"o1"}', 'twice', {old})"#,
+            ),
+            (
+                "bus",
+                "INSERT INTO dead_letters VALUES ('mail', 'e2', 'order.confirmed', 'poison', 'no JSON', {old})",
+            ),
+        ],
+        &[],
+        &["dead letters 2", "e1 (order.confirmed): twice", "e2 (order.confirmed): no JSON"],
     ),
     breach(
         "a dead letter of somebody else",
@@ -411,7 +528,7 @@ pub const CASES: &[Case] = &[
                 ),
             ],
             &[],
-            &["order o9 is RESERVED", "6 of 7 invariants hold, 1 waiting, 0 broken."],
+            &["order o9 is RESERVED", "10 of 11 invariants hold, 1 waiting, 0 broken."],
         )
     },
     Case {
@@ -422,7 +539,7 @@ pub const CASES: &[Case] = &[
                 RESERVED,
                 (
                     "order",
-                    r#"INSERT INTO outbox VALUES ('e1', 'order.created', '{"order_id":"o9"}', {old}, {old}, 7)"#,
+                    r#"INSERT INTO order_outbox VALUES ('e1', 'order.created', '{"order_id":"o9"}', {old}, {old}, 7)"#,
                 ),
                 (
                     "ops",
@@ -444,7 +561,7 @@ pub const CASES: &[Case] = &[
     ),
     breach(
         "an order that turns back late",
-        &[("order", "UPDATE orders SET step = 'REFUNDING', updated_at = {now} WHERE id = 'o1'")],
+        &[("order", "UPDATE orders SET step = 'REFUNDING', updated_at = {now} + 60000 WHERE id = 'o1'")],
         &[],
         &["1 REFUNDING", "; 1 just begun)"],
     ),
@@ -465,13 +582,25 @@ pub const CASES: &[Case] = &[
         )
     },
     Case {
+        journal: "o1 201 CONFIRMED k1\no2 201 CONFIRMED k1\no2 202 RELEASING\n",
+        ..breach(
+            "an answer that is another order's",
+            &[],
+            &[ACKNOWLEDGED],
+            &[
+                "order o2 was placed with key k2, and a customer was told that it is the one of key k1",
+                "; 1 wrong)",
+            ],
+        )
+    },
+    Case {
         journal: "o9 201 CONFIRMED\n",
         ..breach(
             "an order that goes back",
             &[
                 (
                     "order",
-                    "INSERT INTO orders VALUES ('o9', 'u1', 'k9', 'PAID', '[]', 590, 'Ada', NULL, NULL, {now}, {now}, 0, {now})",
+                    r#"INSERT INTO orders VALUES ('o9', 'u1', 'k9', 'PAID', '[{"product_id":"tea","quantity":1}]', 590, 'Ada', NULL, NULL, {now} + 60000, {now} + 60000, 0, {now})"#,
                 ),
                 TOLD,
             ],

@@ -2,8 +2,8 @@
 
 use super::customer::{Customer, say};
 use super::ops::{Ops, check, command};
-use super::process::{LONG, Shop, TOKEN, folder, free_base, program, stderr};
-use reqwest::Method;
+use super::process::{LONG, Request, Shop, TOKEN, folder, free_base, program, stderr};
+use http::Method;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
@@ -13,8 +13,8 @@ fn write(folder: &Path, text: &str) {
     std::fs::write(folder.join("policy.toml"), text).unwrap();
 }
 
-fn config(shop: &Shop, method: Method, path: &str) -> reqwest::RequestBuilder {
-    shop.http.request(method, format!("http://127.0.0.1:{}{path}", shop.base + 10))
+fn config(shop: &Shop, method: Method, path: &str) -> Request {
+    shop.http.request(method, format!("{}{path}", shop.at(10)))
 }
 
 /// The properties that are told to a service, of all sources.
@@ -202,7 +202,7 @@ async fn a_shop_does_not_open_with_a_file_that_is_no_good() {
 async fn a_config_service_that_is_named_is_asked() {
     let (here, there) = (folder(), folder());
     let other = Shop::open(here.path()).await;
-    let url = format!("http://127.0.0.1:{}", other.base + 10);
+    let url = other.at(10);
     let shop = Shop::open_with(there.path(), &[("CONFIG_URL", &url)]).await;
     let ops = Ops(&shop);
     assert!(!there.path().join("policy.toml").exists());

@@ -1,8 +1,7 @@
 //! Somebody who shops.
 
-use super::process::Shop;
-use reqwest::header::HeaderMap;
-use reqwest::{Method, RequestBuilder, StatusCode};
+use super::process::{Request, Shop};
+use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -22,7 +21,7 @@ pub struct Said {
     pub body: Value,
 }
 
-pub async fn say(request: RequestBuilder) -> Said {
+pub async fn say(request: Request) -> Said {
     let response = request.send().await.expect("the shop answers");
     let (status, headers) = (response.status(), response.headers().clone());
     let text = response.text().await.expect("a whole answer");
@@ -48,7 +47,7 @@ impl<'a> Customer<'a> {
         Self { shop, email, token }
     }
 
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub fn request(&self, method: Method, path: &str) -> Request {
         self.shop.http.request(method, self.shop.url(path)).bearer_auth(&self.token)
     }
 

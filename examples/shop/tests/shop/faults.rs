@@ -2,9 +2,9 @@
 
 use super::customer::{Customer, say};
 use super::ops::{Ops, check, command};
-use super::process::{LONG, Shop, TOKEN, folder};
+use super::process::{LONG, Shop, TOKEN, at, folder};
 use super::protect::switch;
-use reqwest::Method;
+use http::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -66,7 +66,7 @@ async fn a_killed_replica_is_passed_over_and_comes_back() {
     }
     assert_eq!(ops.states("breaker", "order->payment-1").await, ["closed"]);
     // Its heartbeats say so first, and then the registry, which names it no more.
-    let endpoint = format!("order->payment/http://127.0.0.1:{port}");
+    let endpoint = format!("order->payment/{}", at(port));
     let down = async {
         while ops.states("endpoint", &endpoint).await.iter().any(|state| state != "down") {
             sleep(Duration::from_millis(50)).await;

@@ -3,7 +3,7 @@
 use super::bank::{Bank, Mood};
 use super::customer::{Customer, say};
 use super::process::{Shop, folder};
-use reqwest::Method;
+use http::Method;
 use serde_json::json;
 
 /// customer → gateway → order → payment (gRPC) → bank: what the customer grants is what is left for the bank.
@@ -56,7 +56,10 @@ async fn the_breaker_before_the_bank_opens_and_closes() {
         orders.push(order.text("id").to_owned());
     }
     let ops = super::ops::Ops(&shop);
-    assert!(states(&ops).await.iter().any(|state| state == "open"));
+    // On a slow machine all of them may be asking again at the moment.
+    let payments = ops.layers("breaker", "payment-").await;
+    let before_bank = payments.iter().filter(|it| it["name"].as_str().unwrap().ends_with("->bank"));
+    assert!(before_bank.clone().any(|it| it["numbers"]["trips"].as_f64() > Some(0.0)), "{payments:?}");
     let payment = ops.states("breaker", "order->payment").await;
     assert_eq!(payment, ["closed", "closed", "closed"], "payment itself is well");
     bank.set(Mood::Good);

@@ -2,7 +2,7 @@
 
 use super::customer::{Customer, PASSWORD, say};
 use super::process::{Shop, folder};
-use reqwest::Method;
+use http::Method;
 use serde_json::{Value, json};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -70,6 +70,46 @@ async fn bad_orders_are_refused_and_change_nothing() {
         ("odd key", vec![JSON, ("idempotency-key", "a b")], good, 400),
         ("strange key", vec![JSON, ("idempotency-key", "schlüssel")], good, 400),
         ("reused key", vec![JSON, ("idempotency-key", "taken")], &of("2"), 422),
+        (
+            "a field twice",
+            vec![JSON, key],
+            r#"{"items":[],"items":[{"product_id":"tea-mint","quantity":1}]}"#,
+            422,
+        ),
+        (
+            "a field of an item twice",
+            vec![JSON, key],
+            r#"{"items":[{"product_id":"tea-mint","quantity":1,"quantity":2}]}"#,
+            422,
+        ),
+        ("null", vec![JSON, key], "null", 422),
+        ("null for items", vec![JSON, key], r#"{"items":null}"#, 422),
+        ("two values", vec![JSON, key], &format!("{good}{good}"), 400),
+        ("a comment", vec![JSON, key], "{/* nothing */}", 400),
+        ("NaN", vec![JSON, key], &of("NaN"), 400),
+        ("quantity 1e4", vec![JSON, key], &of("1e4"), 422),
+        ("quantity -0", vec![JSON, key], &of("-0"), 422),
+        ("quantity null", vec![JSON, key], &of("null"), 422),
+        ("quantity true", vec![JSON, key], &of("true"), 422),
+        ("half a surrogate", vec![JSON, key], r#"{"items":[{"product_id":"\ud800","quantity":1}]}"#, 400),
+        (
+            "a control character",
+            vec![JSON, key],
+            r#"{"items":[{"product_id":"tea-mint\u0000","quantity":1}]}"#,
+            422,
+        ),
+        (
+            "an invisible character",
+            vec![JSON, key],
+            r#"{"items":[{"product_id":"tea-mint\u200b","quantity":1}]}"#,
+            422,
+        ),
+        ("other letters", vec![JSON, key], r#"{"items":[{"product_id":"tеa-mint","quantity":1}]}"#, 422),
+        ("SQL", vec![JSON, key], r#"{"items":[{"product_id":"' OR '1'='1","quantity":1}]}"#, 422),
+        ("another type of text", vec![("content-type", "application/xml"), key], good, 415),
+        ("a form", vec![("content-type", "application/x-www-form-urlencoded"), key], "items=1", 415),
+        ("nested too deep", vec![JSON, key], &format!("{{\"x\":{}", "[".repeat(10_000)), 400),
+        ("a deadline with an exponent", vec![JSON, key, ("x-request-timeout-ms", "1e3")], good, 400),
     ] {
         let order = ada.request(Method::POST, "/api/v1/orders").body(body.to_owned());
         let said =
@@ -78,6 +118,9 @@ async fn bad_orders_are_refused_and_change_nothing() {
         said.is_problem(status);
         assert_eq!(state(&ada).await, before, "{why}");
     }
+    let latin = ada.request(Method::POST, "/api/v1/orders").header(JSON.0, JSON.1).header(key.0, key.1);
+    say(latin.body(b"{\"items\":\"\xe9\"}".to_vec())).await.is_problem(400);
+    assert_eq!(state(&ada).await, before, "no UTF-8");
     ada.order("new", &[("tea-mint", 1001)]).await.is_problem(422);
     assert_eq!(state(&ada).await, before, "no more of one product than 1000");
 }
@@ -161,6 +204,15 @@ async fn bad_users_and_sessions_are_refused() {
         ("/api/v1/users", user("Ada", "new@example.org", ""), 422),
         ("/api/v1/users", json!({ "name": "Ada" }), 422),
         ("/api/v1/users", json!(["Ada", "new@example.org", PASSWORD]), 422),
+        ("/api/v1/users", user("Ada\u{0}", "new@example.org", PASSWORD), 422),
+        ("/api/v1/users", user("Ada\u{1b}[31m", "new@example.org", PASSWORD), 422),
+        ("/api/v1/users", user(" \u{3000} ", "new@example.org", PASSWORD), 422),
+        ("/api/v1/users", user("Ada", "new@example.org\r\nbcc: all@example.org", PASSWORD), 422),
+        ("/api/v1/users", user("Ada", "new\u{0}@example.org", PASSWORD), 422),
+        ("/api/v1/users", user("Ada", "new@example.org", &"x".repeat(129)), 422),
+        ("/api/v1/sessions", json!({ "email": "\u{0}@example.org", "password": PASSWORD }), 401),
+        ("/api/v1/sessions", json!({ "email": "", "password": "" }), 401),
+        ("/api/v1/sessions", json!({ "email": { "$ne": null }, "password": PASSWORD }), 422),
         ("/api/v1/sessions", json!([ada.email, PASSWORD]), 422),
         ("/api/v1/users", json!({ "name": 1, "email": 2, "password": 3 }), 422),
         ("/api/v1/users", user(&"a".repeat(70_000), "new@example.org", PASSWORD), 413),
@@ -192,6 +244,24 @@ async fn paths_that_lead_nowhere_are_problems_too() {
         (Method::GET, "/api/v1/products/%FF", 404),
         (Method::GET, "/api/v1/products/%2e%2e", 404),
         (Method::GET, "/api/v1/products?category=a&category=b", 400),
+        (Method::GET, "/api/v1/products?category=%00", 400),
+        (Method::GET, "/api/v1/products?category=", 400),
+        (Method::GET, "/api/v1/products?category=%FF", 400),
+        (Method::GET, "/api/v1/products/", 404),
+        (Method::GET, "/api/v1/products/tea-mint/", 404),
+        (Method::GET, "/api/v1/products/..%2f..%2fusers%2fme", 404),
+        (Method::GET, "//api/v1/products", 404),
+        (Method::GET, "/API/V1/PRODUCTS", 404),
+        (Method::GET, "/reservations/o-1", 404),
+        (Method::GET, "/.well-known/jwks.json", 404),
+        (Method::POST, "/keys", 404),
+        (Method::OPTIONS, "/api/v1/orders", 405),
+        (Method::TRACE, "/api/v1/orders", 405),
+        (Method::PATCH, "/api/v1/users/me", 405),
+        (Method::GET, "/api/v1/sessions", 405),
+        (Method::GET, "/api/v1/users/me/password", 405),
+        (Method::GET, "/api/v1/products/tea-mint/stock", 405),
+        (Method::from_bytes(b"BREW").unwrap(), "/api/v1/products", 405),
         (Method::GET, "/api/v1/orders/nothing", 404),
         (Method::GET, "/api/v1/orders/a%20b%2F", 404),
         (Method::POST, "/api/v1/orders/nothing/cancel", 404),
@@ -204,5 +274,56 @@ async fn paths_that_lead_nowhere_are_problems_too() {
         assert_eq!(said.status, status, "{path} {said:?}");
         said.is_problem(status);
         assert_eq!(said.headers.contains_key("allow"), status == 405, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn names_of_all_people_are_taken_and_unknown_fields_say_nothing() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let ada = Customer::new(&shop).await;
+    for (n, (name, kept)) in [
+        ("Ådá Łovelåce", "Ådá Łovelåce"),
+        ("  李小龙 ", "李小龙"),
+        ("عائشة", "عائشة"),
+        ("👩🏽‍💻", "👩🏽‍💻"),
+        ("Robert'); DROP TABLE users;--", "Robert'); DROP TABLE users;--"),
+        ("<script>alert(1)</script>", "<script>alert(1)</script>"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let email = format!("person-{n}@example.org");
+        let user =
+            json!({ "name": name, "email": email, "password": PASSWORD, "id": "mine", "role": "admin" });
+        let said = say(shop.http.post(shop.url("/api/v1/users")).json(&user)).await;
+        assert_eq!((said.status.as_u16(), said.text("name")), (201, kept), "{said:?}");
+        assert_ne!(said.text("id"), "mine");
+    }
+    let order = ada.request(Method::POST, "/api/v1/orders").header("idempotency-key", "k");
+    let item = json!({ "product_id": "tea-mint", "quantity": 1, "price_cents": 0 });
+    let said =
+        say(order.json(&json!({ "items": [item], "user_id": "somebody", "status": "CONFIRMED" }))).await;
+    assert_eq!((said.status.as_u16(), &said.body["total_cents"]), (201, &json!(590)), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_head_is_a_get_without_its_body() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let ada = Customer::new(&shop).await;
+    for (path, status) in [
+        ("/api/v1/products", 200),
+        ("/api/v1/products/tea-mint", 200),
+        ("/api/v1/products/nothing", 404),
+        ("/api/v1/orders", 200),
+        ("/api/v1/users/me", 200),
+        ("/healthz", 200),
+        ("/openapi.json", 200),
+    ] {
+        let said = say(ada.request(Method::HEAD, path)).await;
+        assert_eq!((said.status.as_u16(), &said.body), (status, &json!("")), "{path} {said:?}");
+        let got = ada.get(path).await;
+        assert_eq!(said.headers["content-type"], got.headers["content-type"], "{path}");
     }
 }

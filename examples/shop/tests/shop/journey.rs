@@ -90,16 +90,12 @@ async fn what_openapi_promises_is_there() {
     let document = ada.get("/openapi.json").await;
     assert_eq!(document.headers["content-type"], "application/json");
     for (path, methods) in document.body["paths"].as_object().unwrap() {
-        for method in methods.as_object().unwrap().keys() {
+        for (method, operation) in methods.as_object().unwrap() {
             let method = method.to_uppercase().parse().unwrap();
             let said = say(ada.request(method, &path.replace("{id}", "none"))).await;
             assert_ne!(said.status, 405, "{path}");
             assert_ne!(said.body["detail"], "nothing is here", "{path}");
-            let documented = &methods.as_object().unwrap().values().next().unwrap()["responses"];
-            assert!(
-                documented["default"].is_object() || documented[said.status.as_str()].is_object(),
-                "{path} {said:?}"
-            );
+            assert!(operation["responses"][said.status.as_str()].is_object(), "{path} {said:?}");
         }
     }
     for path in ["/healthz", "/readyz"] {

@@ -2,14 +2,21 @@
 //!
 //! Ada (`u1`) has bought a tea (`o1`), has sent two back (`o2`), and could not pay a cup (`o3`).
 
-use sqlx::any::install_default_drivers;
+use super::stores;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-const OUTBOX: &str =
-    "CREATE TABLE outbox (id VARCHAR(40) PRIMARY KEY, topic VARCHAR(40) NOT NULL, payload TEXT NOT NULL,
-    created_at BIGINT NOT NULL, due_at BIGINT NOT NULL, tries BIGINT NOT NULL)";
+macro_rules! outbox {
+    ($name:literal) => {
+        concat!(
+            "CREATE TABLE ",
+            $name,
+            " (id VARCHAR(40) PRIMARY KEY, topic VARCHAR(40) NOT NULL, payload TEXT NOT NULL,
+             created_at BIGINT NOT NULL, due_at BIGINT NOT NULL, tries BIGINT NOT NULL)"
+        )
+    };
+}
 
 /// Tables and rows, by store.
 const SHOP: &[(&str, &[&str])] = &[
@@ -20,11 +27,11 @@ const SHOP: &[(&str, &[&str])] = &[
              idempotency_key VARCHAR(255) NOT NULL, step VARCHAR(40) NOT NULL, items TEXT NOT NULL,
              total_cents BIGINT, buyer VARCHAR(400), payment_id VARCHAR(40), reason VARCHAR(255),
              created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, tries BIGINT NOT NULL, due_at BIGINT NOT NULL)",
-            OUTBOX,
+            outbox!("order_outbox"),
             r#"INSERT INTO orders VALUES
              ('o1', 'u1', 'k1', 'CONFIRMED', '[{"product_id":"tea","quantity":1}]', 590, 'Ada', 'p1', NULL, {old}, {old}, 0, {old}),
-             ('o2', 'u1', 'k2', 'CANCELLED', '[{"product_id":"tea","quantity":2}]', 480, 'Ada', 'p2', 'sent back', {old}, {old}, 0, {old}),
-             ('o3', 'u1', 'k3', 'CANCELLED', '[]', 900, 'Ada', NULL, 'declined', {old}, {old}, 0, {old})"#,
+             ('o2', 'u1', 'k2', 'CANCELLED', '[{"product_id":"tea","quantity":2}]', 1180, 'Ada', 'p2', 'sent back', {old}, {old}, 0, {old}),
+             ('o3', 'u1', 'k3', 'CANCELLED', '[{"product_id":"cup","quantity":1}]', 900, 'Ada', NULL, 'declined', {old}, {old}, 0, {old})"#,
         ],
     ),
     (
@@ -32,7 +39,7 @@ const SHOP: &[(&str, &[&str])] = &[
         &[
             "CREATE TABLE users (id VARCHAR(40) PRIMARY KEY, name VARCHAR(400) NOT NULL, email VARCHAR(254) NOT NULL,
              password_hash VARCHAR(255) NOT NULL, created_at BIGINT NOT NULL)",
-            OUTBOX,
+            outbox!("user_outbox"),
             "INSERT INTO users VALUES ('u1', 'Ada', 'ada@example.org', '', {old})",
         ],
     ),
@@ -46,7 +53,7 @@ const SHOP: &[(&str, &[&str])] = &[
              total_cents BIGINT NOT NULL)",
             "INSERT INTO products VALUES ('tea', 'Tea', 'tea', 590, 9, 0, 1, 10), ('cup', 'Cup', 'cup', 900, 5, 0, 0, 5)",
             r#"INSERT INTO reservations VALUES ('o1', 'COMMITTED', '[{"product_id":"tea","quantity":1}]', 590),
-             ('o2', 'RELEASED', '[{"product_id":"tea","quantity":2}]', 480), ('o3', 'RELEASED', '[]', 0)"#,
+             ('o2', 'RELEASED', '[{"product_id":"tea","quantity":2}]', 1180), ('o3', 'RELEASED', '[]', 0)"#,
         ],
     ),
     (
@@ -56,7 +63,7 @@ const SHOP: &[(&str, &[&str])] = &[
              order_id VARCHAR(40) NOT NULL, user_id VARCHAR(40) NOT NULL, amount_cents BIGINT NOT NULL,
              state VARCHAR(40) NOT NULL, reason VARCHAR(255) NOT NULL, created_at BIGINT NOT NULL)",
             "INSERT INTO payments VALUES ('p1', 'o1', 'o1', 'u1', 590, 'STATE_CAPTURED', '', {old}),
-             ('p2', 'o2', 'o2', 'u1', 480, 'STATE_REFUNDED', '', {old}),
+             ('p2', 'o2', 'o2', 'u1', 1180, 'STATE_REFUNDED', '', {old}),
              ('p3', 'o3', 'o3', 'u1', 900, 'STATE_DECLINED', 'over the limit', {old}),
              ('p0', 'o0', '', '', 0, 'STATE_REFUNDED', '', {old})",
         ],
@@ -68,10 +75,10 @@ const SHOP: &[(&str, &[&str])] = &[
              state VARCHAR(40) NOT NULL, reason VARCHAR(255))",
             "CREATE TABLE movements (id VARCHAR(40) PRIMARY KEY, charge_id VARCHAR(40) NOT NULL,
              reference VARCHAR(40) NOT NULL, amount_cents BIGINT NOT NULL, at BIGINT NOT NULL)",
-            "INSERT INTO charges VALUES ('o1', 590, 'o1', 'CAPTURED', NULL), ('o2', 480, 'o2', 'REFUNDED', NULL),
+            "INSERT INTO charges VALUES ('o1', 590, 'o1', 'CAPTURED', NULL), ('o2', 1180, 'o2', 'REFUNDED', NULL),
              ('o3', 900, 'o3', 'DECLINED', 'over the limit')",
-            "INSERT INTO movements VALUES ('m1', 'o1', 'o1', 590, {old}), ('m2', 'o2', 'o2', 480, {old}),
-             ('m3', 'o2', 'o2', -480, {old})",
+            "INSERT INTO movements VALUES ('m1', 'o1', 'o1', 590, {old}), ('m2', 'o2', 'o2', 1180, {old}),
+             ('m3', 'o2', 'o2', -1180, {old})",
         ],
     ),
     (
@@ -115,7 +122,9 @@ impl Ledgers {
     pub async fn new(folder: &Path) -> Self {
         let mut ledgers = Self::of(folder);
         for (store, statements) in SHOP {
-            ledgers.run(store, "PRAGMA journal_mode = WAL").await;
+            if stores::are_files() {
+                ledgers.run(store, "PRAGMA journal_mode = WAL").await;
+            }
             for statement in *statements {
                 ledgers.run(store, statement).await;
             }
@@ -123,10 +132,9 @@ impl Ledgers {
         ledgers
     }
 
-    /// Those of a folder.
+    /// Those of a folder. Whoever writes to them is waited for.
     #[allow(clippy::disallowed_types, reason = "the stores tell the time by the calendar")]
     pub fn of(folder: &Path) -> Self {
-        install_default_drivers();
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let now = now.unwrap().as_millis() as i64;
         Self { folder: folder.to_owned(), now, open: HashMap::new() }
@@ -135,15 +143,25 @@ impl Ledgers {
     /// Runs a statement on a store; `{now}` and `{old}` stand for this moment and for two minutes ago.
     pub async fn run(&mut self, store: &str, statement: &str) {
         if !self.open.contains_key(store) {
-            let file = self.folder.join(format!("{store}.db"));
-            let opened = AnyConnection::connect(&format!("sqlite://{}?mode=rwc", file.display())).await;
-            self.open.insert(store.to_owned(), opened.unwrap());
+            let mut opened = stores::connect(&self.folder, store).await;
+            if stores::are_files() {
+                sqlx::raw_sql("PRAGMA busy_timeout = 5000").execute(&mut opened).await.unwrap();
+            }
+            self.open.insert(store.to_owned(), opened);
         }
         let (now, old) = (self.now.to_string(), (self.now - 120_000).to_string());
         let statement = statement.replace("{now}", &now).replace("{old}", &old);
         let done =
             sqlx::raw_sql(AssertSqlSafe(statement.clone())).execute(self.open.get_mut(store).unwrap()).await;
         done.unwrap_or_else(|why| panic!("{store}: {statement}: {why}"));
+    }
+
+    /// What a statement counts.
+    #[cfg(feature = "planted")]
+    pub async fn count(&mut self, store: &str, statement: &str) -> i64 {
+        self.run(store, "SELECT 1").await;
+        let connection = self.open.get_mut(store).unwrap();
+        sqlx::query_scalar(AssertSqlSafe(statement.to_owned())).fetch_one(connection).await.unwrap()
     }
 
     /// Lets go of the stores, so that each is its file and nothing else.

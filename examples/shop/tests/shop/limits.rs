@@ -1,8 +1,8 @@
 //! How much one customer, one address and one account may ask for.
 
 use super::customer::{Customer, PASSWORD, Said, say};
-use super::process::{Shop, TOKEN, folder};
-use reqwest::{Method, RequestBuilder};
+use super::process::{Request, Shop, TOKEN, folder};
+use http::Method;
 use serde_json::{Value, json};
 
 /// So many are sent at most until somebody is refused. A machine that is too slow for that fails the test.
@@ -10,7 +10,7 @@ const MOST: usize = 4000;
 const AT_ONCE: usize = 16;
 
 /// Sends the same again and again, some at once, until one is refused for being too much; the others are answered with `usual`.
-pub async fn flood(usual: u16, request: impl Fn(usize) -> RequestBuilder) -> Said {
+pub async fn flood(usual: u16, request: impl Fn(usize) -> Request) -> Said {
     for round in 0..MOST / AT_ONCE {
         let asked: Vec<_> =
             (0..AT_ONCE).map(|nth| tokio::spawn(say(request(round * AT_ONCE + nth)))).collect();

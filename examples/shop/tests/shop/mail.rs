@@ -2,20 +2,19 @@
 
 use super::customer::Customer;
 use super::process::{LONG, Shop, folder};
-use sqlx::any::install_default_drivers;
-use sqlx::{AnyConnection, Connection, Row};
+use super::stores;
+use sqlx::Row;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// Who got which mails about an order, once there are so many.
-async fn mails(folder: &Path, order: &str, many: usize) -> Vec<(String, String)> {
-    install_default_drivers();
-    let url = format!("sqlite://{}", folder.join("mail.db").display());
-    let mut store = AnyConnection::connect(&url).await.unwrap();
+pub async fn mails(folder: &Path, order: &str, many: usize) -> Vec<(String, String)> {
+    let mut store = stores::connect(folder, "mail").await;
     let asked = async {
         loop {
-            let mails = sqlx::query("SELECT kind, recipient FROM mails WHERE subject_id = $1 ORDER BY kind");
+            let mails =
+                stores::query("SELECT kind, recipient FROM mails WHERE subject_id = $1 ORDER BY kind");
             let mails = mails.bind(order).fetch_all(&mut store).await.unwrap();
             if mails.len() >= many {
                 return mails.iter().map(|mail| (mail.get(0), mail.get(1))).collect();
@@ -23,10 +22,10 @@ async fn mails(folder: &Path, order: &str, many: usize) -> Vec<(String, String)>
             sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(LONG, asked).await.expect("the mails are written")
+    timeout(LONG * 4, asked).await.expect("the mails are written")
 }
 
-fn to(recipient: &str, kinds: &[&str]) -> Vec<(String, String)> {
+pub fn to(recipient: &str, kinds: &[&str]) -> Vec<(String, String)> {
     kinds.iter().map(|kind| ((*kind).to_owned(), recipient.to_owned())).collect()
 }
 
@@ -91,11 +90,10 @@ async fn a_crash_writes_no_mail_twice_and_forgets_none() {
 #[tokio::test]
 async fn a_bus_that_does_not_answer_is_left_alone_until_it_does() {
     let folder = folder();
-    let shop = Shop::open(folder.path()).await;
+    // A queue in a file, whatever the others have.
+    let shop = Shop::open_with(folder.path(), &[("AMQP_URL", "")]).await;
     let (ops, ada) = (super::ops::Ops(&shop), Customer::new(&shop).await);
-    install_default_drivers();
-    let url = format!("sqlite://{}", folder.path().join("bus.db").display());
-    let mut bus = AnyConnection::connect(&url).await.unwrap();
+    let mut bus = stores::connect(folder.path(), "bus").await;
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut bus).await.unwrap();
     let mut orders = Vec::new();
     for n in 0..8 {

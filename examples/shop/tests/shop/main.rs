@@ -2,22 +2,41 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+#[cfg(feature = "planted")]
+mod acts;
 #[cfg(feature = "stage")]
 mod again;
+#[cfg(feature = "stage")]
+mod apart;
 mod arrows;
 mod bank;
 #[cfg(feature = "stage")]
 mod breaches;
 #[cfg(feature = "stage")]
+mod broker;
+#[cfg(feature = "stage")]
+mod certificates;
+#[cfg(feature = "stage")]
+mod chaos;
+#[cfg(feature = "stage")]
 mod check;
 #[cfg(feature = "stage")]
 mod config;
+#[cfg(feature = "stage")]
+mod crash;
 mod customer;
+#[cfg(feature = "stage")]
+mod disk;
 #[cfg(feature = "stage")]
 mod faults;
 mod guards;
+#[cfg(feature = "stage")]
+mod incidents;
 mod input;
+mod issuer;
 mod journey;
+#[cfg(feature = "stage")]
+mod known;
 #[cfg(feature = "stage")]
 mod ledgers;
 mod limits;
@@ -25,10 +44,16 @@ mod limits;
 mod load;
 mod mail;
 #[cfg(feature = "stage")]
+mod metrics;
+#[cfg(feature = "stage")]
 mod ops;
 #[cfg(feature = "stage")]
 mod page;
+#[cfg(feature = "planted")]
+mod planted;
 mod process;
+#[cfg(feature = "stage")]
+mod procs;
 #[cfg(feature = "stage")]
 mod protect;
 mod races;
@@ -38,10 +63,19 @@ mod registry;
 #[cfg(feature = "stage")]
 mod replicas;
 mod saga;
+mod sessions;
+#[cfg(feature = "stage")]
+mod settings;
 #[cfg(feature = "stage")]
 mod stale;
 mod start;
+mod stores;
 #[cfg(feature = "stage")]
 mod surge;
 #[cfg(feature = "stage")]
 mod survives;
+#[cfg(feature = "stage")]
+mod tls;
+mod tokens;
+#[cfg(feature = "stage")]
+mod traces;

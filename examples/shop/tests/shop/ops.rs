@@ -1,8 +1,8 @@
 //! Somebody who has the ops token.
 
 use super::customer::{Said, say};
-use super::process::{LONG, Shop, TOKEN, program};
-use reqwest::Method;
+use super::process::{LONG, Request, Shop, TOKEN, program};
+use http::Method;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use tokio::time::{sleep, timeout};
 pub struct Ops<'a>(pub &'a Shop);
 
 impl Ops<'_> {
-    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.0.http.request(method, format!("http://127.0.0.1:{}{path}", self.0.base + 8))
+    pub fn request(&self, method: Method, path: &str) -> Request {
+        self.0.http.request(method, format!("{}{path}", self.0.at(8)))
     }
 
     pub async fn get(&self, path: &str) -> Said {

@@ -2,8 +2,8 @@
 
 use super::customer::{Customer, say};
 use super::ops::Ops;
-use super::process::{LONG, Shop, folder};
-use reqwest::Method;
+use super::process::{LONG, Shop, at, folder};
+use http::Method;
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -69,7 +69,8 @@ async fn the_page_knows_second_chances_by_the_names_that_ops_tells() {
 }
 
 /// The numbers of an endpoint that the page has columns for.
-const ENDPOINT: [&str; 5] = ["latency_ms", "in_flight", "ejections", "ejected_for_s", "heartbeat_age_s"];
+const ENDPOINT: [&str; 5] =
+    ["latency_seconds", "in_flight", "ejections", "ejected_for_seconds", "heartbeat_age_seconds"];
 
 #[tokio::test]
 async fn the_page_knows_endpoints_by_the_names_that_ops_tells() {
@@ -80,11 +81,11 @@ async fn the_page_knows_endpoints_by_the_names_that_ops_tells() {
     let words = words(script.as_str().unwrap());
     let (call, endpoints) = ("order->payment", (5..8).map(|offset| shop.base + offset));
     for port in endpoints {
-        let name = format!("{call}/http://127.0.0.1:{port}/");
+        let name = format!("{call}/{}/", at(port));
         let heard = async {
             loop {
                 let told = ops.layers("endpoint", &name).await;
-                if told.iter().any(|it| it["numbers"]["heartbeat_age_s"].is_number()) {
+                if told.iter().any(|it| it["numbers"]["heartbeat_age_seconds"].is_number()) {
                     return told;
                 }
                 sleep(Duration::from_millis(50)).await;

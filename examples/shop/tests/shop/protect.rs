@@ -3,7 +3,7 @@
 use super::customer::{Customer, say};
 use super::ops::{Ops, command};
 use super::process::{LONG, Shop, TOKEN, folder};
-use reqwest::Method;
+use http::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};

@@ -8,8 +8,8 @@
 
 use super::customer::{Customer, Said, say};
 use super::limits::{flood, is_too_much};
-use super::process::{LONG, Shop, folder, free_base, program};
-use reqwest::Method;
+use super::process::{LONG, Shop, at, folder, free_base, program};
+use http::Method;
 use serde_json::json;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
@@ -32,12 +32,12 @@ async fn gateway(shop: &Shop, folder: &Path) -> Shop {
     let base = free_base();
     let mut gateway = program(&["run", "gateway"], folder, base);
     for (name, offset) in [("USER_URL", 1), ("PRODUCT_URL", 2), ("ORDER_URL", 4), ("PAYMENT_URL", 5)] {
-        gateway.env(name, format!("http://127.0.0.1:{}", shop.base + offset));
+        gateway.env(name, shop.at(offset));
     }
     let mut process = gateway.env("REDIS_URL", url()).spawn().unwrap();
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let line = timeout(LONG, lines.next_line()).await.expect("it opens in time").unwrap();
-    assert_eq!(line, Some(format!("gateway is open at http://127.0.0.1:{base}")));
+    assert_eq!(line, Some(format!("gateway is open at {}", at(base))));
     Shop::of(process, base)
 }
 

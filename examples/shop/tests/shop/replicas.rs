@@ -42,11 +42,11 @@ async fn a_rolling_restart_under_load_fails_nobody() {
 async fn who_starts_without_the_registry_finds_those_that_were_known_last() {
     let (here, there) = (folder(), folder());
     let other = Shop::open(here.path()).await;
-    let agent = format!("127.0.0.1:{}", other.base + 9);
+    let agent = other.at(9);
     let shop = Shop::open_with(there.path(), &[("CONSUL_HTTP_ADDR", &agent)]).await;
     let ops = Ops(&shop);
     ops.set("product", "kill", json!({ "ttl_s": 600 })).await;
-    let endpoint = |offset: u16| format!("gateway->product/http://127.0.0.1:{}/", other.base + offset);
+    let endpoint = |offset: u16| format!("gateway->product/{}/", other.at(offset));
     let wanted = [endpoint(2), endpoint(3)];
     let heard = async {
         loop {

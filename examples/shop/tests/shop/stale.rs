@@ -1,6 +1,7 @@
 //! What is shown while nobody can be asked.
 
 use super::customer::{Customer, Said, say};
+use super::mail::{mails, to};
 use super::ops::{Ops, check, command};
 use super::process::{LONG, Shop, folder};
 use super::survives::insist;
@@ -84,7 +85,7 @@ async fn an_order_goes_on_without_the_name_of_who_buys() {
     assert_eq!(ada.settled(order.text("id")).await["status"], "CONFIRMED");
     let fallback = ops.layers("fallback", "order->user").await.remove(0);
     assert!(fallback["numbers"]["used"].as_u64().unwrap() > 0, "{fallback}");
-    let path = format!("http://127.0.0.1:{}/api/v1/orders", shop.base);
-    assert_eq!(say(shop.http.get(path)).await.status, 401, "it is nobody's to see");
+    let told = mails(folder.path(), order.text("id"), 2).await;
+    assert_eq!(told, to("customer", &["order.confirmed", "order.created"]));
     check(folder.path(), shop.base).await;
 }

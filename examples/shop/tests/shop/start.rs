@@ -1,7 +1,7 @@
 //! How the shop starts, and how it says that it cannot.
 
 use super::customer::Customer;
-use super::process::{LONG, Shop, folder, free_base, program, signal_to, stderr};
+use super::process::{LONG, Shop, at, client, folder, free_base, program, signal_to, stderr};
 use std::ffi::OsStr;
 use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt;
@@ -34,16 +34,44 @@ async fn a_taken_port_is_a_sentence() {
 }
 
 #[tokio::test]
-async fn what_is_not_built_yet_is_not_silently_replaced() {
-    for (name, value) in [
-        ("DATABASE_URL", "postgres://localhost/shop"),
-        ("ORDER_DATABASE_URL", "mysql://localhost/shop"),
-        ("AMQP_URL", "amqp://localhost"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4317"),
-        ("SHOP_TLS", "1"),
+async fn a_collector_that_is_named_must_be_there() {
+    let name = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    let nobody = format!("http://127.0.0.1:{}", free_base());
+    for args in [&["up"][..], &["run", "bank"]] {
+        let said = refusal(args, free_base(), &[(name, nobody.as_str())]).await;
+        let sentence = format!("shop: {name} is set, but no collector can be used at {nobody}: ");
+        assert!(said.starts_with(&sentence), "{said}");
+    }
+    let said = refusal(&["up"], free_base(), &[(name, "localhost")]).await;
+    assert!(said.starts_with(&format!("shop: {name} must be like http://")), "{said}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_named_must_be_one() {
+    for (name, value, says) in [
+        ("DATABASE_URL", "s3cret", "is no URL"),
+        ("MAIL_DATABASE_URL", "oracle://shop:s3cret@127.0.0.1/shop", "nothing here speaks \"oracle\""),
+        ("ORDER_DATABASE_URL", "mysql://shop:s3cret@127.0.0.1", "names no host or no database"),
     ] {
         let said = refusal(&["up"], free_base(), &[(name, value)]).await;
-        assert!(said.starts_with(&format!("shop: {name} is set, but")), "{said}");
+        assert!(said.starts_with(&format!("shop: {name} must be like postgres://")), "{said}");
+        assert!(said.contains(says) && !said.contains("s3cret"), "{said}");
+    }
+}
+
+/// Its place is not taken by a file.
+#[tokio::test]
+async fn a_database_that_is_named_must_be_there() {
+    for scheme in ["postgres", "mysql"] {
+        let (folder, nobody) = (folder(), format!("{scheme}://shop:s3cret@127.0.0.1:{}/shop", free_base()));
+        let mut process = program(&["run", "payment"], folder.path(), free_base());
+        let mut process = process.env("PAYMENT_DATABASE_URL", nobody).spawn().unwrap();
+        let said = stderr(&mut process).await;
+        assert_eq!(timeout(LONG, process.wait()).await.expect("it ends in time").unwrap().code(), Some(1));
+        assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+        assert!(said.contains("/shop of PAYMENT_DATABASE_URL cannot be opened: "), "{said}");
+        assert!(said.to_lowercase().contains("refused") && !said.contains("s3cret"), "{said}");
+        assert!(!folder.path().join("payment.db").exists());
     }
 }
 
@@ -85,6 +113,17 @@ async fn a_config_service_that_is_named_must_be_there() {
 }
 
 #[tokio::test]
+async fn https_needs_somebody_to_trust() {
+    for name in ["CONSUL_HTTP_ADDR", "CONFIG_URL", "BANK_URL", "ORDER_URL"] {
+        let said = refusal(&[], free_base(), &[("SHOP_TLS", "0"), (name, "https://127.0.0.1:1")]).await;
+        assert!(
+            said.starts_with(&format!("shop: {name} https://127.0.0.1:1 cannot be asked without SHOP_TLS=1")),
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_bad_setting_is_a_sentence() {
     for (name, value) in [
         ("SHOP_SESSION_SECONDS", "soon"),
@@ -103,12 +142,10 @@ async fn a_bad_setting_is_a_sentence() {
         ("ORDER_URL", "http://ada:secret@127.0.0.1:1"),
         ("ORDER_URL", "http://127.0.0.1:1#orders"),
         ("BANK_URL", "http://"),
-        ("CONSUL_HTTP_ADDR", "https://127.0.0.1:8501"),
+        ("SHOP_TLS", "yes"),
         ("CONSUL_HTTP_ADDR", "unix:///run/consul"),
         ("CONSUL_HTTP_ADDR", "localhost:port"),
         ("CONSUL_HTTP_ADDR", "localhost:1/v1"),
-        ("CONFIG_URL", "https://127.0.0.1:8888"),
-        ("BANK_URL", "https://127.0.0.1:1"),
         ("REDIS_URL", "127.0.0.1:6379"),
         ("REDIS_URL", "http://127.0.0.1:6379"),
         ("REDIS_URL", "rediss://127.0.0.1:6379"),
@@ -162,7 +199,7 @@ async fn a_process_each_is_a_shop_too() {
         ("gateway", "1", "gateway", 0),
     ] {
         let (process, line) = alone(&["run", service, "--replica", replica], folder.path(), base).await;
-        assert_eq!(line, format!("{name} is open at http://127.0.0.1:{}", base + offset));
+        assert_eq!(line, format!("{name} is open at {}", at(base + offset)));
         processes.push(process);
     }
     let gateway = processes.pop().unwrap();
@@ -182,10 +219,10 @@ async fn a_service_that_runs_alone_follows_the_policy_of_its_folder() {
     let file = folder.path().join("policy.toml");
     std::fs::write(&file, "servers.product.limit = { rate = 1, per = \"600s\", burst = 1 }").unwrap();
     let (mut product, _) = alone(&["run", "product"], folder.path(), base).await;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = client(LONG);
     let answers = async |wanted: u16| {
         let asked = async {
-            let ask = || http.get(format!("http://127.0.0.1:{}/products", base + 2)).send();
+            let ask = || http.get(format!("{}/products", at(base + 2))).send();
             while ask().await.unwrap().status() != wanted {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
@@ -211,7 +248,8 @@ async fn two_shops_run_side_by_side() {
 async fn a_file_that_is_no_store_is_named() {
     let folder = folder();
     std::fs::write(folder.path().join("order.db"), [7; 8192]).unwrap();
-    let mut process = program(&[], folder.path(), free_base()).spawn().unwrap();
+    let mut process = program(&[], folder.path(), free_base());
+    let mut process = process.env_remove("DATABASE_URL").env_remove("AMQP_URL").spawn().unwrap();
     let said = stderr(&mut process).await;
     assert_eq!(timeout(LONG, process.wait()).await.expect("it ends in time").unwrap().code(), Some(1));
     assert_eq!(said.trim_end().lines().count(), 1, "{said}");

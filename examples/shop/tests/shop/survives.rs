@@ -20,7 +20,8 @@ async fn all_of_payment_is_killed_under_load_and_no_order_is_lost() {
     let load = ["load", "--rps", "30", "--for", "12s", "--customers", "8", "--json"];
     let story = async {
         // Somebody orders all the while, and looks closely at the answers.
-        assert_eq!(ada.order("before", &[("tea-mint", 1)]).await.status, 201);
+        let before = insist(&ada, "before", "tea-mint").await;
+        assert_eq!(ada.settled(before.text("id")).await["status"], "CONFIRMED", "{before:?}");
         ops.set("payment", "kill", json!({ "ttl_s": 600 })).await;
         let mut pending = Vec::new();
         for key in 0..40 {

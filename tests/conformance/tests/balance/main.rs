@@ -35,9 +35,10 @@ fn ejecting(ejection: Ejection) -> Balance {
     calm().ejection(ejection)
 }
 
-/// What was told of endpoints, without their joining: `endpoint ejected a: failures in a row`.
+/// What was told of endpoints, without their joining: `endpoint ejected a: failures in a row`. Nor whether there is anybody at all.
 fn told(events: Events) -> Vec<String> {
-    let told = events.all().into_iter().filter(|event| event.message != "endpoint joined");
+    const LEFT_OUT: [&str; 3] = ["endpoint joined", "nobody can be called", "somebody can be called"];
+    let told = events.all().into_iter().filter(|event| !LEFT_OUT.contains(&event.message.as_str()));
     told.map(|event| {
         let endpoint = event.endpoint.trim_matches('\'');
         let mut text = event.message;

@@ -55,7 +55,7 @@ async fn b32_shadow_mode() {
         rig.play(&[F; 5]).await;
         let seen = rig.handle().snapshot();
         assert_eq!((seen.state, seen.mode, seen.failures, seen.trips), (State::Open, Mode::Shadow, 5, 1));
-        assert_eq!(seen.refused, 5 * rig.mode().calls(), "what it would have refused is counted");
+        assert_eq!(seen.shadowed, 5 * rig.mode().calls(), "what it would have refused is counted");
         assert_eq!(rig.events(), ["closed > open: failure ratio"]);
         rig.at(secs(5.0)).await;
         rig.play(&[S; 4]).await;

@@ -54,12 +54,12 @@ async fn s26_client_side_throttle_formula() {
                 }
             }
             let seen = crowd.handle().snapshot();
-            assert_eq!(seen.normal.requests - requests, seen.rejected, "who leaves counts nowhere");
+            assert_eq!(seen.normal.requests - requests, seen.refused, "who leaves counts nowhere");
             if rejection == 0.0 {
                 assert_eq!(refused, 0.0);
             } else {
                 // What is refused here counts as not accepted, so that the share grows up to the cap.
-                let share = seen.rejected as f64 / offered as f64;
+                let share = seen.refused as f64 / offered as f64;
                 assert!(share > rejection - 0.02 && share < cap + 0.02, "{share}");
             }
         })

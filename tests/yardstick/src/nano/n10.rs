@@ -8,7 +8,7 @@ use tower_service::Service;
 
 use crate::{
     contest::{Case, Contest},
-    floor::{A, Floor, R},
+    floor::{A, Floor, R, T},
     ground::{BoxError, Echo, drive},
     nano::{n3, n8},
     options::{Timing, positive},
@@ -17,6 +17,7 @@ use crate::{
         again::{self, Backoff, HedgeSettings, RetrySettings},
         balance::{BalanceSettings, balance},
         fallback,
+        scraped::{self, Scrapes},
     },
     peers::{
         self,
@@ -45,11 +46,17 @@ pub(crate) const TITLE: &str = "n10: the whole client stack";
 
 const SEVEN: usize = 0;
 const FOUR: usize = 1;
+const SCRAPED: usize = 2;
 
 /// What a fallback by a mere function costs that is not used, and a deadline of the layer's own.
 const FALLBACK: Floor = Floor::nanos(2.0);
 const DEADLINE: Floor = Floor::nanos(5.0);
 const HEDGE: Floor = A;
+
+/// What a meter costs: two clock readings, and two counts.
+fn meter() -> Floor {
+    A + 2.0 * R + 2.0 * T
+}
 
 /// What a retry costs with its budget.
 fn retry() -> Floor {
@@ -63,6 +70,8 @@ fn breaker() -> Floor {
 
 /// Of what tower-resilience takes for the same four layers, ours may take so much.
 const PART: f64 = 1.0 / 6.0;
+/// So many times what the seven layers take may they take while Prometheus asks for their metrics.
+const TIMES: f64 = 1.5;
 
 /// Fallback, deadline, retry, hedge and balancer, and around each endpoint a breaker and the time-out of an attempt.
 fn seven(options: Options, timeout: Duration) -> impl Service<u64, Response = u64, Error = BoxError> {
@@ -72,6 +81,12 @@ fn seven(options: Options, timeout: Duration) -> impl Service<u64, Response = u6
     let hedged = again::hedge::<_, u64>(balanced, HedgeSettings::new());
     let retried = again::retry::<_, u64>(hedged, RetrySettings::new());
     fallback::function(ours::deadline(retried, timeout))
+}
+
+/// The seven with names, within a meter.
+fn scraped(options: Options, timeout: Duration) -> impl Service<u64, Response = u64, Error = BoxError> {
+    let settings = BalanceSettings::new().seed(options.timing.common.seed);
+    scraped::stack(settings, options.endpoints, timeout)
 }
 
 /// Deadline, retry, breaker and limit.
@@ -103,6 +118,14 @@ fn lane<S: Service<u64> + Send + 'static>(place: Place, mut service: S) -> Lane 
     Lane::new(place, move |i| drop(black_box(drive(&mut service, black_box(i)))))
 }
 
+/// The same as long as something else goes on.
+fn lane_while<S: Service<u64> + Send + 'static>(place: Place, goes_on: Scrapes, mut service: S) -> Lane {
+    Lane::new(place, move |i| {
+        let _ = &goes_on;
+        drop(black_box(drive(&mut service, black_box(i))));
+    })
+}
+
 /// Sets the lanes up.
 pub(crate) fn contest(&options: &Options) -> Contest {
     let timeout = Duration::from_secs(options.timeout);
@@ -113,6 +136,8 @@ pub(crate) fn contest(&options: &Options) -> Contest {
         lane(Place::Peer(FOUR, peers::TOWER_RESILIENCE), tower_resilience_four(options, timeout)),
         lane(Place::Ours(SEVEN), seven(options, timeout)),
         lane(Place::Ours(FOUR), four(options, timeout)),
+        lane(Place::Bare(SCRAPED), Echo),
+        lane_while(Place::Ours(SCRAPED), Scrapes::begin(), scraped(options, timeout)),
     ];
     let whole = FALLBACK + DEADLINE + retry() + HEDGE + n8::floor() + breaker() + DEADLINE;
     let same = DEADLINE + retry() + breaker() + n3::fixed_floor();
@@ -121,6 +146,7 @@ pub(crate) fn contest(&options: &Options) -> Contest {
         cases: vec![
             Case::new("seven layers", whole),
             Case::new("four layers", same).at_most(PART, peers::TOWER_RESILIENCE),
+            Case::new("seven and a meter, scraped", whole + meter()).at_most_times(TIMES, SEVEN),
         ],
         teams: vec![lanes],
         notes: vec![
@@ -129,6 +155,9 @@ pub(crate) fn contest(&options: &Options) -> Contest {
                 options.endpoints,
             ),
             "Four: deadline, retry, breaker and fixed limit. tower has no breaker: there stands its LoadShed before the limit.".into(),
+            format!(
+                "Scraped: the seven, each with a name, within a meter, while another thread publishes and renders all metrics for Prometheus every 10 ms. It may take {TIMES} times what the seven take."
+            ),
         ],
     }
 }

@@ -105,7 +105,7 @@ fn board(options: &Options, protocol: Protocol, pairs: &[[Half; 2]]) -> Board {
         Protocol::H2 => "HTTP/2",
     };
     let columns = vec![
-        Column::new("requests a second", Unit::Calls).plotted(),
+        Column::new("requests a second", Unit::Calls).more().plotted(),
         Column::new("p99", Unit::Milliseconds),
         Column::new("throughput of bare", Unit::Percent),
         Column::new("p99 of bare", Unit::Times),

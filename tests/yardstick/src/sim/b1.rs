@@ -134,7 +134,7 @@ fn board(options: &Options, shape: Shape, target: Target, figures: &[[f64; 3]]) 
         ("p99 / tower", Unit::Times),
         ("p99 / oracle", Unit::Times),
     ];
-    let columns = columns.map(|(title, unit)| Column::new(title, unit).plotted());
+    let columns = columns.map(|(title, unit)| Column::new(title, unit).less().plotted());
     let clients = if shape.clients == 1 { "one client".into() } else { format!("{} clients", shape.clients) };
     let mut board = Board::new(format!("{TITLE}, load {}, {clients}", shape.load), columns.into());
     let p99 = |balancer| figures[Balancer::place(balancer)][1];
@@ -157,7 +157,7 @@ fn failures(options: &Options, without: &[[f64; 3]], with: &[&[[f64; 3]]]) -> Bo
     let mut columns = vec![Column::new("p99 without", Unit::Milliseconds)];
     for failing in &options.failing {
         columns.push(Column::new(format!("p99 with {failing} %"), Unit::Milliseconds));
-        columns.push(Column::new("/ without", Unit::Times).plotted());
+        columns.push(Column::new(format!("p99 with {failing} % / without"), Unit::Times).plotted());
     }
     let title =
         format!("{TITLE}, load {}, {} clients, independent failures", options.failing_load, options.clients);

@@ -173,9 +173,9 @@ fn lucky(options: &Options, courts: &[Court], ejected: &[&[Vec<(usize, usize)>]]
 fn found(options: &Options, ejected: &[&[Vec<(usize, usize)>]]) -> Board {
     let columns = options.hosts.iter().flat_map(|hosts| {
         [
-            Column::new(format!("{hosts} hosts: intervals until it is out"), Unit::Calls).plotted(),
+            Column::new(format!("{hosts} hosts: intervals until it is out"), Unit::Calls).less().plotted(),
             Column::new("at worst", Unit::Calls),
-            Column::new("others out", Unit::Calls),
+            Column::new("others out", Unit::Calls).less(),
         ]
     });
     let title = format!("{TITLE}, one host at {} % among hosts at {} %", options.bad, options.among);

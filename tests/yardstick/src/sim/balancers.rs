@@ -87,13 +87,8 @@ impl Balancer {
 
     pub(crate) fn role(self) -> Role {
         match self {
-            // What ours would be with another choice is a reference like another.
-            Self::TonicList
-            | Self::PeakEwma
-            | Self::Pending
-            | Self::Prequal
-            | Self::Oracle
-            | Self::OursP2c => Role::Peer,
+            Self::TonicList | Self::PeakEwma | Self::Pending | Self::Prequal => Role::Peer,
+            Self::Oracle | Self::OursP2c => Role::Aside,
             Self::Ours => Role::Ours,
         }
     }

@@ -19,7 +19,7 @@ use super::{
     subject::{Peer, Subject},
 };
 use crate::{
-    board::{self, Board, Column, Curve, Judgement, Unit},
+    board::{self, Board, Column, Judgement, Unit},
     ground::Fault,
     options::Common,
     ours::{self, Variant},
@@ -156,7 +156,11 @@ fn board(options: &Options, shape: &Shape, targets: &Targets, runs: &[(Subject, 
             ]);
         }
         if let Some(first) = logs.first() {
-            board.curves.push(Curve { name: subject.name().into(), points: first.served_per_second() });
+            board.curve(
+                "calls that are served [per second], first seed",
+                subject.name(),
+                first.served_per_second(),
+            );
         }
     }
     board.note(format!(

@@ -125,7 +125,7 @@ pub(crate) fn run(options: &Options) -> Vec<Board> {
             Column::new(format!("{case}: bytes at worst, by the cap"), Unit::Bytes).plotted(),
             Column::new("calls forgiven", Unit::Calls),
             Column::new("calls wronged", Unit::Calls),
-            Column::new("of the flood refused", Unit::Percent),
+            Column::new("of the flood refused", Unit::Percent).less(),
         ]
     });
     let mut board = Board::new(TITLE, columns.into_iter().flatten().collect());

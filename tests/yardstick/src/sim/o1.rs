@@ -110,7 +110,8 @@ fn figures(options: &Options, tallies: &[Tally]) -> Vec<f64> {
 
 fn board(options: &Options, workers: usize, seconds: f64, tallies: &[Tally]) -> Board {
     let cells = options.cells(seconds);
-    let mut columns: Vec<Column> = cells.iter().map(|(name, _)| Column::new(name, Unit::Percent)).collect();
+    let mut columns: Vec<Column> =
+        cells.iter().map(|(name, _)| Column::new(name, Unit::Percent).more()).collect();
     columns.push(Column::new("worst", Unit::Percent).plotted());
     columns.push(Column::new(format!("refused at {}", options.steady), Unit::Percent));
     let mut board = Board::new(format!("{TITLE}, {workers} workers, {seconds} s"), columns);

@@ -8,7 +8,7 @@ use super::{
     overload::{BIN, Phase, Run, Shape},
 };
 use crate::{
-    board::{Board, Cell, Column, Curve, Judgement, Role, Unit},
+    board::{Board, Cell, Column, Judgement, Role, Unit},
     options::Common,
     progress,
 };
@@ -147,7 +147,9 @@ fn board(options: &Options, workers: usize, shares: &[Vec<f64>]) -> Board {
         if let Some(last) = shares.last() {
             let points = last.iter().enumerate();
             let points = points.map(|(bin, share)| (bin as f64 * BIN.as_secs_f64(), 100.0 * share)).collect();
-            board.curves.push(Curve { name: shedder.name(), points });
+            let base = options.bases.last().copied().unwrap_or_default();
+            let what = format!("goodput after the step from {base} [% of the ideal], all runs");
+            board.curve(&what, shedder.name(), points);
         }
     }
     let Shape { service, law, deadline, refusal } = options.shape;

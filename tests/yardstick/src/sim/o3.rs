@@ -78,7 +78,7 @@ fn figures(tally: &Tally) -> [f64; 3] {
 
 fn board(options: &Options, workers: usize, tallies: &[Tally]) -> Board {
     let columns = ["critical served", "others served", "goodput"];
-    let columns = columns.map(|title| Column::new(title, Unit::Percent).plotted());
+    let columns = columns.map(|title| Column::new(title, Unit::Percent).more().plotted());
     let mut board = Board::new(format!("{TITLE}, {workers} workers"), columns.into());
     let runs = options.common.runs() as usize;
     for (shedder, tallies) in Shedder::all(options.per_worker).iter().zip(tallies.chunks(runs)) {

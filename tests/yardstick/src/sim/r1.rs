@@ -17,7 +17,7 @@ use super::{
     stage::{Stage, play, within},
 };
 use crate::{
-    board::{Board, Cell as Shown, Column, Curve, Judgement, Role, Unit},
+    board::{Board, Cell as Shown, Column, Judgement, Role, Unit},
     ground::Fault,
     options::Common,
     progress, stats,
@@ -140,13 +140,10 @@ pub(crate) fn run(options: &Options) -> Vec<Board> {
 
 fn slow_board(options: &Options, load: f64, logs: &[Log]) -> Board {
     let Shape { left, slow_seconds, after, .. } = options.shape;
-    let columns = [
-        ("recovered after", Unit::Seconds),
-        ("attempts at the peak", Unit::Times),
-        ("succeeded", Unit::Percent),
-    ];
-    let columns = columns.map(|(title, unit)| Column::new(title, unit).plotted());
-    let mut board = Board::new(format!("{TITLE}, load {load}"), columns.into());
+    let columns = [("recovered after", Unit::Seconds), ("attempts at the peak", Unit::Times)];
+    let mut columns = columns.map(|(title, unit)| Column::new(title, unit).plotted()).to_vec();
+    columns.push(Column::new("succeeded", Unit::Percent).more().plotted());
+    let mut board = Board::new(format!("{TITLE}, load {load}"), columns);
     for (retrier, logs) in options.shape.retriers().iter().zip(logs.chunks(options.common.runs() as usize)) {
         let figures: Vec<[f64; 3]> = logs.iter().map(|log| log.after_slowness(&options.shape)).collect();
         let means = stats::means(&figures);
@@ -165,7 +162,11 @@ fn slow_board(options: &Options, load: f64, logs: &[Log]) -> Board {
             ]);
         }
         if let Some(first) = logs.first() {
-            board.curves.push(Curve { name: retrier.name().into(), points: first.successes_per_second() });
+            board.curve(
+                "calls that succeed [per second], first seed",
+                retrier.name(),
+                first.successes_per_second(),
+            );
         }
     }
     board.note(format!(

@@ -16,7 +16,7 @@ use super::{
     stage::{Stage, play},
 };
 use crate::{
-    board::{Board, Cell as Shown, Column, Curve, Judgement, Role, Unit},
+    board::{Board, Cell as Shown, Column, Judgement, Role, Unit},
     ground::BoxError,
     options::Common,
     ours::{
@@ -119,10 +119,12 @@ pub(crate) fn run(options: &Options) -> Vec<Board> {
 fn board(options: &Options, share: f64, logs: &[Log]) -> Board {
     let state =
         if share < 1.0 { format!("the leaf failing {:.0} %", share * 100.0) } else { "the leaf down".into() };
-    let columns =
-        [("in the worst second", Unit::Times), ("overall", Unit::Times), ("succeeded", Unit::Percent)];
-    let columns = columns.map(|(title, unit)| Column::new(title, unit).plotted());
-    let mut board = Board::new(format!("{TITLE}, {state}"), columns.into());
+    let columns = vec![
+        Column::new("in the worst second", Unit::Times).plotted(),
+        Column::new("overall", Unit::Times).plotted(),
+        Column::new("succeeded", Unit::Percent).more().plotted(),
+    ];
+    let mut board = Board::new(format!("{TITLE}, {state}"), columns);
     for (tier, logs) in Tier::ALL.iter().zip(logs.chunks(options.common.runs() as usize)) {
         let means = stats::means(&logs.iter().map(|log| log.summary(options)).collect::<Vec<_>>());
         board.row(tier.role(), tier.name(), means.map(Shown::from).into());
@@ -136,7 +138,7 @@ fn board(options: &Options, share: f64, logs: &[Log]) -> Board {
         if let Some(first) = logs.first() {
             let points = first.seconds.iter().enumerate();
             let points = points.map(|(second, counts)| (second as f64, counts.leaf as f64)).collect();
-            board.curves.push(Curve { name: tier.name().into(), points });
+            board.curve("what the leaf is asked [calls per second], first seed", tier.name(), points);
         }
     }
     board.note(format!(

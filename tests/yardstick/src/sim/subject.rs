@@ -35,8 +35,8 @@ impl Subject {
     pub(crate) fn role(self) -> Role {
         match self {
             Self::Peer(Peer::None) => Role::Bare,
-            // What ours would be without its ramp is a reference like another.
-            Self::Peer(_) | Self::Ours(Variant::AtOnce) => Role::Peer,
+            Self::Peer(_) => Role::Peer,
+            Self::Ours(Variant::AtOnce) => Role::Aside,
             Self::Ours(_) => Role::Ours,
         }
     }

@@ -3,35 +3,73 @@
 use super::super::clock::now_ms;
 use super::super::peer::Peer;
 use super::super::problem::Problem;
-use super::token::{Bad, Claims, Jwks, Keys};
+use super::token::{Bad, Claims, Role};
+use super::trust::{Distrust, Jwks, Trust};
 use axum::extract::{FromRef, FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::HeaderMap;
+use bartizan::Limit;
+use bartizan::limit::KeyedHandle;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use std::sync::{Arc, Mutex, PoisonError};
+use http::{HeaderMap, StatusCode};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
-/// How long a set of keys is trusted to be all of them, in milliseconds. Tokens of unknown keys cannot make this
-/// service ask more often.
-const ASK_EVERY_MS: i64 = 5_000;
+/// How often the user service is asked for its keys and for what has ended, from the first token on.
+const EVERY: Duration = Duration::from_secs(1);
 
-/// Checks tokens with keys that it asks the user service for. Clones share the keys, and the last good ones stay.
+/// How often tokens of unknown keys can make this service ask in between.
+const STRANGERS: Limit = Limit::per_second(1).burst(4);
+
+/// Checks tokens with what it asks the user service for. Clones share it, and the last that was told stays while nobody
+/// tells more.
 #[derive(Clone)]
-pub struct Gatekeeper {
-    users: Peer,
-    known: Arc<Mutex<Known>>,
+pub struct Gatekeeper(Arc<Gate>);
+
+struct Gate {
+    ask: Ask,
+    /// Who asks; the others wait for the answer.
+    turn: Semaphore,
+    trust: Mutex<Trust>,
+    strangers: KeyedHandle<str>,
+    follows: Once,
 }
 
-#[derive(Clone, Default)]
-struct Known {
-    keys: Arc<Keys>,
-    asked_ms: Option<i64>,
-}
+type Ask = Box<dyn Fn(i64) -> Asked + Send + Sync>;
+type Asked = Pin<Box<dyn Future<Output = Result<Jwks, Problem>> + Send>>;
 
 impl Gatekeeper {
+    /// One who asks the user service.
     pub fn new(users: Peer) -> Self {
-        Self { users, known: Arc::default() }
+        Self::asking(move |since| {
+            let users = users.clone();
+            async move { users.get(&format!("/.well-known/jwks.json?since={since}")).await?.json() }
+        })
+    }
+
+    /// One who asks `ask` for what has ended since a moment.
+    pub fn asking<F, Fut>(ask: F) -> Self
+    where
+        F: Fn(i64) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Jwks, Problem>> + Send + 'static,
+    {
+        let (turn, strangers) = (Semaphore::new(1), KeyedHandle::new(STRANGERS));
+        let ask: Ask = Box::new(move |since| Box::pin(ask(since)));
+        Self(Arc::new(Gate { ask, turn, trust: Mutex::default(), strangers, follows: Once::new() }))
+    }
+
+    /// Asks at once, instead of within a second.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer; what was known stays known.
+    pub async fn refresh(&self) -> Result<(), Problem> {
+        let _turn = self.0.turn.acquire().await;
+        self.0.refresh().await
     }
 
     async fn identify(&self, headers: &HeaderMap) -> Result<Customer, Problem> {
@@ -43,33 +81,58 @@ impl Gatekeeper {
         let Some((_, token)) = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
             return Err(Problem::unauthorized("`Authorization` must be `Bearer <token>`"));
         };
-        let token = token.trim().to_owned();
-        let claims = self.check(&token).await?;
-        Ok(Customer { id: claims.sub, token })
+        let token = token.trim_matches(' ').to_owned();
+        let Claims { sub, jti, exp, role, .. } = self.check(&token).await?;
+        Ok(Customer { id: sub, role, session: jti, until: exp, token })
     }
 
     async fn check(&self, token: &str) -> Result<Claims, Problem> {
-        // Taken together: else keys that somebody else asked for meanwhile would be taken for those that were looked at.
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut checked = known.keys.check(token, now_ms() / 1000);
-        if checked == Err(Bad::UnknownKey) && known.may_ask() {
-            let jwks: Jwks = self.users.get("/.well-known/jwks.json").await?.json()?;
-            let keys = Arc::new(Keys::new(jwks));
-            checked = keys.check(token, now_ms() / 1000);
-            *self.known.lock().unwrap_or_else(PoisonError::into_inner) =
-                Known { keys, asked_ms: Some(now_ms()) };
+        self.follow();
+        let mut checked = self.0.trust().check(token, now_ms());
+        if checked == Err(Distrust::Bad(Bad::UnknownKey)) {
+            let _turn = self.0.turn.acquire().await;
+            checked = self.0.trust().check(token, now_ms());
+            if checked == Err(Distrust::Bad(Bad::UnknownKey)) && self.0.strangers.check("", 1).is_ok() {
+                self.0.refresh().await?;
+                checked = self.0.trust().check(token, now_ms());
+            }
         }
-        checked.map_err(|bad| match bad {
-            Bad::Expired => Problem::unauthorized("the token has expired: log in again"),
-            Bad::Invalid | Bad::UnknownKey => Problem::unauthorized("the token is not one of this shop"),
+        checked.map_err(|distrust| match distrust {
+            Distrust::Bad(Bad::UnknownKey) if !self.0.trust().is_told() => {
+                Problem::unavailable("the keys of the tokens cannot be had")
+            }
+            Distrust::Bad(Bad::Expired) => Problem::unauthorized("the token has expired: log in again"),
+            Distrust::Ended => Problem::unauthorized("the session has ended: log in again"),
+            Distrust::Bad(_) => Problem::unauthorized("the token is not one of this shop"),
         })
+    }
+
+    /// Asks again and again, until all are gone who check tokens.
+    fn follow(&self) {
+        self.0.follows.call_once(|| {
+            let gate = Arc::downgrade(&self.0);
+            tokio::spawn(async move {
+                loop {
+                    sleep(EVERY).await;
+                    let Some(gate) = gate.upgrade() else { return };
+                    if let Err(why) = Self(gate).refresh().await {
+                        tracing::debug!(?why, "the keys of the tokens are those of a moment ago");
+                    }
+                }
+            });
+        });
     }
 }
 
-impl Known {
-    /// Whether the last good answer is old enough to ask again. A failure does not count, and is asked again at once.
-    fn may_ask(&self) -> bool {
-        self.asked_ms.is_none_or(|asked| now_ms() - asked > ASK_EVERY_MS)
+impl Gate {
+    fn trust(&self) -> Trust {
+        self.trust.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn refresh(&self) -> Result<(), Problem> {
+        let told = (self.ask)(self.trust().since()).await?;
+        self.trust.lock().unwrap_or_else(PoisonError::into_inner).hear(told);
+        Ok(())
     }
 }
 
@@ -77,6 +140,11 @@ impl Known {
 #[derive(Clone, Debug)]
 pub struct Customer {
     pub id: String,
+    pub role: Role,
+    /// The session's id.
+    pub session: String,
+    /// When the session is over, in seconds since 1970.
+    pub until: i64,
     /// The token, for services further down, which check it again.
     pub token: String,
 }
@@ -96,6 +164,24 @@ where
     }
 }
 
+/// A customer who may do everything that an [`Role::Admin`] may. Others get 403.
+pub struct Admin;
+
+impl<S> FromRequestParts<S> for Admin
+where
+    S: Send + Sync,
+    Gatekeeper: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        if Customer::from_request_parts(parts, state).await?.is_admin() {
+            return Ok(Self);
+        }
+        Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "only an admin may do this"))
+    }
+}
+
 /// Who sent the request, found out before the handler asks.
 #[derive(Clone)]
 struct Identified(Result<Customer, Problem>);
@@ -105,6 +191,10 @@ impl Customer {
     pub fn of<'a>(head: &bartizan::http::Head<'a>) -> Option<&'a Self> {
         let Identified(customer) = head.extensions.get()?;
         customer.as_ref().ok()
+    }
+
+    pub fn is_admin(&self) -> bool {
+        self.role == Role::Admin
     }
 }
 
@@ -117,3 +207,6 @@ pub async fn identify(State(gatekeeper): State<Gatekeeper>, mut request: Request
     }
     next.run(request).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,10 @@
 //! A consumer: takes, handles, acknowledges, and never ends.
 
-use super::super::clock::now_ms;
-use super::delivery::Outcome;
-use super::{ATTEMPT, Bus, Message, Trouble};
+use super::{ATTEMPT, Bus, Kind, Message, Trouble};
+use bartizan::trace::Job;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-
-/// The most messages that a consumer has at a time.
-const IN_FLIGHT: usize = 8;
-
-/// How often an idle queue is looked at; other processes publish too.
-const POLL: Duration = Duration::from_millis(100);
 
 /// The pause when the bus or the consumer's own store does not answer, doubled up to the longest.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -26,75 +19,82 @@ pub enum Unhandled {
     Store(sqlx::Error),
 }
 
+/// What a store will never take, too long or of characters that it does not have, is the message's fault.
 impl From<sqlx::Error> for Unhandled {
     fn from(error: sqlx::Error) -> Self {
-        Self::Store(error)
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        match code.filter(|code| code.len() == 5 && code.starts_with("22")) {
+            Some(_) => Self::Message(format!("it cannot be written down: {error}")),
+            None => Self::Store(error),
+        }
     }
 }
 
 impl Bus {
     /// Hands the messages of a queue to `handle`, the oldest first, as long as the runtime runs. `handle` may get one
     /// twice.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it gives back what it has in its hands.
     pub async fn consume<F, Fut>(self, queue: &'static str, handle: F)
     where
         F: Fn(Message) -> Fut,
         Fut: Future<Output = Result<(), Unhandled>> + Send + 'static,
     {
-        let mut pause = PAUSE;
+        let mut patience = Patience::default();
         loop {
-            match self.round(queue, &handle).await {
-                Ok(taken) => {
-                    pause = PAUSE;
-                    // A full round has left some over.
-                    if taken < IN_FLIGHT {
-                        sleep(POLL).await;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(queue, %error, "nothing can be consumed");
-                    sleep(pause).await;
-                    pause = LONGEST_PAUSE.min(pause * 2);
-                }
-            }
-        }
-    }
-
-    /// Handles what is due, and returns how many messages that were.
-    pub(super) async fn round<F, Fut>(&self, queue: &'static str, handle: &F) -> Result<usize, Trouble>
-    where
-        F: Fn(Message) -> Fut,
-        Fut: Future<Output = Result<(), Unhandled>> + Send + 'static,
-    {
-        let deliveries = self.take(queue, IN_FLIGHT as i64, now_ms()).await?;
-        if deliveries.is_empty() {
-            return Ok(0);
-        }
-        let (mut outcomes, mut trouble) = (Vec::new(), None);
-        for delivery in deliveries {
-            let outcome = match &trouble {
-                Some(_) => Outcome::Untouched,
-                None => match attempt(handle(delivery.message.clone())).await {
-                    Ok(()) => Outcome::Handled,
-                    Err(Unhandled::Message(reason)) => Outcome::Failed(reason),
-                    Err(Unhandled::Store(error)) => {
-                        trouble = Some(error);
-                        Outcome::Untouched
-                    }
-                },
+            let consumed = match &self.kind {
+                Kind::File(queues) => queues.consume(&self.gate, queue, &handle, &mut patience).await,
+                Kind::Rabbit(rabbit) => rabbit.consume(&self.gate, queue, &handle, &mut patience).await,
             };
-            outcomes.push((delivery, outcome));
+            let Err(trouble): Result<Never, Trouble> = consumed;
+            tracing::warn!(queue, %trouble, "nothing can be consumed");
+            patience.wait().await;
         }
-        let taken = outcomes.len();
-        self.settle(queue, outcomes, now_ms()).await?;
-        trouble.map_or(Ok(taken), |error| Err(error.into()))
     }
 }
 
-/// Waits for the end of a handler, which may be none: a message must not take its consumer along.
-async fn attempt<F>(handler: F) -> Result<(), Unhandled>
+/// What nobody returns.
+pub(super) enum Never {}
+
+/// How long is waited for somebody who does not answer.
+#[derive(Debug)]
+pub(super) struct Patience(Duration);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(PAUSE)
+    }
+}
+
+impl Patience {
+    pub(super) fn pause(&mut self) -> Duration {
+        let pause = self.0;
+        self.0 = LONGEST_PAUSE.min(pause * 2);
+        pause
+    }
+
+    pub(super) async fn wait(&mut self) {
+        sleep(self.pause()).await;
+    }
+}
+
+/// Hands a message to a handler, in the trace of who sent it, and waits for its end, which may be none: a message must not take its
+/// consumer along.
+pub(super) async fn attempt<F, Fut>(
+    queue: &'static str,
+    message: Message,
+    handle: &F,
+) -> Result<(), Unhandled>
 where
-    F: Future<Output = Result<(), Unhandled>> + Send + 'static,
+    F: Fn(Message) -> Fut,
+    Fut: Future<Output = Result<(), Unhandled>> + Send + 'static,
 {
+    let sender = message.sent_by();
+    let handler = Job::new(queue).sent_by(sender).run(handle(message));
+    #[cfg(feature = "planted")]
+    let handler = super::super::planted::handle(handler);
     let mut handler = JoinSet::from_iter([handler]);
     match timeout(ATTEMPT, handler.join_next()).await {
         Ok(Some(Ok(handled))) => handled,

@@ -26,6 +26,8 @@ type Passing<T> = Pin<Box<dyn Future<Output = Result<T, Trouble>> + Send>>;
 #[derive(Debug)]
 pub enum Trouble {
     Store(sqlx::Error),
+    /// The broker, or the way to it.
+    Broker(String),
     /// A layer has refused it, or given it up.
     Refused(Refused),
 }
@@ -42,10 +44,17 @@ impl From<Refused> for Trouble {
     }
 }
 
+impl From<lapin::Error> for Trouble {
+    fn from(error: lapin::Error) -> Self {
+        Self::Broker(error.to_string())
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => error.fmt(f),
+            Self::Broker(why) => why.fmt(f),
             Self::Refused(refused) => refused.fmt(f),
         }
     }
@@ -68,10 +77,10 @@ impl Gate {
     /// Does some work, if the layers let it pass.
     pub(super) fn pass<T, F>(&self, work: F) -> Passing<T>
     where
-        F: Future<Output = sqlx::Result<T>> + Send + 'static,
+        F: Future<Output = Result<T, Trouble>> + Send + 'static,
         T: Send + 'static,
     {
-        let Some(stack) = self.0.clone() else { return Box::pin(async { Ok(work.await?) }) };
+        let Some(stack) = self.0.clone() else { return Box::pin(work) };
         let (done, outcome) = oneshot::channel();
         let work = Work(Box::pin(async move {
             let _ = done.send(work.await?);

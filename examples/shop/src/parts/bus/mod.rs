@@ -1,61 +1,65 @@
-//! A durable queue for each consumer, in one SQLite file of the data folder that all services share.
+//! What has happened, from those who did it to those whom it concerns: a durable queue for each consumer.
 //!
-//! A message is stored when [`publish`](Bus::publish) returns, in every queue that is bound to its topic. It is
-//! delivered at least once: taken under a lease, and deleted when it is acknowledged. Who dies with a message gives it
-//! back by time; one that was delivered five times in vain is a dead letter, with the reason beside it.
+//! There are two kinds behind one face. `AMQP_URL` names a RabbitMQ; unset, the queues are in one SQLite file of the
+//! data folder, which all services share. On both a message is stored when [`publish`](Bus::publish) returns, in every
+//! queue that is bound to its topic; it is delivered at least once, and so perhaps twice; who dies with it gives it back;
+//! and one that was delivered five times in vain is a dead letter, with the reason beside it.
 
 mod consumer;
-mod delivery;
+mod dead;
 mod gate;
-mod publish;
+mod queues;
+mod rabbit;
 #[cfg(test)]
 mod tests;
 
 pub use consumer::Unhandled;
+pub use dead::DeadLetter;
 pub use gate::{Gate, Trouble, Work};
+pub use rabbit::Broker;
 
+use super::config::Config;
 use super::failure::Failure;
-use super::store::{Store, is_taken};
+use bartizan::trace::TraceContext;
+use queues::Queues;
+use rabbit::Rabbit;
+use serde::Deserialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
-use std::path::Path;
 use std::time::Duration;
 
 /// How long a message is handled before that is given up.
 const ATTEMPT: Duration = Duration::from_secs(2);
 
-const TABLES: [&str; 3] = [
-    "CREATE TABLE IF NOT EXISTS messages (
-        queue VARCHAR(40),
-        id VARCHAR(40),
-        topic VARCHAR(40),
-        payload TEXT,
-        created_at BIGINT,
-        due_at BIGINT,
-        tries BIGINT,
-        PRIMARY KEY (queue, id)
-    )",
-    "CREATE TABLE IF NOT EXISTS dead_letters (
-        queue VARCHAR(40),
-        id VARCHAR(40),
-        topic VARCHAR(40),
-        payload TEXT,
-        reason TEXT,
-        died_at BIGINT,
-        PRIMARY KEY (queue, id)
-    )",
-    "CREATE TABLE IF NOT EXISTS bindings (
-        queue VARCHAR(40),
-        pattern VARCHAR(40),
-        PRIMARY KEY (queue, pattern)
-    )",
-];
+/// How often a message is delivered before it is a dead letter.
+const DELIVERIES: i64 = 5;
+
+/// The pause after a delivery that failed, doubled with each.
+const PAUSE_MS: i64 = 200;
+
+/// The most messages that a consumer has at a time.
+const IN_FLIGHT: u16 = 8;
+
+/// The longest payload, in bytes.
+const LONGEST: usize = 1 << 20;
 
 /// Clones share the connections.
 #[derive(Clone, Debug)]
 pub struct Bus {
-    store: Store,
+    kind: Kind,
     gate: Gate,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    File(Queues),
+    Rabbit(Rabbit),
+}
+
+/// What is read of an event that was traced.
+#[derive(Deserialize)]
+struct Traced {
+    traceparent: String,
 }
 
 /// Something that has happened. Two messages of one id are the same one.
@@ -67,17 +71,45 @@ pub struct Message {
     pub created_at: i64,
 }
 
+/// A message that the bus does not take, whoever tries it however often, and why.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unwanted {
+    pub id: String,
+    pub why: String,
+}
+
+impl Unwanted {
+    fn nowhere(message: &Message) -> Self {
+        Self { id: message.id.clone(), why: format!("no queue is bound to {}", message.topic) }
+    }
+}
+
+/// Fails unless the bus that is configured answers, and has the queues or takes them.
+///
+/// # Errors
+///
+/// When `AMQP_URL` names a broker that cannot be used.
+pub async fn is_there(config: &Config, bindings: &[(&'static str, &'static str)]) -> Result<(), Failure> {
+    match &config.amqp {
+        Some(broker) => Rabbit::new(broker.clone(), &config.here, bindings).is_there().await,
+        None => Ok(()),
+    }
+}
+
 impl Bus {
-    /// Opens `<folder>/bus.db`, and binds queues to topics. In a pattern `*` stands for one word: `order.*`.
+    /// The RabbitMQ of `AMQP_URL`, or the queues of `<data-dir>/bus.db`; binds queues to topics. In a pattern `*` stands
+    /// for one word: `order.*`. A broker may be away: it is asked when there is something to say to it, so that a service
+    /// can be started again meanwhile. Whether one is there at all, [`is_there`] says when the shop is opened.
     ///
     /// # Errors
     ///
-    /// As [`Store::open`].
-    pub async fn open(folder: &Path, bindings: &[(&'static str, &'static str)]) -> Result<Self, Failure> {
-        let store = Store::open(folder, "bus", &TABLES).await?;
-        let bound = bind(&store, bindings).await;
-        bound.map_err(|why| Failure::new(format!("the queues of the bus cannot be bound: {why}.")))?;
-        Ok(Self { store, gate: Gate::default() })
+    /// When the file of the queues cannot be used.
+    pub async fn open(config: &Config, bindings: &[(&'static str, &'static str)]) -> Result<Self, Failure> {
+        let kind = match &config.amqp {
+            Some(broker) => Kind::Rabbit(Rabbit::new(broker.clone(), &config.here, bindings)),
+            None => Kind::File(Queues::open(config, bindings).await?),
+        };
+        Ok(Self { kind, gate: Gate::default() })
     }
 
     /// Has what is published and taken pass a gate.
@@ -85,44 +117,81 @@ impl Bus {
         Self { gate, ..self }
     }
 
+    /// Stores messages in every queue that is bound to their topics, and returns those that it does not take: no queue is
+    /// bound to their topic, or they are too long.
+    ///
+    /// # Errors
+    ///
+    /// When it is not known of each whether it is stored. Publishing them again does no harm.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it may have stored some of them.
+    pub async fn publish(&self, messages: Vec<Message>) -> Result<Vec<Unwanted>, Trouble> {
+        let long = |message: &Message| message.payload.len() > LONGEST;
+        let (long, messages): (Vec<_>, Vec<_>) = messages.into_iter().partition(long);
+        let unwanted = long.into_iter().map(|Message { id, payload, .. }| Unwanted {
+            id,
+            why: format!("it is of {} bytes, and the longest is of {LONGEST}", payload.len()),
+        });
+        let mut unwanted: Vec<_> = unwanted.collect();
+        if !messages.is_empty() {
+            unwanted.extend(match self.kind.clone() {
+                Kind::File(queues) => self.gate.pass(async move { queues.publish(messages).await }).await?,
+                Kind::Rabbit(rabbit) => self.gate.pass(async move { rabbit.publish(messages).await }).await?,
+            });
+        }
+        Ok(unwanted)
+    }
+
+    /// Whether it answers, and, if this is a consumer's, its messages come.
+    ///
+    /// # Errors
+    ///
+    /// When not; the trouble says why.
+    pub async fn ping(&self) -> Result<(), Trouble> {
+        match &self.kind {
+            Kind::File(queues) => Ok(queues.store().ping().await?),
+            Kind::Rabbit(rabbit) => rabbit.ping().await,
+        }
+    }
+
     /// The file itself, for a test that locks it.
     #[cfg(test)]
-    pub fn store(&self) -> &Store {
-        &self.store
+    pub fn store(&self) -> &super::store::Store {
+        match &self.kind {
+            Kind::File(queues) => queues.store(),
+            Kind::Rabbit(_) => panic!("a broker has no file"),
+        }
     }
 
     /// Waits until nothing waits in a queue any more.
     #[cfg(test)]
     pub async fn drained(&self, queue: &'static str) {
-        let waiting = "SELECT id FROM messages WHERE queue = $1";
         let drained = async {
-            while sqlx::query(waiting).bind(queue).fetch_optional(self.store.pool()).await.unwrap().is_some()
-            {
+            while self.waiting(queue).await != 0 {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(20), drained).await.expect("the queue drains");
     }
-}
 
-/// Binds what is not bound yet. What was bound before stays so: another service may know of queues that this one does
-/// not.
-async fn bind(store: &Store, bindings: &[(&'static str, &'static str)]) -> sqlx::Result<()> {
-    let insert = "INSERT INTO bindings (queue, pattern) VALUES ($1, $2)";
-    for (queue, pattern) in bindings {
-        let bound = sqlx::query("SELECT queue FROM bindings WHERE queue = $1 AND pattern = $2");
-        if bound.bind(*queue).bind(*pattern).fetch_optional(store.pool()).await?.is_some() {
-            continue;
-        }
-        match store.execute(sqlx::query(insert).bind(*queue).bind(*pattern)).await {
-            Err(error) if !is_taken(&error) => return Err(error),
-            _ => {}
+    /// How many messages wait in a queue, or to be delivered again, or are in somebody's hands.
+    #[cfg(test)]
+    pub async fn waiting(&self, queue: &'static str) -> u32 {
+        match &self.kind {
+            Kind::File(queues) => queues.waiting(queue).await,
+            Kind::Rabbit(rabbit) => rabbit.waiting(queue).await,
         }
     }
-    Ok(())
 }
 
 impl Message {
+    /// Whose doing it tells, as far as that was traced. It is in the payload, so that it goes wherever that goes.
+    pub fn sent_by(&self) -> Option<TraceContext> {
+        serde_json::from_str::<Traced>(&self.payload).ok()?.traceparent.parse().ok()
+    }
+
     /// Reads a row that begins with `id, topic, payload, created_at`.
     pub fn read(row: &AnyRow) -> sqlx::Result<Self> {
         let (id, topic) = (row.try_get(0)?, row.try_get(1)?);

@@ -1,3 +1,4 @@
+use super::super::config::Config;
 use super::*;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -18,17 +19,19 @@ struct Shop {
 async fn shop() -> Shop {
     let folder = tempfile::tempdir().unwrap();
     let orders = "CREATE TABLE IF NOT EXISTS orders (id VARCHAR(40) PRIMARY KEY)";
-    let store = Store::open(folder.path(), "order", &[orders, TABLE]).await.unwrap();
-    let bus = Bus::open(folder.path(), &BINDINGS).await.unwrap();
-    let queues = Bus::open(folder.path(), &[]).await.unwrap().store().clone();
-    Shop { outbox: Outbox::new(store.clone()), store, bus, queues, _folder: folder }
+    let store = Store::scratch(folder.path(), "order", &[orders, table!("order_outbox")]).await.unwrap();
+    // It is looked into, and locked: a file.
+    let config = Config { amqp: None, ..Config::test(folder.path()) };
+    let bus = Bus::open(&config, &BINDINGS).await.unwrap();
+    let queues = Bus::open(&config, &[]).await.unwrap().store().clone();
+    Shop { outbox: Outbox::new(store.clone(), "order_outbox"), store, bus, queues, _folder: folder }
 }
 
 impl Shop {
     async fn place(&self, id: &'static str, commits: bool) {
         let outbox = self.outbox.clone();
         let place = self.store.change(async move |mut change| {
-            let insert = sqlx::query("INSERT INTO orders (id) VALUES ($1)").bind(id);
+            let insert = change.sql("INSERT INTO orders (id) VALUES ($1)").bind(id);
             insert.execute(&mut *change).await?;
             outbox.put(&mut change, TOPIC, &id).await?;
             if commits { change.commit().await } else { Ok(()) }
@@ -38,12 +41,12 @@ impl Shop {
     }
 
     async fn texts(&self, store: &Store, query: &'static str) -> Vec<String> {
-        let rows = sqlx::query(query).fetch_all(store.pool()).await.unwrap();
+        let rows = store.fetch_all(store.sql(query)).await.unwrap();
         rows.iter().map(|row| row.try_get(0).unwrap()).collect()
     }
 
     async fn put_in(&self) -> Vec<String> {
-        self.texts(&self.store, "SELECT payload FROM outbox ORDER BY id").await
+        self.texts(&self.store, "SELECT payload FROM order_outbox ORDER BY id").await
     }
 
     async fn published(&self) -> Vec<String> {
@@ -69,6 +72,15 @@ async fn events_are_published_in_their_order_and_deleted() {
     assert_eq!(shop.outbox.round(&shop.bus, now_ms()).await.unwrap(), Left::Nothing);
     assert_eq!(shop.published().await, ["\"a\"", "\"b\"", "\"c\""]);
     assert!(shop.put_in().await.is_empty());
+}
+
+#[tokio::test]
+async fn events_go_out_when_the_clock_was_put_back() {
+    let shop = shop().await;
+    shop.place("a", true).await;
+    let before = now_ms() - 3_600_000;
+    assert_eq!(shop.outbox.round(&shop.bus, before).await.unwrap(), Left::Nothing);
+    assert_eq!(shop.published().await, ["\"a\""]);
 }
 
 #[tokio::test]
@@ -104,6 +116,37 @@ async fn a_bus_that_is_away_loses_nothing_and_is_left_in_peace() {
     let later = now + 24 * 3_600_000;
     assert_eq!(shop.outbox.round(&shop.bus, later).await.unwrap(), Left::Nothing);
     assert_eq!(shop.published().await, ["\"a\"", "\"b\""]);
+}
+
+#[tokio::test]
+async fn an_event_that_the_bus_does_not_want_is_set_aside_and_holds_up_nobody() {
+    let shop = shop().await;
+    let outbox = shop.outbox.clone();
+    let put = shop.store.change(async move |mut change| {
+        outbox.put(&mut change, "stock.low", &"lost").await?;
+        outbox.put(&mut change, TOPIC, &"x".repeat(1 << 20)).await?;
+        change.commit().await
+    });
+    put.await.unwrap();
+    shop.place("a", true).await;
+    let now = now_ms();
+    assert_eq!(shop.outbox.round(&shop.bus, now).await.unwrap(), Left::Nothing);
+    shop.place("b", true).await;
+    assert_eq!(shop.outbox.round(&shop.bus, now_ms()).await.unwrap(), Left::Nothing);
+    assert_eq!(shop.published().await, ["\"a\"", "\"b\""]);
+    assert_eq!(shop.put_in().await.len(), 2, "what is not wanted stays");
+    // Some day somebody wants to know of it.
+    let config = Config { amqp: None, ..Config::test(shop._folder.path()) };
+    Bus::open(&config, &[("stock", "stock.*")]).await.unwrap();
+    assert_eq!(
+        shop.outbox.round(&shop.bus, now_ms()).await.unwrap(),
+        Left::Nothing,
+        "it is not asked again at once"
+    );
+    assert_eq!(shop.put_in().await.len(), 2);
+    assert_eq!(shop.outbox.round(&shop.bus, now + ASIDE_MS).await.unwrap(), Left::Nothing);
+    assert_eq!(shop.put_in().await.len(), 1);
+    assert_eq!(shop.published().await.len(), 3);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::super::config::Config;
 use super::super::failure::Failure;
+use super::super::tls::Tls;
 use super::values::Values;
 use bartizan::policy::{ConfigServer, Policy};
 use std::path::PathBuf;
@@ -14,10 +15,10 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Below the data folder: what a service that runs alone follows, and what a config service told each instance last.
 const FILE: &str = "policy.toml";
-const FOLDER: &str = "config";
+pub(super) const FOLDER: &str = "config";
 
 impl Values {
-    /// Follows the config service, if there is one, or else the file in the data folder, if that is there; on the current runtime, for as
+    /// Follows the config service, if there is one, or the file that is named, or else the one in the data folder, if that is there; on the current runtime, for as
     /// long as that lives. A config service that is away is waited for no longer than for an answer: what it told last holds then, or what
     /// the code says.
     ///
@@ -25,7 +26,7 @@ impl Values {
     ///
     /// When the file is no good.
     pub async fn follow(&self, config: &Config, service: &str) -> Result<(), Failure> {
-        let file = config.data_dir.join(FILE);
+        let file = config.policy_file.clone().unwrap_or_else(|| config.data_dir.join(FILE));
         if let Some(url) = &config.settings {
             let policy = Policy::empty().named(config.here.clone());
             let kept = config.data_dir.join(FOLDER);
@@ -33,13 +34,20 @@ impl Values {
             std::fs::create_dir_all(&kept).map_err(unwritten)?;
             let source = Source {
                 url: url.clone(),
+                tls: config.tls.clone(),
                 service: service.to_owned(),
                 kept: kept.join(format!("{}.json", config.here)),
             };
             let found = source.ask(&policy).await;
+            if !found {
+                tracing::warn!(
+                    instance = config.here,
+                    "no config service answers, and the values of the code hold"
+                );
+            }
             self.heed(policy.clone());
             tokio::spawn(source.go_on(policy, self.clone(), found, config.refresh.asked()));
-        } else if file.exists() {
+        } else if config.policy_file.is_some() || file.exists() {
             let wrong = |why| Failure::new(format!("{why}."));
             let policy = Policy::open(file).map_err(wrong)?.named(config.here.clone());
             policy.watch(EVERY).map_err(wrong)?;
@@ -53,6 +61,7 @@ impl Values {
 /// What a config service has for a service.
 struct Source {
     url: String,
+    tls: Tls,
     service: String,
     kept: PathBuf,
 }
@@ -61,6 +70,10 @@ impl Source {
     /// Has a policy follow it; false when there is nothing to begin with.
     async fn ask(&self, policy: &Policy) -> bool {
         let Ok(server) = ConfigServer::try_new(&self.url, &self.service, "default") else { return false };
+        let server = match self.tls.each() {
+            Some(client) => server.client(client),
+            None => server,
+        };
         policy.follow(server.every(EVERY).keep(&self.kept)).await.is_ok()
     }
 

@@ -25,11 +25,15 @@ impl Config {
     /// Where the replicas of a service are, for a balancer. Who has `<SERVICE>_URL` asks nobody else.
     pub fn endpoints(&self, service: Name) -> Endpoints {
         let registry = self.registry.as_ref().filter(|_| !self.is_named(service));
-        let registry = registry.and_then(|url| {
-            let consul = Consul::try_new(url.as_str(), service.as_str()).ok()?;
+        let mut registry = registry.and_then(|url| {
+            let consul = Consul::try_new(url.as_str(), service.as_str()).ok()?.scheme(self.tls.scheme());
+            let consul = match self.tls.each() {
+                Some(client) => consul.client(client),
+                None => consul,
+            };
             Some((consul.wait(WAIT).time_out(PATIENCE), Known::new(&self.data_dir, url, service)))
         });
-        let known = registry.as_ref().and_then(|(_, known)| known.read());
+        let known = registry.as_mut().and_then(|(_, known)| known.read());
         let configured =
             || self.urls(service).iter().filter_map(|url| url.parse().ok()).map(Member::new).collect();
         Endpoints { first: Some(known.unwrap_or_else(configured)), registry }

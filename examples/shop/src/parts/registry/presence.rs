@@ -34,9 +34,13 @@ impl Presence {
         let beside = matches!(instance.service, Name::Ops | Name::Registry | Name::Config);
         let registry = config.registry.as_ref().filter(|_| !beside);
         let registration = registry.and_then(|url| {
-            Registration::try_new(url.as_str(), instance.service.as_str(), format!("http://{address}")).ok()
+            Registration::try_new(url.as_str(), instance.service.as_str(), config.at(&address)).ok()
         });
         Self(registration.map(|registration| {
+            let registration = match config.tls.each() {
+                Some(client) => registration.client(client),
+                None => registration,
+            };
             let registration = registration.ttl(TTL).deregister_after(KEPT).time_out(PATIENCE);
             let registration = registration.meta("instance", instance.to_string());
             let (leave, leaves) = oneshot::channel();

@@ -1,6 +1,7 @@
 //! One connection, from its accept to its end.
 
 use super::activity::{Activity, Watched};
+use super::handshake::shake;
 use super::held::Held;
 use super::limits::Limits;
 use super::{Caller, Stop};
@@ -14,9 +15,11 @@ use hyper_util::server::conn::auto;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 /// How long nothing must be asked on a connection before it is handed over to nobody.
@@ -34,6 +37,7 @@ const FAREWELL: Duration = Duration::from_millis(200);
 
 pub(super) async fn drive(
     stream: TcpStream,
+    tls: Option<TlsAcceptor>,
     from: Caller,
     routes: Router,
     limits: Limits,
@@ -41,6 +45,24 @@ pub(super) async fn drive(
 ) {
     // An answer is written in one go; waiting to fill a packet only delays it.
     let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else { return speak(stream, from, routes, limits, stop).await };
+    let shaken = tokio::select! {
+        shaken = shake(&tls, stream, &limits) => shaken,
+        _ = stop.wait_for(|stop| *stop == Stop::Now) => None,
+    };
+    if let Some(stream) = shaken {
+        speak(stream, from, routes, limits, stop).await;
+    }
+}
+
+/// Speaks HTTP, whatever is below it.
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    from: Caller,
+    routes: Router,
+    limits: Limits,
+    mut stop: watch::Receiver<Stop>,
+) {
     let activity = Activity::new(Instant::now());
     let service = {
         let (activity, stop) = (activity.clone(), stop.clone());

@@ -2,10 +2,11 @@
 //!
 //! `axum::serve` waits for ever on a connection that says nothing. Here a connection is closed when its first byte,
 //! the rest of a request's head, its next request or the next byte of an exchange takes too long, and there are
-//! never more connections than the cap.
+//! never more connections than the cap. Where TLS is spoken, that goes for handshakes as well.
 
 mod activity;
 mod connection;
+mod handshake;
 mod held;
 mod limits;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 /// Pause after an accept that failed for want of file descriptors or memory.
 const BREATH: Duration = Duration::from_millis(50);
@@ -42,13 +44,19 @@ pub enum Stop {
     Now,
 }
 
-/// Serves until it is told to stop (or nobody can tell it any more), then closes the listener and returns when the requests
+/// Serves, by TLS where it is given, until it is told to stop (or nobody can tell it any more), then closes the listener and returns when the requests
 /// under way have been answered.
 ///
 /// # Cancel safety
 ///
 /// Dropped, it closes the listener and every connection at once.
-pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: watch::Receiver<Stop>) {
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    routes: Router,
+    limits: Limits,
+    stop: watch::Receiver<Stop>,
+) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
     let accept = async {
@@ -64,7 +72,8 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: 
                     }
                 }
             };
-            let connection = connection::drive(stream, Caller(from), routes.clone(), limits, stop.clone());
+            let (tls, routes, stop) = (tls.clone(), routes.clone(), stop.clone());
+            let connection = connection::drive(stream, tls, Caller(from), routes, limits, stop);
             connections.spawn(async move {
                 connection.await;
                 drop(place);

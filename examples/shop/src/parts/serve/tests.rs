@@ -38,7 +38,7 @@ async fn server(limits: Limits) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(Stop::Not);
-    let served = tokio::spawn(serve(listener, routes, limits, stopped));
+    let served = tokio::spawn(serve(listener, None, routes, limits, stopped));
     Server { address, stop, served }
 }
 

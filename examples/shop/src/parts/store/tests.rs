@@ -1,4 +1,12 @@
+//! What holds for a file. What holds everywhere is in `everywhere`, and runs on servers as well.
+
+mod everywhere;
+mod shared;
+
+use super::super::problem::Problem;
 use super::*;
+use axum::response::IntoResponse;
+use sqlx::Row;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -8,7 +16,7 @@ use tokio::time::sleep;
 const THINGS: [&str; 1] = ["CREATE TABLE IF NOT EXISTS things (id VARCHAR(40) PRIMARY KEY)"];
 
 async fn open(folder: &Path) -> Store {
-    Store::open(folder, "test", &THINGS).await.unwrap()
+    Store::file(folder, "test", &THINGS).await.unwrap()
 }
 
 fn put(id: &str) -> Statement {
@@ -53,7 +61,7 @@ async fn a_folder_may_have_any_name() {
 #[tokio::test]
 async fn a_folder_that_cannot_be_is_a_sentence() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let failure = Store::open(&file.path().join("shop"), "test", &[]).await.unwrap_err();
+    let failure = Store::file(&file.path().join("shop"), "test", &[]).await.unwrap_err();
     assert!(failure.to_string().contains("test.db cannot be opened"), "{failure}");
 }
 
@@ -65,7 +73,7 @@ async fn a_store_of_another_version_is_a_sentence_and_stays_as_it_is() {
     let more = "CREATE TABLE IF NOT EXISTS more (id VARCHAR(40) PRIMARY KEY)";
     let wider = "CREATE TABLE IF NOT EXISTS things (id VARCHAR(40) PRIMARY KEY, colour VARCHAR(40) NOT NULL)";
     for tables in [&[wider][..], &[THINGS[0], more], &[more]] {
-        let failure = Store::open(folder.path(), "test", tables).await.unwrap_err().to_string();
+        let failure = Store::file(folder.path(), "test", tables).await.unwrap_err().to_string();
         assert!(failure.contains("test.db was made by another version"), "{failure}");
         assert!(failure.contains("--data-dir") && !failure.contains('\n'), "{failure}");
     }
@@ -79,7 +87,13 @@ async fn many_may_open_it_at_once() {
         let mut stores = JoinSet::new();
         for n in 0..12 {
             let folder = folder.path().to_owned();
-            stores.spawn(async move { open(&folder).await.execute(put(&n.to_string())).await.unwrap() });
+            stores.spawn(async move {
+                let store = open(&folder).await;
+                // The lock is fair to nobody.
+                while let Err(locked) = store.execute(put(&n.to_string())).await {
+                    assert!(locked.to_string().contains("locked"), "{locked}");
+                }
+            });
         }
         stores.join_all().await;
         assert_eq!(count(&open(folder.path()).await).await, 12);

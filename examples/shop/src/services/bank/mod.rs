@@ -28,7 +28,7 @@ const CARD_LIMIT_CENTS: i64 = 1_000_000_000;
 ///
 /// When the store cannot be opened.
 pub async fn start(config: &Config) -> Result<Router, Failure> {
-    let store = Store::open(&config.data_dir, "bank", &ledger::TABLES).await?;
+    let store = Store::open(config, "bank", &ledger::TABLES).await?;
     let routes = Router::new()
         .route("/charges/{key}", put(charge).get(read))
         .route("/charges/{key}/refund", post(refund))

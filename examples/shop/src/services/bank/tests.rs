@@ -4,7 +4,7 @@ use tempfile::TempDir;
 
 async fn bank() -> (TempDir, Store, Ledger) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path(), "bank", &ledger::TABLES).await.unwrap();
+    let store = Store::scratch(folder.path(), "bank", &ledger::TABLES).await.unwrap();
     (folder, store.clone(), Ledger::new(store))
 }
 
@@ -20,8 +20,8 @@ async fn give_back(ledger: &Ledger, key: &str) -> EntryState {
 /// What moved under a key, in its order.
 async fn moved(store: &Store, key: &str) -> Vec<i64> {
     let rows =
-        sqlx::query("SELECT amount_cents FROM movements WHERE charge_id = $1 AND reference = $2 ORDER BY id");
-    let rows = rows.bind(key).bind(format!("order of {key}")).fetch_all(store.pool()).await.unwrap();
+        store.sql("SELECT amount_cents FROM movements WHERE charge_id = $1 AND reference = $2 ORDER BY id");
+    let rows = store.fetch_all(rows.bind(key).bind(format!("order of {key}"))).await.unwrap();
     rows.iter().map(|row| row.try_get(0).unwrap()).collect()
 }
 
@@ -51,7 +51,7 @@ async fn what_takes_nothing_moves_nothing() {
         assert!(take(&bank, "less", cents).await.is_err());
     }
     assert!(take(&bank, &"x".repeat(60), 1).await.is_err(), "its reference is too long");
-    let row = sqlx::query("SELECT COUNT(*) FROM movements").fetch_one(store.pool()).await.unwrap();
+    let row = store.fetch_one(store.sql("SELECT COUNT(*) FROM movements")).await.unwrap();
     assert_eq!(row.try_get::<i64, _>(0).unwrap(), 0);
 }
 

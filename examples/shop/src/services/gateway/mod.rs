@@ -17,17 +17,18 @@ use crate::stacks::{self, Payments};
 use axum::Router;
 use axum::extract::FromRef;
 use axum::middleware::from_fn;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 use http::header::CONTENT_TYPE;
 
 const OPENAPI: &str = include_str!("openapi.json");
 
 #[derive(Clone)]
 struct Service {
+    /// For what hashes a password more than once, or first.
     register: Peer,
     log_in: Peer,
     guesses: Guesses,
-    /// For what reads users, and the keys of their tokens.
+    /// For what reads users and the keys of their tokens, and ends sessions.
     users: Peer,
     products: Peer,
     /// For what changes an order.
@@ -67,9 +68,12 @@ pub fn start(config: &Config) -> Result<Router, Failure> {
     let routes = Router::new()
         .route("/api/v1/users", post(users::register))
         .route("/api/v1/users/me", get(users::me))
-        .route("/api/v1/sessions", post(users::log_in))
+        .route("/api/v1/users/me/password", put(users::change_password))
+        .route("/api/v1/sessions", post(users::log_in).delete(users::log_out))
+        .route("/api/v1/sessions/current", delete(users::log_out))
         .route("/api/v1/products", get(products::list))
         .route("/api/v1/products/{id}", get(products::read))
+        .route("/api/v1/products/{id}/stock", post(products::restock))
         .route("/api/v1/orders", post(orders::place).get(orders::list))
         .route("/api/v1/orders/{id}", get(orders::read))
         .route("/api/v1/orders/{id}/cancel", post(orders::cancel))
@@ -80,3 +84,6 @@ pub fn start(config: &Config) -> Result<Router, Failure> {
         .route("/openapi.json", openapi);
     Ok(problem::fallbacks(routes.merge(health::routes(None))))
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,42 @@ pub(super) async fn log_in(State(service): State<Service>, request: Request) -> 
     Ok(answer)
 }
 
+/// The token is checked first, so that strangers hash nothing. Whoever has one guesses no more often than who logs in.
+pub(super) async fn change_password(
+    State(service): State<Service>,
+    customer: Customer,
+    request: Request,
+) -> Result<Response, Problem> {
+    service.guesses.begin(&customer.id).await?;
+    let answer = relay(&service.register, request).await?;
+    match answer.status() {
+        StatusCode::FORBIDDEN => service.guesses.failed(&customer.id).await,
+        status if status.is_success() => hear(&service).await,
+        _ => {}
+    }
+    Ok(answer)
+}
+
+/// Of this session, or of all of the user.
+pub(super) async fn log_out(
+    State(service): State<Service>,
+    _: Customer,
+    request: Request,
+) -> Result<Response, Problem> {
+    let answer = relay(&service.users, request).await?;
+    if answer.status().is_success() {
+        hear(&service).await;
+    }
+    Ok(answer)
+}
+
+/// Hears at once of the sessions that have ended; if not now, then within a second or two.
+async fn hear(service: &Service) {
+    if let Err(why) = service.gatekeeper.refresh().await {
+        tracing::debug!(%why, "who has logged out is known a moment later");
+    }
+}
+
 /// A user with the last orders; `null` when they cannot be had now.
 #[derive(Serialize)]
 pub(super) struct Me {

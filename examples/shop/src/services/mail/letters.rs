@@ -7,7 +7,7 @@ use crate::parts::bus::Message;
 use serde::de::DeserializeOwned;
 
 /// A mail that is not written down yet.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Letter {
     /// The order or the user that it is about.
     pub(super) subject_id: String,
@@ -16,8 +16,28 @@ pub(super) struct Letter {
     pub(super) body: String,
 }
 
-/// The mail of a message; or why none can be made of it, now or later.
+/// What a store has room for.
+const LONGEST_SUBJECT: usize = 40;
+const LONGEST_RECIPIENT: usize = 400;
+const LONGEST_BODY: usize = 16_000;
+
+/// The mail of a message; or why none can be made of it, now or later. No store takes more than it has room for, nor all
+/// of them the character of the number 0: to try it again and again would hold up the others.
 pub(super) fn write(message: &Message) -> Result<Letter, String> {
+    let letter = letter(message)?;
+    for (what, text, longest) in [
+        ("the subject", &letter.subject_id, LONGEST_SUBJECT),
+        ("the recipient", &letter.recipient, LONGEST_RECIPIENT),
+        ("the body", &letter.body, LONGEST_BODY),
+    ] {
+        if text.is_empty() || text.chars().count() > longest || text.contains('\0') {
+            return Err(format!("{what} is not of 1 to {longest} characters"));
+        }
+    }
+    Ok(letter)
+}
+
+fn letter(message: &Message) -> Result<Letter, String> {
     match message.topic.as_str() {
         ORDER_CREATED => order(message, ORDER_CREATED, |order| {
             format!("thank you for your order {} of {}.", order.order_id, items(order))

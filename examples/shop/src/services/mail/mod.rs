@@ -6,6 +6,7 @@ mod mailbox;
 use crate::contracts::events::{BINDINGS, MAIL};
 use crate::contracts::mail::Mails;
 use crate::parts::bus::{Bus, Message, Unhandled};
+use crate::parts::clock::now_ms;
 use crate::parts::config::Config;
 use crate::parts::failure::Failure;
 use crate::parts::health;
@@ -19,10 +20,16 @@ use axum::{Json, Router};
 use http::StatusCode;
 use mailbox::Mailbox;
 use serde::Deserialize;
+use std::time::Duration;
+use tokio::time::sleep;
 
 /// How many mails are listed, unless it is said; and at most.
 const LISTED: i64 = 50;
 const MOST_LISTED: i64 = 500;
+
+/// How often it is looked for messages that can be forgotten, and the pause between two batches of them.
+const FORGET: Duration = Duration::from_secs(3600);
+const BETWEEN: Duration = Duration::from_millis(100);
 
 /// Opens the store, starts the consumer on the current runtime, and returns the routes.
 ///
@@ -30,14 +37,31 @@ const MOST_LISTED: i64 = 500;
 ///
 /// When the store or the bus cannot be opened.
 pub async fn start(config: &Config) -> Result<Router, Failure> {
-    let store = Store::open(&config.data_dir, "mail", &mailbox::TABLES).await?;
+    let store = Store::open(config, "mail", &mailbox::TABLES).await?;
     let mailbox = Mailbox::new(store.clone());
-    let bus = Bus::open(&config.data_dir, BINDINGS).await?.behind(stacks::bus(config));
+    let bus = Bus::open(config, BINDINGS).await?.behind(stacks::bus(config));
     let receiver = mailbox.clone();
+    tokio::spawn(forget(mailbox.clone()));
+    let health = health::of_consumer(store, bus.clone());
     tokio::spawn(bus.consume(MAIL, move |message| receive(receiver.clone(), message)));
     let routes = Router::new().route("/mails", get(list)).with_state(mailbox);
     let routes = stacks::MAIL.guard(routes, config);
-    Ok(problem::fallbacks(routes.merge(health::routes(Some(store)))))
+    Ok(problem::fallbacks(routes.merge(health)))
+}
+
+/// Keeps the inbox from growing for ever.
+async fn forget(mailbox: Mailbox) {
+    loop {
+        let pause = match mailbox.forget(now_ms() - mailbox::REMEMBERED_MS).await {
+            Ok(0) => FORGET,
+            Ok(_) => BETWEEN,
+            Err(error) => {
+                tracing::warn!(%error, "the inbox cannot forget");
+                FORGET
+            }
+        };
+        sleep(pause).await;
+    }
 }
 
 /// Writes the mail of a message, unless it was written before.

@@ -4,7 +4,7 @@ use crate::contracts::events::{ORDER_CANCELLED, ORDER_CONFIRMED, ORDER_CREATED, 
 use crate::contracts::order::{Order, Step};
 use crate::contracts::product::Item;
 use crate::parts::clock::now_ms;
-use crate::parts::outbox::Outbox;
+use crate::parts::outbox::{self, Outbox};
 use crate::parts::store::{Change, Store, is_taken};
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -29,13 +29,18 @@ pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS orders (
 /// For the sweeper.
 pub(super) const INDEX: &str = "CREATE INDEX IF NOT EXISTS orders_due ON orders (step, due_at)";
 
+pub(super) const OUTBOX: &str = outbox::table!("order_outbox");
+
 /// How long the request that placed an order has it to itself before the sweeper looks at it.
 const HEAD_START_MS: i64 = 2_000;
 
+/// Nobody puts an order off for so long. One that is to be looked at even later is due: the clock was put back.
+const FARTHEST_MS: i64 = 10_000;
+
 /// The orders that a clause names.
 macro_rules! orders {
-    ($clause:literal) => {
-        sqlx::query(concat!(
+    ($store:expr, $clause:literal) => {
+        $store.sql(concat!(
             "SELECT id, user_id, step, items, total_cents, payment_id, reason, created_at, buyer, tries FROM orders ",
             $clause
         ))
@@ -101,24 +106,24 @@ impl Book {
 
     /// The order that a user has placed with a key.
     pub(super) async fn by_key(&self, user: &str, key: &str) -> sqlx::Result<Option<Entry>> {
-        let row = orders!("WHERE user_id = $1 AND idempotency_key = $2").bind(user).bind(key);
-        row.fetch_optional(self.store.pool()).await?.as_ref().map(entry).transpose()
+        let row = orders!(self.store, "WHERE user_id = $1 AND idempotency_key = $2").bind(user).bind(key);
+        self.store.fetch_optional(row).await?.as_ref().map(entry).transpose()
     }
 
     pub(super) async fn find(&self, id: &str) -> sqlx::Result<Entry> {
-        entry(&orders!("WHERE id = $1").bind(id).fetch_one(self.store.pool()).await?)
+        entry(&self.store.fetch_one(orders!(self.store, "WHERE id = $1").bind(id)).await?)
     }
 
     /// The newest orders of a user.
     pub(super) async fn of(&self, user: &str, most: i64) -> sqlx::Result<Vec<Order>> {
-        let rows = orders!("WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2");
-        let rows = rows.bind(user).bind(most).fetch_all(self.store.pool()).await?;
+        let rows = orders!(self.store, "WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2");
+        let rows = self.store.fetch_all(rows.bind(user).bind(most)).await?;
         rows.iter().map(|row| Ok(entry(row)?.order)).collect()
     }
 
     /// Takes a step, unless the order has gone another way; then it is left there.
     pub(super) async fn step(&self, from: &Entry, to: Step, note: Note) -> sqlx::Result<()> {
-        let update = sqlx::query(
+        let update = self.store.sql(
             "UPDATE orders SET step = $1, total_cents = COALESCE($2, total_cents),
              payment_id = COALESCE($3, payment_id), reason = COALESCE($4, reason), updated_at = $5
              WHERE id = $6 AND step = $7",
@@ -150,18 +155,19 @@ impl Book {
 
     /// Orders that should have come on by now, the longest waiting first.
     pub(super) async fn due(&self, most: i64) -> sqlx::Result<Vec<(String, i64)>> {
-        let rows = sqlx::query(
+        let rows = self.store.sql(
             "SELECT id, tries FROM orders
-             WHERE step IN ('PENDING', 'RESERVED', 'PAID', 'REFUNDING', 'RELEASING') AND due_at <= $1
-             ORDER BY due_at LIMIT $2",
+             WHERE step IN ('PENDING', 'RESERVED', 'PAID', 'REFUNDING', 'RELEASING')
+             AND (due_at <= $1 OR due_at > $2) ORDER BY due_at LIMIT $3",
         );
-        let rows = rows.bind(now_ms()).bind(most).fetch_all(self.store.pool()).await?;
+        let now = now_ms();
+        let rows = self.store.fetch_all(rows.bind(now).bind(now + FARTHEST_MS).bind(most)).await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
 
     /// Puts the next try of an order off.
     pub(super) async fn put_off(&self, id: &str, tries: i64, pause_ms: i64) -> sqlx::Result<()> {
-        let update = sqlx::query("UPDATE orders SET tries = $1, due_at = $2 WHERE id = $3");
+        let update = self.store.sql("UPDATE orders SET tries = $1, due_at = $2 WHERE id = $3");
         self.store.execute(update.bind(tries).bind(now_ms() + pause_ms).bind(id)).await.map(drop)
     }
 }
@@ -170,7 +176,7 @@ async fn enter(change: &mut Change, draft: Draft) -> sqlx::Result<Entry> {
     let Draft { id, user_id, key, buyer, items } = draft;
     let now = now_ms();
     let text = serde_json::to_string(&items).map_err(|why| sqlx::Error::Encode(why.into()))?;
-    let insert = sqlx::query(
+    let insert = change.sql(
         "INSERT INTO orders
          (id, user_id, idempotency_key, step, items, buyer, created_at, updated_at, tries, due_at)
          VALUES ($1, $2, $3, 'PENDING', $4, $5, $6, $7, 0, $8)",

@@ -8,6 +8,7 @@ mod lanes;
 mod partners;
 mod saga;
 mod sweeper;
+mod way;
 
 use crate::contracts::events::BINDINGS;
 use crate::parts::auth::Gatekeeper;
@@ -15,7 +16,7 @@ use crate::parts::bus::Bus;
 use crate::parts::config::Config;
 use crate::parts::failure::Failure;
 use crate::parts::health;
-use crate::parts::outbox::{self, Outbox};
+use crate::parts::outbox::Outbox;
 use crate::parts::problem;
 use crate::parts::store::Store;
 use crate::stacks;
@@ -48,15 +49,15 @@ impl FromRef<Service> for Gatekeeper {
 ///
 /// When the store or the bus cannot be opened, or the address of another service is no URL.
 pub async fn start(config: &Config) -> Result<Router, Failure> {
-    let store = Store::open(&config.data_dir, "order", &[book::TABLE, book::INDEX, outbox::TABLE]).await?;
-    let outbox = Outbox::new(store.clone());
+    let store = Store::open(config, "order", &[book::TABLE, book::INDEX, book::OUTBOX]).await?;
+    let outbox = Outbox::new(store.clone(), "order_outbox");
     let book = Book::new(store.clone(), outbox.clone());
     let users = stacks::ORDER_TO_USER.http(config)?;
     let products = stacks::ORDER_TO_PRODUCT.http(config)?;
     let payments = stacks::ORDER_TO_PAYMENT.grpc(config)?;
     let partners = Partners::new(users.clone(), products.clone(), payments);
     let saga = Saga::new(book.clone(), partners.clone());
-    let bus = Bus::open(&config.data_dir, BINDINGS).await?.behind(stacks::bus(config));
+    let bus = Bus::open(config, BINDINGS).await?.behind(stacks::bus(config));
     tokio::spawn(outbox.relay(bus));
     tokio::spawn(sweeper::run(book.clone(), saga.clone()));
     let (catalogue, gatekeeper) = (Catalogue::new(products), Gatekeeper::new(users));

@@ -7,7 +7,8 @@
 
 use super::book::{Book, Entry, Note};
 use super::lanes::Lanes;
-use super::partners::{Charged, Partners, Said};
+use super::partners::Partners;
+use super::way::{self, Next};
 use crate::contracts::order::Step;
 use tokio::time::{Instant, timeout_at};
 
@@ -46,63 +47,23 @@ impl Saga {
     }
 
     /// The next step, or none: the order is at its end, or must wait for an answer.
-    async fn next(&self, Entry { order, user_id, tries, .. }: &Entry) -> Option<(Step, Note)> {
-        match order.step {
-            Step::Pending => match self.partners.reserve(&order.id, &order.items).await {
-                Said::Yes(total) => {
-                    Some((Step::Reserved, Note { total_cents: Some(total), ..Note::default() }))
-                }
-                Said::No(why) => Some((Step::Releasing, because(why))),
-                Said::Unknown => None,
-            },
-            Step::Reserved => {
-                let total = order.total_cents?;
-                // Somebody has asked before and was not answered: first find out what came of it.
-                let asked =
-                    if *tries > 0 { self.partners.find_charge(&order.id).await } else { Charged::Unknown };
-                let charged = match asked {
-                    Charged::Unknown => self.partners.charge(&order.id, user_id, total).await,
-                    known => known,
-                };
-                match charged {
-                    Charged::Captured { payment_id } => {
-                        Some((Step::Paid, Note { payment_id: Some(payment_id), ..Note::default() }))
-                    }
-                    Charged::No(why) => Some((Step::Releasing, because(why))),
-                    Charged::GivenBack => Some((Step::Refunding, because("the payment was given back"))),
-                    Charged::Unknown => None,
-                }
+    async fn next(&self, entry: &Entry) -> Option<(Step, Note)> {
+        let mut ask = way::first(entry.order.step, entry.tries > 0)?;
+        loop {
+            match way::next(ask, self.partners.ask(ask, entry).await) {
+                Next::Take(step, note) => return Some((step, note)),
+                Next::Ask(another) => ask = another,
+                Next::Wait => return None,
             }
-            Step::Paid => match self.partners.commit(&order.id).await {
-                Said::Yes(()) => Some((Step::Confirmed, Note::default())),
-                Said::No(why) => Some((Step::Refunding, because(why))),
-                Said::Unknown => None,
-            },
-            Step::Refunding => {
-                self.partners.refund(&order.id).await.then(|| (Step::Releasing, Note::default()))
-            }
-            Step::Releasing => {
-                self.partners.release(&order.id).await.then(|| (Step::Cancelled, Note::default()))
-            }
-            Step::Confirmed | Step::Cancelled => None,
         }
     }
 
-    /// Turns an order back, from wherever it is. Nobody may know whether a reserved order is paid, so its money is
-    /// given back as well.
+    /// Turns an order back, from wherever it is.
     pub(super) async fn turn_back(&self, id: &str, reason: &str) -> sqlx::Result<()> {
         loop {
             let entry = self.book.find(id).await?;
-            let to = match entry.order.step {
-                Step::Pending => Step::Releasing,
-                Step::Reserved | Step::Paid | Step::Confirmed => Step::Refunding,
-                Step::Refunding | Step::Releasing | Step::Cancelled => return Ok(()),
-            };
-            self.book.step(&entry, to, because(reason)).await?;
+            let Some(to) = way::back(entry.order.step) else { return Ok(()) };
+            self.book.step(&entry, to, way::because(reason)).await?;
         }
     }
-}
-
-fn because(why: impl Into<String>) -> Note {
-    Note { reason: Some(why.into()), ..Note::default() }
 }

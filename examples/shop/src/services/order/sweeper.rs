@@ -2,6 +2,7 @@
 
 use super::book::Book;
 use super::saga::Saga;
+use bartizan::trace::Job;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -46,14 +47,14 @@ async fn round(book: &Book, saga: &Saga) -> sqlx::Result<i64> {
         let pause = PAUSE_MS.saturating_mul(1 << tries.clamp(0, 8)).min(LONGEST_PAUSE_MS);
         book.put_off(&id, tries + 1, fastrand::i64(pause / 2..=pause)).await?;
         let saga = saga.clone();
-        orders.spawn(async move {
+        orders.spawn(Job::new("sweep").run(async move {
             match saga.advance(&id, Instant::now() + PATIENCE).await {
                 Ok(entry) => {
                     tracing::info!(order = id, step = ?entry.order.step, tries = entry.tries, "swept");
                 }
                 Err(error) => tracing::warn!(order = id, %error, "an order could not be swept"),
             }
-        });
+        }));
     }
     Ok(orders.join_all().await.len() as i64)
 }

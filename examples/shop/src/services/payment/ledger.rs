@@ -50,7 +50,7 @@ impl Ledger {
         cents: i64,
         state: State,
     ) -> sqlx::Result<Payment> {
-        let insert = sqlx::query(
+        let insert = self.0.sql(
             "INSERT INTO payments (id, idempotency_key, order_id, user_id, amount_cents, state, reason, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, '', $7)",
         );
@@ -76,16 +76,16 @@ impl Ledger {
 
     /// Changes a state, unless it is another one by now.
     pub(super) async fn turn(&self, key: &str, from: State, to: State, reason: &str) -> sqlx::Result<()> {
-        let update = sqlx::query(
-            "UPDATE payments SET state = $1, reason = $2 WHERE idempotency_key = $3 AND state = $4",
-        );
+        let update = self
+            .0
+            .sql("UPDATE payments SET state = $1, reason = $2 WHERE idempotency_key = $3 AND state = $4");
         let update = update.bind(to.as_str_name()).bind(reason).bind(key).bind(from.as_str_name());
         self.0.execute(update).await.map(drop)
     }
 
     /// Begins to give money back, whatever a charge that is under way makes of the payment meanwhile.
     pub(super) async fn turn_back(&self, key: &str) -> sqlx::Result<()> {
-        let update = sqlx::query(
+        let update = self.0.sql(
             "UPDATE payments SET state = 'STATE_REFUNDING'
              WHERE idempotency_key = $1 AND state IN ('STATE_UNKNOWN', 'STATE_CAPTURED')",
         );
@@ -93,7 +93,7 @@ impl Ledger {
     }
 
     async fn find(&self, query: &'static str, name: &str) -> sqlx::Result<Option<Payment>> {
-        sqlx::query(query).bind(name).fetch_optional(self.0.pool()).await?.as_ref().map(payment).transpose()
+        self.0.fetch_optional(self.0.sql(query).bind(name)).await?.as_ref().map(payment).transpose()
     }
 }
 

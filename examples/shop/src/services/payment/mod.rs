@@ -22,7 +22,7 @@ use tonic::service::Routes;
 ///
 /// When the store cannot be opened, or there is no bank.
 pub async fn start(config: &Config) -> Result<Router, Failure> {
-    let store = Store::open(&config.data_dir, "payment", &[ledger::TABLE]).await?;
+    let store = Store::open(config, "payment", &[ledger::TABLE]).await?;
     let till = Till::new(Ledger::new(store.clone()), Bank::new(stacks::PAYMENT_TO_BANK.http(config)?));
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<PaymentsServer<grpc::Service>>().await;

@@ -4,13 +4,14 @@ use super::*;
 use crate::contracts::bank::{Charge, Entry, EntryState};
 use crate::contracts::payment::{ChargeRequest, Payment, State};
 use crate::parts::peer::Peer;
+use crate::parts::store::Contended;
+use crate::parts::tls::Tls;
 use axum::Json;
 use axum::extract::{Path, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse;
 use axum::routing::{post, put};
 use bartizan::Client;
-use bartizan::client::ReqwestService;
 use http::StatusCode;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -88,9 +89,8 @@ async fn shop() -> Shop {
     let url = bank.open().await;
     let mut replicas = Vec::new();
     for _ in 0..3 {
-        let store = Store::open(folder.path(), "payment", &[ledger::TABLE]).await.unwrap();
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let client = Client::new(ReqwestService::new(http)).base_url(url.parse().unwrap());
+        let store = Store::scratch(folder.path(), "payment", &[ledger::TABLE]).await.unwrap();
+        let client = Client::new(Tls::default().http()).base_url(url.parse().unwrap());
         let bank = Bank::new(Peer::new("bank", client.boxed()));
         replicas.push(Till::new(Ledger::new(store), bank));
     }
@@ -110,12 +110,13 @@ fn state(payment: &Payment) -> State {
     payment.state()
 }
 
-/// Asks until the store had time for it; a locked one is a 503 that order takes for unknown.
+/// Asks until the store had time for it; one that is locked or busy is a 503 that order takes for unknown.
 async fn again<T, F: Future<Output = Result<T, No>>>(ask: impl Fn() -> F) -> T {
     loop {
         match ask().await {
             Ok(done) => return done,
-            Err(No::Store(error)) if error.to_string().contains("locked") => {}
+            Err(No::Store(sqlx::Error::PoolTimedOut)) => {}
+            Err(No::Store(error)) if error.to_string().contains("locked") || error.is_contended() => {}
             Err(no) => panic!("{no:?}"),
         }
     }

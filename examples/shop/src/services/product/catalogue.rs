@@ -49,6 +49,8 @@ mod tests {
         for product in FRESH {
             *categories.entry(product.category).or_insert(0) += 1;
             assert!(product.price_cents > 0 && product.id.len() <= 40);
+            // A thousand of each in an order of a hundred is still a number.
+            assert!(product.price_cents <= i64::MAX / 100 / 1000);
         }
         assert_eq!(categories.into_values().collect::<Vec<_>>(), [6; 4]);
         assert_eq!(FRESH.iter().map(|product| product.id).collect::<BTreeSet<_>>().len(), 24);

@@ -6,17 +6,18 @@ mod shelves;
 
 use crate::contracts::object::Object;
 use crate::contracts::problems;
-use crate::contracts::product::{Product, Products, Reservation, Reserve};
+use crate::contracts::product::{Product, Products, Reservation, Reserve, Restock};
+use crate::parts::auth::{Admin, Gatekeeper};
 use crate::parts::body::Input;
 use crate::parts::config::Config;
 use crate::parts::failure::Failure;
 use crate::parts::health;
-use crate::parts::id::Id;
+use crate::parts::id::{self, Id};
 use crate::parts::problem::{self, Problem};
 use crate::parts::store::Store;
 use crate::stacks;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{FromRef, Query, State};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use http::header::CACHE_CONTROL;
@@ -29,6 +30,9 @@ use shelves::Shelves;
 /// is good enough for ten minutes.
 const LOOKED_AT: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "public, max-age=0, stale-if-error=600")];
 
+/// The most that is put on a shelf at once.
+const MOST_ADDED: i64 = 1_000_000;
+
 /// What is answered to who looks.
 type Look<T> = ([(HeaderName, &'static str); 1], Json<T>);
 
@@ -36,22 +40,31 @@ type Look<T> = ([(HeaderName, &'static str); 1], Json<T>);
 struct Service {
     shelves: Shelves,
     reservations: Reservations,
+    gatekeeper: Gatekeeper,
+}
+
+impl FromRef<Service> for Gatekeeper {
+    fn from_ref(service: &Service) -> Self {
+        service.gatekeeper.clone()
+    }
 }
 
 /// Opens the store, fills the shelves of a fresh one, and returns the routes.
 ///
 /// # Errors
 ///
-/// When the store cannot be opened.
+/// When the store cannot be opened, or the address of the user service is no URL.
 pub async fn start(config: &Config) -> Result<Router, Failure> {
-    let store = Store::open(&config.data_dir, "product", &[shelves::TABLE, reservations::TABLE]).await?;
+    let store = Store::open(config, "product", &[shelves::TABLE, reservations::TABLE]).await?;
     let shelves = Shelves::new(store.clone());
     let filled = shelves.fill(catalogue::FRESH).await;
     filled.map_err(|why| Failure::new(format!("the shelves cannot be filled: {why}.")))?;
-    let service = Service { shelves, reservations: Reservations::new(store.clone()) };
+    let gatekeeper = Gatekeeper::new(stacks::PRODUCT_TO_USER.http(config)?);
+    let service = Service { shelves, reservations: Reservations::new(store.clone()), gatekeeper };
     let routes = Router::new()
         .route("/products", get(list))
         .route("/products/{id}", get(read))
+        .route("/products/{id}/stock", post(restock))
         .route("/reservations/{order}", put(reserve).delete(release))
         .route("/reservations/{order}/commit", post(commit));
     let routes = stacks::PRODUCT.guard(routes.with_state(service), config).merge(health::routes(Some(store)));
@@ -70,6 +83,10 @@ async fn list(
     let bad =
         |refused: QueryRejection| Problem::new(StatusCode::BAD_REQUEST, "bad-query", refused.body_text());
     let Query(Wanted { category }) = wanted.map_err(bad)?;
+    if category.as_deref().is_some_and(|category| !id::is_one(category)) {
+        let detail = "`category` must have 1 to 40 letters, digits or dashes";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "bad-query", detail));
+    }
     let products = service.shelves.list(category.as_deref()).await?;
     Ok((LOOKED_AT, Json(Products { products })))
 }
@@ -78,6 +95,19 @@ async fn read(State(service): State<Service>, Id(id): Id) -> Result<Look<Product
     let found = service.shelves.find(&id).await?;
     let product = found.ok_or_else(|| Problem::not_found("there is no such product"))?;
     Ok((LOOKED_AT, Json(product)))
+}
+
+async fn restock(
+    State(service): State<Service>,
+    _: Admin,
+    Id(id): Id,
+    Input(Object(Restock { add })): Input<Object<Restock>>,
+) -> Result<Json<Product>, Problem> {
+    if !(1..=MOST_ADDED).contains(&add) {
+        return Err(Problem::invalid(format!("`add` must be 1 to {MOST_ADDED}")));
+    }
+    let found = service.shelves.restock(&id, add).await?;
+    found.map(Json).ok_or_else(|| Problem::not_found("there is no such product"))
 }
 
 async fn reserve(
@@ -114,6 +144,7 @@ impl From<No> for Problem {
             }
             No::Missing => Self::not_found("there is no such reservation"),
             No::Invalid(why) => Self::invalid(why),
+            No::Overtaken => Self::unavailable("the reservation is being changed"),
             No::Store(error) => error.into(),
         }
     }

@@ -2,7 +2,7 @@
 //! order; a reservation that was given back stays so, and a hold that comes after is refused.
 
 use crate::contracts::product::{Hold, Item, Reservation};
-use crate::parts::store::{Change, Store};
+use crate::parts::store::{Change, Contended, Store, repeated};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -24,7 +24,19 @@ pub(super) enum No {
     Released,
     Missing,
     Invalid(&'static str),
+    /// Somebody else has changed the row meanwhile.
+    Overtaken,
     Store(sqlx::Error),
+}
+
+impl Contended for No {
+    fn is_contended(&self) -> bool {
+        match self {
+            Self::Overtaken => true,
+            Self::Store(error) => error.is_contended(),
+            _ => false,
+        }
+    }
 }
 
 impl From<sqlx::Error> for No {
@@ -52,70 +64,90 @@ impl Reservations {
         if items.is_empty() || items.iter().any(|item| !(1..=MOST).contains(&item.quantity)) {
             return Err(No::Invalid("`items` must name 1 to 1000 of each product"));
         }
-        let (order, items) = (order.to_owned(), items.to_vec());
-        let hold = self.0.change(async move |mut change| {
-            if let Some(row) = find(&mut change, &order).await? {
-                return match row.state {
-                    Hold::Released => Err(No::Released),
-                    _ if row.items != items => Err(No::Invalid("this order has reserved other items")),
-                    state => Ok(Reservation { order_id: order, state, total_cents: row.total_cents }),
-                };
-            }
-            let mut total_cents = 0;
-            for item in &items {
-                total_cents += item.quantity * take(&mut change, item).await?;
-            }
-            enter(&mut change, &order, Hold::Held, &items, total_cents).await?;
-            change.commit().await?;
-            Ok(Reservation { order_id: order, state: Hold::Held, total_cents })
-        });
-        hold.await
+        repeated(|| {
+            let (order, items) = (order.to_owned(), items.to_vec());
+            self.0.change(async move |mut change| {
+                if let Some(row) = find(&mut change, &order).await? {
+                    return match row.state {
+                        Hold::Released => Err(No::Released),
+                        _ if row.items != items => Err(No::Invalid("this order has reserved other items")),
+                        state => Ok(Reservation { order_id: order, state, total_cents: row.total_cents }),
+                    };
+                }
+                let mut total_cents = 0;
+                for item in &items {
+                    total_cents += item.quantity * price(&mut change, item).await?;
+                }
+                // First the row: of two that hold the same order at once, one waits for the other and takes nothing.
+                enter(&mut change, &order, Hold::Held, &items, total_cents).await?;
+                for item in in_order(&items) {
+                    take(&mut change, item).await?;
+                }
+                change.commit().await?;
+                Ok(Reservation { order_id: order, state: Hold::Held, total_cents })
+            })
+        })
+        .await
     }
 
     /// Sells what is held.
     pub(super) async fn commit(&self, order: &str) -> Result<Reservation, No> {
-        let order = order.to_owned();
-        let commit = self.0.change(async move |mut change| {
-            let row = find(&mut change, &order).await?.ok_or(No::Missing)?;
-            match row.state {
-                Hold::Released => return Err(No::Released),
-                Hold::Committed => {}
-                Hold::Held => {
-                    let sell = "UPDATE products SET reserved = reserved - $1, sold = sold + $2 WHERE id = $3";
-                    turn(&mut change, &order, Hold::Committed, &row.items, sell).await?;
-                    change.commit().await?;
+        repeated(|| {
+            let order = order.to_owned();
+            self.0.change(async move |mut change| {
+                let row = find(&mut change, &order).await?.ok_or(No::Missing)?;
+                match row.state {
+                    Hold::Released => return Err(No::Released),
+                    Hold::Committed => {}
+                    Hold::Held => {
+                        let sell =
+                            "UPDATE products SET reserved = reserved - $1, sold = sold + $2 WHERE id = $3";
+                        turn(&mut change, &order, &row, Hold::Committed, sell).await?;
+                        change.commit().await?;
+                    }
                 }
-            }
-            Ok(Reservation { order_id: order, state: Hold::Committed, total_cents: row.total_cents })
-        });
-        commit.await
+                Ok(Reservation { order_id: order, state: Hold::Committed, total_cents: row.total_cents })
+            })
+        })
+        .await
     }
 
     /// Gives back what is held or sold.
     pub(super) async fn release(&self, order: &str) -> Result<(), No> {
-        let order = order.to_owned();
-        let release = self.0.change(async move |mut change| {
-            let Some(row) = find(&mut change, &order).await? else {
-                // A hold of this order may still be on its way. The row stands in it.
-                enter(&mut change, &order, Hold::Released, &[], 0).await?;
-                return Ok(change.commit().await?);
-            };
-            let give_back = match row.state {
-                Hold::Released => return Ok(()),
-                Hold::Held => {
-                    "UPDATE products SET reserved = reserved - $1, stock = stock + $2 WHERE id = $3"
-                }
-                Hold::Committed => "UPDATE products SET sold = sold - $1, stock = stock + $2 WHERE id = $3",
-            };
-            turn(&mut change, &order, Hold::Released, &row.items, give_back).await?;
-            Ok(change.commit().await?)
-        });
-        release.await
+        repeated(|| {
+            let order = order.to_owned();
+            self.0.change(async move |mut change| {
+                let Some(row) = find(&mut change, &order).await? else {
+                    // A hold of this order may still be on its way. The row stands in it.
+                    enter(&mut change, &order, Hold::Released, &[], 0).await?;
+                    return Ok(change.commit().await?);
+                };
+                let give_back = match row.state {
+                    Hold::Released => return Ok(()),
+                    Hold::Held => {
+                        "UPDATE products SET reserved = reserved - $1, stock = stock + $2 WHERE id = $3"
+                    }
+                    Hold::Committed => {
+                        "UPDATE products SET sold = sold - $1, stock = stock + $2 WHERE id = $3"
+                    }
+                };
+                turn(&mut change, &order, &row, Hold::Released, give_back).await?;
+                Ok(change.commit().await?)
+            })
+        })
+        .await
     }
 }
 
+/// The order in which products are changed, so that two orders of the same never wait for each other.
+fn in_order(items: &[Item]) -> Vec<&Item> {
+    let mut items: Vec<_> = items.iter().collect();
+    items.sort_by_key(|item| item.product_id.as_str());
+    items
+}
+
 async fn find(change: &mut Change, order: &str) -> sqlx::Result<Option<Entry>> {
-    let row = sqlx::query("SELECT state, items, total_cents FROM reservations WHERE id = $1").bind(order);
+    let row = change.sql("SELECT state, items, total_cents FROM reservations WHERE id = $1").bind(order);
     row.fetch_optional(&mut **change).await?.as_ref().map(read).transpose()
 }
 
@@ -139,19 +171,22 @@ fn text(state: Hold) -> &'static str {
     }
 }
 
-/// Takes an item out of the stock and returns its price.
-async fn take(change: &mut Change, item: &Item) -> Result<i64, No> {
-    let row = sqlx::query("SELECT price_cents FROM products WHERE id = $1").bind(&item.product_id);
+async fn price(change: &mut Change, item: &Item) -> Result<i64, No> {
+    let row = change.sql("SELECT price_cents FROM products WHERE id = $1").bind(&item.product_id);
     let row = row.fetch_optional(&mut **change).await?;
-    let price = row.ok_or_else(|| No::Unknown(item.product_id.clone()))?.try_get(0)?;
-    let update = sqlx::query(
+    Ok(row.ok_or_else(|| No::Unknown(item.product_id.clone()))?.try_get(0)?)
+}
+
+/// Takes an item out of the stock.
+async fn take(change: &mut Change, item: &Item) -> Result<(), No> {
+    let update = change.sql(
         "UPDATE products SET stock = stock - $1, reserved = reserved + $2 WHERE id = $3 AND stock >= $4",
     );
     let update = update.bind(item.quantity).bind(item.quantity).bind(&item.product_id).bind(item.quantity);
     if update.execute(&mut **change).await?.rows_affected() != 1 {
         return Err(No::OutOfStock(item.product_id.clone()));
     }
-    Ok(price)
+    Ok(())
 }
 
 async fn enter(
@@ -163,23 +198,27 @@ async fn enter(
 ) -> sqlx::Result<()> {
     let items = serde_json::to_string(items).map_err(|why| sqlx::Error::Encode(why.into()))?;
     let insert =
-        sqlx::query("INSERT INTO reservations (id, state, items, total_cents) VALUES ($1, $2, $3, $4)");
+        change.sql("INSERT INTO reservations (id, state, items, total_cents) VALUES ($1, $2, $3, $4)");
     let insert = insert.bind(order).bind(text(state)).bind(items).bind(total_cents);
     insert.execute(&mut **change).await.map(drop)
 }
 
-/// Changes the state of a reservation, and moves its items as `update` says.
+/// Changes the state of a reservation, unless somebody else has changed it meanwhile, and moves its items as `update`
+/// says.
 async fn turn(
     change: &mut Change,
     order: &str,
-    state: Hold,
-    items: &[Item],
+    from: &Entry,
+    to: Hold,
     update: &'static str,
-) -> sqlx::Result<()> {
-    let turn = sqlx::query("UPDATE reservations SET state = $1 WHERE id = $2").bind(text(state)).bind(order);
-    turn.execute(&mut **change).await?;
-    for item in items {
-        let update = sqlx::query(update).bind(item.quantity).bind(item.quantity).bind(&item.product_id);
+) -> Result<(), No> {
+    let turn = change.sql("UPDATE reservations SET state = $1 WHERE id = $2 AND state = $3");
+    let turn = turn.bind(text(to)).bind(order).bind(text(from.state));
+    if turn.execute(&mut **change).await?.rows_affected() != 1 {
+        return Err(No::Overtaken);
+    }
+    for item in in_order(&from.items) {
+        let update = change.sql(update).bind(item.quantity).bind(item.quantity).bind(&item.product_id);
         update.execute(&mut **change).await?;
     }
     Ok(())
@@ -199,7 +238,7 @@ mod tests {
 
     async fn shop() -> Shop {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), "product", &[shelves::TABLE, TABLE]).await.unwrap();
+        let store = Store::scratch(folder.path(), "product", &[shelves::TABLE, TABLE]).await.unwrap();
         let shelves = Shelves::new(store.clone());
         shelves.fill(FRESH).await.unwrap();
         shelves.fill(FRESH).await.unwrap();
@@ -210,7 +249,7 @@ mod tests {
         /// The stock of mint tea, if every row still adds up.
         async fn stock(&self) -> i64 {
             let wrong = "SELECT id FROM products WHERE stock + reserved + sold <> stocked";
-            let wrong = sqlx::query(wrong).fetch_optional(self.reservations.0.pool()).await.unwrap();
+            let wrong = self.reservations.0.fetch_optional(self.reservations.0.sql(wrong)).await.unwrap();
             assert!(wrong.is_none(), "something came from nowhere, or is gone");
             self.shelves.find("tea-mint").await.unwrap().unwrap().stock
         }
@@ -269,7 +308,7 @@ mod tests {
         let shop = shop().await;
         shop.reservations.hold("all-but-one", &mint(999)).await.unwrap();
         // Two replicas over one store.
-        let other = Store::open(shop.folder.path(), "product", &[shelves::TABLE, TABLE]).await.unwrap();
+        let other = Store::scratch(shop.folder.path(), "product", &[shelves::TABLE, TABLE]).await.unwrap();
         let replicas = [shop.reservations.clone(), Reservations::new(other)];
         let mut buyers = tokio::task::JoinSet::new();
         for buyer in 0..16 {

@@ -1,107 +1,103 @@
-//! Users, sessions, and the key that signs them.
+//! Users, sessions, and the keys that sign them.
 
 mod accounts;
+mod http;
 mod input;
+mod keys;
+mod ring;
 mod sessions;
 
 use crate::contracts::events::BINDINGS;
-use crate::contracts::object::Object;
-use crate::contracts::user::{self, LogIn, Register, Session, User};
-use crate::parts::auth::{Jwks, Passwords};
-use crate::parts::body::Input;
+use crate::contracts::user::{Register, User};
+use crate::parts::auth::{Gatekeeper, Passwords, Role, operator};
 use crate::parts::bus::Bus;
 use crate::parts::config::Config;
 use crate::parts::failure::Failure;
-use crate::parts::id::Id;
 use crate::parts::outbox::{self, Outbox};
-use crate::parts::problem::{self, Problem};
+use crate::parts::problem;
 use crate::parts::store::Store;
 use crate::parts::{health, id};
 use crate::stacks;
-use accounts::{Account, Accounts};
-use axum::extract::State;
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use http::StatusCode;
+use accounts::Accounts;
+use axum::Router;
+use axum::extract::FromRef;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{delete, get, post, put};
 use sessions::Sessions;
+use std::sync::Arc;
 
 #[derive(Clone)]
 struct Service {
     accounts: Accounts,
     passwords: Passwords,
     sessions: Sessions,
+    gatekeeper: Gatekeeper,
+}
+
+impl FromRef<Service> for Gatekeeper {
+    fn from_ref(service: &Service) -> Self {
+        service.gatekeeper.clone()
+    }
 }
 
 /// Opens the store, starts the relay on the current runtime, and returns the routes.
 ///
 /// # Errors
 ///
-/// When the store or the bus cannot be opened.
+/// When the store or the bus cannot be opened, or nobody can be made an admin who is to be one.
 pub async fn start(config: &Config) -> Result<Router, Failure> {
-    let store =
-        Store::open(&config.data_dir, "user", &[accounts::TABLE, sessions::TABLE, outbox::TABLE]).await?;
-    let outbox = Outbox::new(store.clone());
+    let outbox = outbox::table!("user_outbox");
+    let tables = [accounts::TABLE, keys::TABLE, sessions::TABLE, sessions::INDEX, outbox];
+    let store = Store::open(config, "user", &tables).await?;
+    let outbox = Outbox::new(store.clone(), "user_outbox");
+    let sessions = Sessions::open(&store, config).await?;
+    let told = sessions.clone();
     let service = Service {
         accounts: Accounts::new(store.clone(), outbox.clone()),
         passwords: Passwords::new(config.cheap_passwords)?,
-        sessions: Sessions::open(&store, config.session).await?,
+        sessions,
+        gatekeeper: Gatekeeper::asking(move |since| {
+            let told = told.clone();
+            async move { told.told(since).await }
+        }),
     };
-    let bus = Bus::open(&config.data_dir, BINDINGS).await?.behind(stacks::bus(config));
+    first_admin(&service, config).await?;
+    let bus = Bus::open(config, BINDINGS).await?.behind(stacks::bus(config));
     tokio::spawn(outbox.relay(bus));
+    let token: Arc<str> = config.ops_token.as_str().into();
     let routes = Router::new()
-        .route("/users", post(register))
-        .route("/users/{id}", get(read))
-        .route("/sessions", post(log_in))
-        .route("/.well-known/jwks.json", get(keys));
+        .route("/keys", post(http::withdraw_keys))
+        .route_layer(from_fn_with_state(token, operator))
+        .route("/users", post(http::register))
+        .route("/users/{id}", get(http::read))
+        .route("/users/me/password", put(http::change_password))
+        .route("/sessions", post(http::log_in).delete(http::log_out_everywhere))
+        .route("/sessions/current", delete(http::log_out))
+        .route("/.well-known/jwks.json", get(http::keys));
     let routes = stacks::USER.guard(routes.with_state(service), config).merge(health::routes(Some(store)));
     Ok(problem::fallbacks(routes))
 }
 
-async fn register(
-    State(service): State<Service>,
-    Input(Object(user)): Input<Object<Register>>,
-) -> Result<(StatusCode, Json<User>), Problem> {
-    let user = input::check(user)?;
-    let hash = service.passwords.hash(user.password).await;
-    let hash = hash.ok_or_else(|| Problem::unavailable("the password could not be hashed"))?;
-    let user = User { id: id::new(), name: user.name, email: user.email };
-    if !service.accounts.create(&user, &hash).await? {
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "email-taken",
-            "there is already a user with this email",
-        ));
-    }
-    Ok((StatusCode::CREATED, Json(user)))
-}
-
-async fn read(State(service): State<Service>, Id(id): Id) -> Result<Json<User>, Problem> {
-    service.accounts.by_id(&id).await?.map(Json).ok_or_else(|| Problem::not_found("there is no such user"))
-}
-
-/// The same answer, after the same time, whether the email or the password is wrong.
-async fn log_in(
-    State(service): State<Service>,
-    Input(Object(who)): Input<Object<LogIn>>,
-) -> Result<Json<Session>, Problem> {
-    let account = service.accounts.by_email(&user::account(&who.email)).await?;
-    let (id, hash) = account.map(|Account { id, hash }| (id, hash)).unzip();
-    match id.filter(|_| who.password.len() <= input::LONGEST_PASSWORD) {
-        Some(id) if service.passwords.matches(who.password, hash).await => {
-            Ok(Json(service.sessions.begin(id)))
-        }
-        Some(_) => Err(wrong()),
+/// Makes the admin that the configuration names, unless there is one of this email. An account of somebody else is left
+/// alone: whoever registered it first has its password.
+async fn first_admin(service: &Service, config: &Config) -> Result<(), Failure> {
+    let Some(admin) = config.admin.clone() else { return Ok(()) };
+    let failed = |why: String| Failure::new(format!("the admin of SHOP_ADMIN_EMAIL cannot be made: {why}."));
+    let admin = Register { name: "Admin".into(), email: admin.email, password: admin.password };
+    let admin = input::check(admin).map_err(|why| failed(why.to_string()))?;
+    let there = service.accounts.by_email(&admin.email).await.map_err(|why| failed(why.to_string()))?;
+    let role = match there {
+        Some(account) => account.role,
         None => {
-            service.passwords.matches(String::new(), None).await;
-            Err(wrong())
+            let hash = service.passwords.hash(admin.password).await.map_err(|why| failed(why.to_string()))?;
+            let user = User { id: id::new(), name: admin.name, email: admin.email };
+            let created = service.accounts.create(&user, Role::Admin, &hash).await;
+            // Another process may have made it just now.
+            created.map(|_| Role::Admin).map_err(|why| failed(why.to_string()))?
         }
+    };
+    match role {
+        Role::Admin => Ok(()),
+        Role::Customer => Err(failed("a customer has this email".into())),
     }
-}
-
-fn wrong() -> Problem {
-    Problem::unauthorized("no user has this email and password")
-}
-
-async fn keys(State(service): State<Service>) -> Json<Jwks> {
-    Json(service.sessions.keys())
 }

@@ -15,9 +15,11 @@ pub struct Books {
     pub products: Vec<Product>,
     /// By the order's id.
     pub reservations: HashMap<String, Reservation>,
-    pub users: Vec<String>,
+    pub users: Vec<User>,
     /// In an outbox or in the queue.
     pub letters: Vec<Letter>,
+    /// Set when the queue is on a broker, which counts its messages and shows none.
+    pub sealed: Option<Sealed>,
     pub dead_letters: Vec<DeadLetter>,
     pub mails: Vec<Mail>,
     /// What customers were told.
@@ -26,10 +28,15 @@ pub struct Books {
 
 #[derive(Debug)]
 pub struct Order {
+    pub user: String,
+    /// By this its customer names it.
+    pub key: String,
     pub step: Step,
     pub items: Vec<Item>,
     pub total_cents: Option<i64>,
     pub payment_id: Option<String>,
+    /// Why it was turned back.
+    pub reason: Option<String>,
     pub created_at: i64,
     /// When it took its last step.
     pub updated_at: i64,
@@ -91,6 +98,7 @@ pub struct Payment {
     pub id: String,
     /// Empty when its key was used up before anything was charged.
     pub order: String,
+    pub key: String,
     pub amount_cents: i64,
     pub state: PaymentState,
     pub created_at: i64,
@@ -162,6 +170,7 @@ pub struct Movement {
 #[derive(Debug)]
 pub struct Product {
     pub id: String,
+    pub price_cents: i64,
     /// All there ever was of it.
     pub stocked: i64,
     pub stock: i64,
@@ -253,6 +262,26 @@ pub struct DeadLetter {
 }
 
 #[derive(Debug)]
+pub struct User {
+    pub id: String,
+    pub created_at: i64,
+}
+
+/// What a broker says of its queues.
+#[derive(Debug)]
+pub struct Sealed {
+    /// Messages that wait, by the name of their queue.
+    pub waiting: Vec<(String, usize)>,
+    pub dead: usize,
+}
+
+impl Sealed {
+    pub fn waiting(&self) -> usize {
+        self.waiting.iter().map(|(_, count)| count).sum()
+    }
+}
+
+#[derive(Debug)]
 pub struct Mail {
     /// An order's id, or a user's.
     pub about: String,
@@ -265,6 +294,8 @@ pub struct Told {
     pub order: String,
     /// The status that the answer named.
     pub status: String,
+    /// The key by which they had asked for it, if it was noted.
+    pub key: Option<String>,
 }
 
 impl Books {
@@ -278,16 +309,27 @@ impl Books {
     }
 
     pub fn in_outboxes(&self) -> usize {
-        self.letters.len() - self.in_queue()
+        self.letters.iter().filter(|letter| letter.at != Place::Queue).count()
     }
 
     pub fn in_queue(&self) -> usize {
-        self.letters.iter().filter(|letter| letter.at == Place::Queue).count()
+        self.letters.len() - self.in_outboxes() + self.sealed.as_ref().map_or(0, Sealed::waiting)
     }
 
-    /// Whether nothing is on its way any more.
+    pub fn dead(&self) -> usize {
+        self.sealed.as_ref().map_or(self.dead_letters.len(), |sealed| sealed.dead)
+    }
+
+    /// When something happened last of which there is a message.
+    pub fn last_told_at(&self) -> i64 {
+        let orders = self.orders.values().map(|order| order.updated_at);
+        orders.chain(self.users.iter().map(|user| user.created_at)).max().unwrap_or(i64::MIN)
+    }
+
+    /// Whether nothing is on its way any more, as far as the rows tell.
     pub fn are_at_rest(&self) -> bool {
         self.letters.is_empty()
+            && self.in_queue() == 0
             && self.orders.values().all(|order| order.step.is_final())
             && self.payments.iter().all(|payment| !payment.state.is_open())
             && self.reservations.values().all(|reservation| reservation.hold != Hold::Held)

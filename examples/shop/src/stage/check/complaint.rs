@@ -10,6 +10,8 @@ pub struct Invariant {
     pub sentence: &'static str,
     /// What it is counted in.
     pub things: &'static str,
+    /// Where it looks.
+    pub reads: &'static str,
     pub examine: fn(&Books, Calm) -> Findings,
 }
 

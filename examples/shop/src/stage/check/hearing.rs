@@ -29,6 +29,7 @@ type Key = (&'static str, String, &'static str);
 pub struct Verdict {
     pub sentence: &'static str,
     pub things: &'static str,
+    pub reads: &'static str,
     pub looked_at: usize,
     /// Complaints that stand.
     pub breaches: Vec<Complaint>,
@@ -96,9 +97,9 @@ impl Hearing {
             breaches.sort_by(|a, b| a.about.cmp(&b.about).then(a.what.cmp(b.what)));
             let mut waiting = found.waiting;
             waiting.sort();
-            let Invariant { sentence, things, .. } = *invariant;
+            let Invariant { sentence, things, reads, .. } = *invariant;
             let (looked_at, at_work) = (found.looked_at, found.at_work);
-            Verdict { sentence, things, looked_at, breaches, doubts, waiting, at_work }
+            Verdict { sentence, things, reads, looked_at, breaches, doubts, waiting, at_work }
         };
         findings.into_iter().map(&mut judge).collect()
     }

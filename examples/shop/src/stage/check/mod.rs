@@ -1,13 +1,15 @@
-//! `shop check`: whether money and stock are where they must be, read off the stores alone. No service is asked, and
+//! `shop check`: whether money and stock are where they must be, read off the stores and the queue alone. No service is asked, and
 //! nothing is written.
 
 mod books;
+mod broker;
 mod calm;
 mod complaint;
 mod hearing;
 mod invariants;
 mod read;
 mod report;
+mod snapshot;
 mod watch;
 
 pub use watch::watch;
@@ -16,6 +18,7 @@ use crate::parts::config::Config;
 use crate::parts::failure::Failure;
 use books::Books;
 use calm::Calm;
+use complaint::Findings;
 use hearing::{Hearing, PROVEN};
 use read::Shelf;
 use report::{Report, Tally};
@@ -61,14 +64,14 @@ pub fn run(config: &Config, args: &CheckArgs) -> Result<(), Failure> {
 
 /// Reads until nothing is open or the time is over; then again, as long as there are complaints that may not stand.
 async fn check(shelf: &Shelf, wait: Option<Duration>) -> Result<Report, Failure> {
-    let mut reading = shelf.read().await?;
+    let (mut books, mut calm) = shelf.read().await?;
     let end = Instant::now() + wait.unwrap_or_default();
-    while !reading.0.are_at_rest() && Instant::now() < end {
+    while !is_at_rest(&books, calm) && Instant::now() < end {
         sleep(PAUSE).await;
-        reading = shelf.read().await?;
+        (books, calm) = shelf.read().await?;
     }
     let mut hearing = Hearing::default();
-    let mut report = judged(&mut hearing, &reading.0, reading.1);
+    let mut report = judged(&mut hearing, &books, calm);
     for _ in 1..PROVEN {
         if !report.has_doubts() {
             break;
@@ -80,8 +83,15 @@ async fn check(shelf: &Shelf, wait: Option<Duration>) -> Result<Report, Failure>
     Ok(report)
 }
 
+/// Whether nothing is on its way, and nothing is waited for that nobody can see.
+fn is_at_rest(books: &Books, calm: Calm) -> bool {
+    let is_open = |findings: &Findings| findings.at_work > 0 || !findings.waiting.is_empty();
+    books.are_at_rest() && !invariants::examine(books, calm).iter().any(|(_, findings)| is_open(findings))
+}
+
 fn judged(hearing: &mut Hearing, books: &Books, calm: Calm) -> Report {
-    Report { verdicts: hearing.hear(invariants::examine(books, calm)), tally: Tally::of(books) }
+    let tally = Tally { at_rest: is_at_rest(books, calm), ..Tally::of(books) };
+    Report { verdicts: hearing.hear(invariants::examine(books, calm)), tally }
 }
 
 /// A number with its unit: `500ms`, `60s` or `2m`. At most a day.

@@ -23,9 +23,12 @@ pub struct Tally {
     pub orders: [usize; 7],
     pub outbox: usize,
     pub queue: usize,
+    /// How many there are; not all may be shown.
+    pub dead: usize,
     pub dead_letters: Vec<String>,
     pub at_rest: bool,
     pub bank_was_read: bool,
+    pub queue_was_seen: bool,
 }
 
 impl Tally {
@@ -35,11 +38,13 @@ impl Tally {
             orders: books.orders_by_step(),
             outbox: books.in_outboxes(),
             queue: books.in_queue(),
+            dead: books.dead(),
             dead_letters: dead
                 .map(|letter| format!("{} ({}): {}", letter.id, letter.topic, letter.reason))
                 .collect(),
-            at_rest: books.are_at_rest(),
+            at_rest: false,
             bank_was_read: books.bank.is_some(),
+            queue_was_seen: books.sealed.is_none(),
         }
     }
 
@@ -78,6 +83,8 @@ impl Report {
         let invariants = self.verdicts.iter().map(|verdict| {
             json!({
                 "name": verdict.sentence,
+                "reads": verdict.reads,
+                "things": verdict.things,
                 "state": verdict.state().as_str(),
                 "checked": verdict.looked_at,
                 "breaches": verdict.breaches.len(),
@@ -94,7 +101,9 @@ impl Report {
             "outbox": self.tally.outbox,
             "queue": self.tally.queue,
             "dead_letters": self.tally.dead_letters,
+            "dead": self.tally.dead,
             "bank_was_read": self.tally.bank_was_read,
+            "queue_was_seen": self.tally.queue_was_seen,
         })
     }
 }
@@ -104,16 +113,21 @@ impl Display for Report {
         for verdict in &self.verdicts {
             line(f, verdict)?;
         }
-        let Tally { orders, outbox, queue, dead_letters, bank_was_read, .. } = &self.tally;
+        let Tally { orders, outbox, queue, dead, dead_letters, .. } = &self.tally;
         let steps: Vec<_> = self.tally.steps().map(|(step, count)| format!("{count} {step}")).collect();
         writeln!(f, "{} orders: {}", orders.iter().sum::<usize>(), steps.join(", "))?;
-        writeln!(f, "outbox {outbox}, queue {queue}, dead letters {}", dead_letters.len())?;
+        writeln!(f, "outbox {outbox}, queue {queue}, dead letters {dead}")?;
         list(f, "dead: ", dead_letters.iter().map(String::as_str))?;
-        if !bank_was_read {
+        if !self.tally.bank_was_read {
             writeln!(
                 f,
                 "the bank's own ledger is elsewhere and was not read: what it keeps is not verified"
             )?;
+        }
+        if !self.tally.queue_was_seen {
+            let counted =
+                "the queue is on a broker: its messages were counted, and those that wait were not read";
+            writeln!(f, "{counted}")?;
         }
         let count = |state| self.in_state(state).count();
         let (all, broken) = (self.verdicts.len(), count(State::Broken));

@@ -185,8 +185,7 @@ impl Observed for Orders {
         for (step, count) in tally.steps() {
             show(step, count as f64);
         }
-        for (name, count) in
-            [("outbox", tally.outbox), ("queue", tally.queue), ("dead_letters", tally.dead_letters.len())]
+        for (name, count) in [("outbox", tally.outbox), ("queue", tally.queue), ("dead_letters", tally.dead)]
         {
             show(name, count as f64);
         }
@@ -207,24 +206,24 @@ mod tests {
     const STORES: [(&str, &str); 6] = [
         (
             "order",
-            "CREATE TABLE orders (id TEXT, step TEXT, items TEXT, total_cents BIGINT, payment_id TEXT, created_at BIGINT,
-              updated_at BIGINT);
-             CREATE TABLE outbox (id TEXT, topic TEXT, payload TEXT, created_at BIGINT, tries BIGINT)",
+            "CREATE TABLE orders (id TEXT, user_id TEXT, idempotency_key TEXT, step TEXT, items TEXT, total_cents BIGINT,
+              payment_id TEXT, reason TEXT, created_at BIGINT, updated_at BIGINT);
+             CREATE TABLE order_outbox (id TEXT, topic TEXT, payload TEXT, created_at BIGINT, tries BIGINT)",
         ),
         (
             "user",
-            "CREATE TABLE users (id TEXT);
-             CREATE TABLE outbox (id TEXT, topic TEXT, payload TEXT, created_at BIGINT, tries BIGINT)",
+            "CREATE TABLE users (id TEXT, created_at BIGINT);
+             CREATE TABLE user_outbox (id TEXT, topic TEXT, payload TEXT, created_at BIGINT, tries BIGINT)",
         ),
         (
             "payment",
-            "CREATE TABLE payments (id TEXT, order_id TEXT, amount_cents BIGINT, state TEXT, created_at BIGINT)",
+            "CREATE TABLE payments (id TEXT, order_id TEXT, idempotency_key TEXT, amount_cents BIGINT, state TEXT, created_at BIGINT)",
         ),
         (
             "product",
-            "CREATE TABLE products (id TEXT, stocked BIGINT, stock BIGINT, reserved BIGINT, sold BIGINT);
+            "CREATE TABLE products (id TEXT, price_cents BIGINT, stocked BIGINT, stock BIGINT, reserved BIGINT, sold BIGINT);
              CREATE TABLE reservations (id TEXT, state TEXT, items TEXT, total_cents BIGINT);
-             INSERT INTO products VALUES ('tea', 5, 5, 0, 0)",
+             INSERT INTO products VALUES ('tea', 590, 5, 5, 0, 0)",
         ),
         (
             "bus",
@@ -245,7 +244,8 @@ mod tests {
     #[tokio::test]
     async fn the_ticks_follow_the_stores() {
         let folder = tempfile::tempdir().unwrap();
-        let mut watch = Watch::new(&Config::new(folder.path().to_owned(), 8080).unwrap());
+        let config = Config { amqp: None, ..Config::new(folder.path().to_owned(), 8080).unwrap() };
+        let mut watch = Watch::new(&config);
         let (stock, others) = (watch.ticks[0].clone(), watch.ticks[1..].to_vec());
         let orders = watch.orders.clone();
         let breaches = || {
@@ -278,8 +278,12 @@ mod tests {
         watch.look().await;
         assert_eq!((stock.state(), stock.note()), ("holds", None));
 
-        run(folder.path(), "order", "INSERT INTO orders VALUES ('o1', 'PENDING', '[]', NULL, NULL, 0, 0)")
-            .await;
+        run(
+            folder.path(),
+            "order",
+            "INSERT INTO orders VALUES ('o1', 'u1', 'k1', 'PENDING', '[]', NULL, NULL, NULL, 0, 0)",
+        )
+        .await;
         watch.look().await;
         let mut numbers = Vec::new();
         orders.numbers(&mut |name, number| numbers.push((name, number)));

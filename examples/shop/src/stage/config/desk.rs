@@ -11,6 +11,7 @@ use crate::parts::policy::Refresh;
 use crate::parts::problem::Problem;
 use crate::parts::switches::Switches;
 use bartizan::core::registry::{self, Observed};
+use http::StatusCode;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -38,13 +39,17 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    /// What was read last, good or not.
+    /// What was judged last, good or not.
     read: Result<String, String>,
+    /// What the file had when it was looked at last. It may have been half written.
+    seen: Result<String, String>,
     /// The last good text, as a tree.
     values: Value,
     /// Why what was read last is not what is in force.
     refusal: Option<Refusal>,
     off: BTreeSet<Switch>,
+    /// Whether all that is switched is switched by what the services are told: they are in no reach otherwise.
+    only_tells: bool,
     /// How often something has changed.
     changes: u64,
 }
@@ -77,11 +82,26 @@ impl Desk {
         let values = values.map_err(|refusal| Failure::new(format!("{}: {refusal}.", file.display())))?;
         let (refresh, switches) = (config.refresh.clone(), config.switches.clone());
         off.iter().for_each(|switch| turn(&switches, switch, false));
-        let state = State { read: Ok(read), values, refusal: None, off, changes: 0 };
+        let state = State {
+            seen: Ok(read.clone()),
+            read: Ok(read),
+            values,
+            refusal: None,
+            off,
+            only_tells: false,
+            changes: 0,
+        };
         let desk = Self(Arc::new(Shared { file, kept, refresh, switches, state: Mutex::new(state) }));
         let observed: Arc<dyn Observed> = desk.0.clone();
         registry::register(&observed);
         Ok(desk)
+    }
+
+    /// The services are processes of their own, in which no switch can be turned: such layers are all on.
+    pub fn only_tells(&self) {
+        let mut state = self.0.lock();
+        state.only_tells = true;
+        state.off.retain(|switch| !is_switched(switch));
     }
 
     /// What is in force for a service.
@@ -91,11 +111,18 @@ impl Desk {
         Environment::new(service, profile, &[("protections", &above), (FILE, &file)])
     }
 
-    /// Looks at the file. What is new and good is in force from here on, and the services ask for it at once.
+    /// Looks at the file. What was new the last time, is there still and is good is in force from here on, and the services ask for it at
+    /// once.
     pub(super) fn look(&self) -> Option<Refusal> {
+        self.read(false)
+    }
+
+    fn read(&self, is_whole: bool) -> Option<Refusal> {
         let read = std::fs::read_to_string(&self.0.file).map_err(|why| why.to_string());
         let mut state = self.0.lock();
-        if read != state.read {
+        let is_whole = is_whole || read == state.seen;
+        state.seen.clone_from(&read);
+        if is_whole && read != state.read {
             state.changes += 1;
             let taken = match &read {
                 Ok(text) => reference::take(text, &off(&state.off)),
@@ -119,9 +146,9 @@ impl Desk {
         state.refusal.clone()
     }
 
-    /// The same, and the services ask whether there is anything new or not.
+    /// Takes the file as it is: who asks for that has written it. The services ask whether there is anything new or not.
     pub(super) fn refresh(&self) -> Option<Refusal> {
-        let refusal = self.look();
+        let refusal = self.read(true);
         self.0.refresh.ask();
         refusal
     }
@@ -135,9 +162,16 @@ impl Desk {
     ///
     /// # Errors
     ///
-    /// When what would be in force then does not fit together, or cannot be written down.
+    /// When what would be in force then does not fit together, or cannot be written down; or one of them is out of reach.
     pub fn turn(&self, layers: &[Switch], on: bool) -> Result<(), Problem> {
         let mut state = self.0.lock();
+        if let Some(far) = layers.iter().find(|switch| !on && state.only_tells && is_switched(switch)) {
+            let detail = format!(
+                "the services of this shop are processes of their own, in which a {} cannot be switched; open it without --procs for that",
+                far.layer
+            );
+            return Err(Problem::new(StatusCode::CONFLICT, "out-of-reach", detail));
+        }
         let mut wanted = state.off.clone();
         for switch in layers {
             if on {
@@ -162,6 +196,11 @@ impl Desk {
         self.0.refresh.ask();
         Ok(())
     }
+}
+
+/// Whether it is none that a policy knows.
+fn is_switched(switch: &Switch) -> bool {
+    SWITCHED.contains(&switch.layer.as_str())
 }
 
 fn turn(switches: &Switches, Switch { call, layer }: &Switch, on: bool) {
@@ -211,5 +250,35 @@ impl fmt::Display for Refusal {
             write!(f, "{field}: ")?;
         }
         f.write_str(&self.why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_half_written_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let desk = Desk::open(&Config::new(folder.path().into(), 1).unwrap()).unwrap();
+        let write = |text: &str| std::fs::write(folder.path().join(FILE), text).unwrap();
+        let told = || desk.environment("order", "default").body;
+        write("servers.order.deadline.total = \"3s\"\n");
+        desk.look();
+        desk.look();
+        let before = told();
+        assert!(before.contains("3s"), "{before}");
+        // Whoever writes it in place empties it first.
+        write("");
+        desk.look();
+        assert_eq!(told(), before);
+        write("servers.order.deadline.total = \"2s\"\n");
+        desk.look();
+        assert_eq!(told(), before);
+        desk.look();
+        assert!(told().contains("2s"), "{}", told());
+        write("");
+        assert_eq!(desk.refresh(), None, "whoever asks for it has written it");
+        assert!(!told().contains("2s"), "{}", told());
     }
 }

@@ -13,8 +13,9 @@ mod start;
 pub use desk::Desk;
 pub use kept::Switch;
 
-use super::{local, token};
+use super::local;
 use crate::host::Build;
+use crate::parts::auth::operator;
 use crate::parts::config::Config;
 use crate::parts::health;
 use crate::parts::problem::{self, Problem};
@@ -45,7 +46,7 @@ fn start(desk: Desk, config: &Config) -> Router {
     // Those who could not ask for a while need not wait for their turn.
     desk.refresh();
     let token: Arc<str> = config.ops_token.as_str().into();
-    let refresh = post(refresh).route_layer(from_fn_with_state(token, token::bearer));
+    let refresh = post(refresh).route_layer(from_fn_with_state(token, operator));
     let routes = Router::new()
         .route("/refresh", refresh)
         .route("/{service}/{profile}", get(environment))

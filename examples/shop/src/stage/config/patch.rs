@@ -47,16 +47,18 @@ pub(super) fn of(service: &str, tree: &Value) -> Value {
     Value::Object(servers.into_iter().chain(clients).collect())
 }
 
-/// Writes a deadline out that is a duration alone, so that it can be switched off.
+/// Writes out what stands in a word, so that something can be said of it above: a deadline that is a duration alone, a layer that is only
+/// off or on.
 pub(super) fn expand(tree: &mut Value) {
     for kind in ["servers", "clients"] {
         let tables = tree.get_mut(kind).and_then(Value::as_object_mut).into_iter().flatten();
-        for (_, table) in tables {
-            for name in ["deadline", "attempt"] {
-                if let Some(short) = table.get_mut(name).filter(|short| !short.is_object()) {
-                    *short = json!({ "total": short.take() });
-                }
-            }
+        for (name, value) in tables.filter_map(|(_, table)| table.as_object_mut()).flatten() {
+            let written = match value {
+                Value::Bool(_) => "enabled",
+                Value::String(_) if name == "deadline" || name == "attempt" => "total",
+                _ => continue,
+            };
+            *value = json!({ written: value.take() });
         }
     }
 }
@@ -91,11 +93,16 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_alone_is_a_total() {
-        let mut tree = json!({ "clients": { "a->b": { "deadline": "2s", "attempt": { "total": "1s" } } } });
+    fn what_stands_in_a_word_is_written_out() {
+        let mut tree = json!({ "clients": { "a->b": {
+            "endpoints": ["http://c"], "deadline": "2s", "attempt": { "total": "1s" }, "balance": false, "retry": true,
+        } }, "servers": { "a": { "deadline": false } } });
         expand(&mut tree);
-        let whole = json!({ "deadline": { "total": "2s" }, "attempt": { "total": "1s" } });
-        assert_eq!(tree["clients"]["a->b"], whole);
+        let whole = json!({ "clients": { "a->b": {
+            "endpoints": ["http://c"], "deadline": { "total": "2s" }, "attempt": { "total": "1s" },
+            "balance": { "enabled": false }, "retry": { "enabled": true },
+        } }, "servers": { "a": { "deadline": { "enabled": false } } } });
+        assert_eq!(tree, whole);
     }
 
     #[test]

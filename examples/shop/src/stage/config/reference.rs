@@ -68,3 +68,17 @@ pub(super) fn changed(text: &str) -> Vec<String> {
     let changes = calls.chain(routes).filter(|(_, changes)| !changes.is_empty());
     changes.map(|(name, changes)| format!("{name}: {changes:?}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_layer_that_a_word_switches_is_good() {
+        let text = "[servers.order]\ndeadline = false\n[clients.\"gateway->product\"]\ndeadline = false\nattempt = false\n";
+        let above = json!({ "clients": { "gateway->product": { "retry": { "enabled": false } } } });
+        let values = take(text, &above).unwrap();
+        assert_eq!(values["servers"]["order"]["deadline"], json!({ "enabled": false }));
+    }
+}

@@ -2,16 +2,17 @@
 //!
 //! One task owns them all, so that a fault which is set, cleared and expires at once is still in or out.
 
+use super::Shop;
 use super::kind::{Kind, Target};
 use super::records::Records;
 use super::wish::Fault;
 use crate::parts::clock::now_ms;
-use crate::parts::config::Instance;
+use crate::parts::config::{Instance, Name};
 use crate::parts::failure::Failure;
 use crate::parts::faults::Faults;
 use crate::parts::problem::Problem;
 use crate::stage::load::{Surge, Surges};
-use crate::stage::supervisor::{Supervision, Wanted};
+use crate::stage::supervisor::Wanted;
 use bartizan::fault::{FaultId, Handle};
 use http::StatusCode;
 use std::time::Duration;
@@ -39,14 +40,13 @@ impl Engine {
         records: Records,
         places: Faults,
         surges: Surges,
-        supervision: Supervision,
-        here: Vec<Instance>,
+        shop: Shop,
     ) -> Result<Self, Failure> {
         let lasting = records.lasting().await;
         let lasting = lasting.map_err(|why| Failure::new(format!("the faults cannot be read: {why}.")))?;
         let (sender, orders) = mpsc::channel(64);
         let (active, wanted) = (Vec::new(), Vec::new());
-        let work = Work { records, places, surges, supervision, here, active, wanted };
+        let work = Work { records, places, surges, shop, active, wanted };
         tokio::spawn(work.run(lasting, orders));
         Ok(Self(sender))
     }
@@ -114,9 +114,7 @@ struct Work {
     records: Records,
     places: Faults,
     surges: Surges,
-    supervision: Supervision,
-    /// Whom this shop has.
-    here: Vec<Instance>,
+    shop: Shop,
     active: Vec<Active>,
     /// What was last asked of each instance that is not simply wanted up.
     wanted: Vec<(Instance, Wanted)>,
@@ -125,10 +123,11 @@ struct Work {
 impl Work {
     async fn run(mut self, lasting: Vec<Fault>, mut orders: mpsc::Receiver<Order>) {
         for fault in lasting {
-            // The shop was closed in the middle of a restart, and has been opened since.
-            if fault.kind.is_momentary() {
+            let Some(target) = Target::parse(&fault.target) else { continue };
+            // The shop was closed in the middle of a restart, and has been opened since; or its services were no processes then.
+            if fault.kind.is_momentary() || self.is_out_of_reach(&fault, &target) {
                 let _ = self.records.end(&fault.id).await;
-            } else if let Some(target) = Target::parse(&fault.target) {
+            } else {
                 self.put_in(fault, target).await;
             }
         }
@@ -162,11 +161,18 @@ impl Work {
     }
 
     async fn set(&mut self, fault: Fault, target: Target) -> Result<(), Problem> {
-        let elsewhere = target.instances().iter().any(|instance| !self.here.contains(instance));
+        let elsewhere = target.instances().iter().any(|instance| !self.shop.here.contains(instance));
         if elsewhere && fault.kind.is_of_processes() {
             let detail =
                 format!("`target` {} is not in this shop, but where its variable says", fault.target);
             return Err(Problem::invalid(detail));
+        }
+        if self.is_out_of_reach(&fault, &target) {
+            let detail = format!(
+                "the services of this shop are processes of their own, and cannot be told of faults like {}; open it without --procs for that",
+                fault.kind.as_str()
+            );
+            return Err(Problem::new(StatusCode::CONFLICT, "out-of-reach", detail));
         }
         if fault.kind == Kind::Load && self.active.iter().any(|active| active.fault.kind == Kind::Load) {
             let detail = "a crowd is there already; it can be cleared, and another sent";
@@ -180,6 +186,13 @@ impl Work {
         Ok(())
     }
 
+    /// Whether it is done to calls that are made, or answered, in another process.
+    fn is_out_of_reach(&self, fault: &Fault, target: &Target) -> bool {
+        let beside = |instance: &Instance| matches!(instance.service, Name::Registry | Name::Config);
+        let here = !target.instances().is_empty() && target.instances().iter().all(beside);
+        self.shop.procs && !here && fault.kind.injected(Duration::ZERO).is_some()
+    }
+
     /// Starts new instances in the place of the old ones: all at once, or one after another. What is killed or held by
     /// another fault stays so.
     async fn renew(&mut self, fault: &Fault, target: &Target) -> Result<(), Problem> {
@@ -191,7 +204,7 @@ impl Work {
             outcome = Err(Problem::new(StatusCode::CONFLICT, "not-running", detail));
         }
         for instance in running {
-            if let Err(failure) = self.supervision.restart(*instance).await {
+            if let Err(failure) = self.shop.supervision.restart(*instance).await {
                 outcome = Err(Problem::unavailable(failure.to_string()));
                 if fault.kind == Kind::Rolling {
                     break;
@@ -245,7 +258,7 @@ impl Work {
         let up: Vec<_> = up.map(|(instance, _)| (*instance, Wanted::Up)).collect();
         let changed: Vec<_> = wanted.iter().filter(|wish| !self.wanted.contains(wish)).copied().collect();
         for (instance, how) in changed.into_iter().chain(up) {
-            if let Err(failure) = self.supervision.want(instance, how).await {
+            if let Err(failure) = self.shop.supervision.want(instance, how).await {
                 tracing::warn!(%instance, %failure, "is not yet as it is wanted");
             }
         }

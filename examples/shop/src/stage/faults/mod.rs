@@ -27,7 +27,17 @@ use serde_json::{Value, json};
 
 pub use records::TABLE;
 
-/// The routes that read, and those that write. `here` is whom this shop has.
+/// The shop to which it is done.
+#[derive(Debug)]
+pub struct Shop {
+    pub supervision: Supervision,
+    /// Whom it has.
+    pub here: Vec<Instance>,
+    /// Whether these are processes of their own: what is done to calls cannot be told to them.
+    pub procs: bool,
+}
+
+/// The routes that read, and those that write.
 ///
 /// # Errors
 ///
@@ -36,10 +46,9 @@ pub async fn start(
     store: Store,
     places: Faults,
     surges: Surges,
-    supervision: Supervision,
-    here: Vec<Instance>,
+    shop: Shop,
 ) -> Result<(Router, Router), Failure> {
-    let engine = Engine::start(records::Records::new(store), places, surges, supervision, here).await?;
+    let engine = Engine::start(records::Records::new(store), places, surges, shop).await?;
     let reads = Router::new().route("/faults", get(list)).with_state(engine.clone());
     let writes = Router::new()
         .route("/faults", post(set).delete(clear_all))

@@ -27,7 +27,7 @@ impl Records {
     }
 
     pub(super) async fn add(&self, fault: &Fault) -> sqlx::Result<()> {
-        let insert = sqlx::query(
+        let insert = self.0.sql(
             "INSERT INTO faults (id, target, kind, share_ppm, ms, started_at, expires_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
         );
@@ -40,17 +40,17 @@ impl Records {
 
     /// Notes that a fault has ended.
     pub(super) async fn end(&self, id: &str) -> sqlx::Result<()> {
-        let update = sqlx::query("UPDATE faults SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL");
+        let update = self.0.sql("UPDATE faults SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL");
         self.0.execute(update.bind(now_ms()).bind(id.to_owned())).await.map(drop)
     }
 
     /// Those that have neither ended nor expired.
     pub(super) async fn lasting(&self) -> sqlx::Result<Vec<Fault>> {
-        let rows = sqlx::query(
+        let rows = self.0.sql(
             "SELECT id, target, kind, share_ppm, ms, started_at, expires_at FROM faults
              WHERE ended_at IS NULL AND expires_at > $1 ORDER BY started_at, id",
         );
-        rows.bind(now_ms()).fetch_all(self.0.pool()).await?.iter().map(fault).collect()
+        self.0.fetch_all(rows.bind(now_ms())).await?.iter().map(fault).collect()
     }
 }
 

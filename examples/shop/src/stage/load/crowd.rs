@@ -2,12 +2,11 @@
 
 use super::bar::Bar;
 use super::customer::Customer;
-use super::gateway::{Gateway, Said, send};
+use super::gateway::{Gateway, Request, Said, send};
 use super::insist::{insist, refused};
 use crate::contracts::user::Session;
 use crate::parts::failure::Failure;
 use http::StatusCode;
-use reqwest::RequestBuilder;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Semaphore;
@@ -76,7 +75,7 @@ impl Crowd {
         &self,
         gateway: &Gateway,
         customer: &Customer,
-        request: impl Fn() -> RequestBuilder,
+        request: impl Fn() -> Request,
     ) -> Said {
         let token = customer.token();
         let said = send(request().bearer_auth(&token)).await;

@@ -1,8 +1,7 @@
 //! One account, and what its customer remembers.
 
-use super::gateway::Gateway;
+use super::gateway::{Gateway, Request};
 use crate::parts::id;
-use reqwest::RequestBuilder;
 use serde_json::json;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,12 +28,12 @@ impl Customer {
         }
     }
 
-    pub(super) fn register(&self, gateway: &Gateway) -> RequestBuilder {
+    pub(super) fn register(&self, gateway: &Gateway) -> Request {
         let user = json!({ "name": "Load", "email": self.email, "password": self.password });
         gateway.post("/users", &user)
     }
 
-    pub(super) fn log_in(&self, gateway: &Gateway) -> RequestBuilder {
+    pub(super) fn log_in(&self, gateway: &Gateway) -> Request {
         gateway.post("/sessions", &json!({ "email": self.email, "password": self.password }))
     }
 

@@ -1,6 +1,6 @@
 //! The open loop: customers come by the clock, and nobody is waited for.
 
-use super::errand::{Errand, Errands, Journey};
+use super::errand::{Errand, Errands, Journey, Mix};
 use super::schedule::Schedule;
 use super::shopping::Done;
 use super::tally::Tally;
@@ -26,8 +26,7 @@ pub(super) struct Plan {
     pub(super) lasts: Duration,
     pub(super) customers: usize,
     pub(super) products: usize,
-    /// What they come for.
-    pub(super) journeys: &'static [Journey],
+    pub(super) mix: Mix,
 }
 
 /// How a load went.
@@ -60,7 +59,7 @@ pub(super) async fn drive<F: Future<Output = Done> + Send + 'static>(
     pulse: impl Fn(Pulse),
 ) -> Course {
     let mut schedule = Schedule::new(plan.rate, plan.lasts, SEED).peekable();
-    let mut errands = Errands::new(plan.journeys, plan.customers, plan.products, SEED);
+    let mut errands = Errands::new(plan.mix, plan.customers, plan.products, SEED);
     let mut walking = JoinSet::new();
     let mut tally = Tally::new();
     let (mut sent, mut not_sent, mut worst_lag) = (0, 0, Duration::ZERO);
@@ -112,7 +111,7 @@ mod tests {
     use tokio::time::{advance, sleep};
 
     fn plan(rate: u32, lasts: Duration) -> Plan {
-        Plan { rate, lasts, customers: 8, products: 24, journeys: &Journey::ALL }
+        Plan { rate, lasts, customers: 8, products: 24, mix: Mix::ALL }
     }
 
     fn planned(plan: Plan) -> u64 {

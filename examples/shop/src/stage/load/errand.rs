@@ -30,6 +30,9 @@ impl Journey {
     pub(super) const ORDERS: [Self; 3] = [Self::Place, Self::Own, Self::Last];
     pub(super) const BROWSING: [Self; 2] = [Self::List, Self::Product];
 
+    /// All who change nothing.
+    pub(super) const READING: [Self; 4] = [Self::Own, Self::Last, Self::List, Self::Product];
+
     fn share(self) -> u32 {
         match self {
             Self::Place => PLACE_SHARE,
@@ -63,10 +66,43 @@ pub(super) struct Errand {
     pub(super) seed: u64,
 }
 
+/// What customers of a load come for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mix {
+    pub(super) journeys: &'static [Journey],
+    /// Of all, those who place an order; the others keep their shares among each other. None: as everybody does.
+    pub(super) orders: Option<f64>,
+}
+
+impl Mix {
+    #[cfg(test)]
+    pub(super) const ALL: Self = Self { journeys: &Journey::ALL, orders: None };
+
+    fn dice(self, dice: &mut fastrand::Rng) -> Journey {
+        match self.orders {
+            None => dice_of(self.journeys, dice),
+            Some(share) if dice.f64() < share => Journey::Place,
+            Some(_) => dice_of(&Journey::READING, dice),
+        }
+    }
+}
+
+fn dice_of(journeys: &[Journey], dice: &mut fastrand::Rng) -> Journey {
+    let all: u32 = journeys.iter().map(|journey| journey.share()).sum();
+    let mut die = dice.u32(..all);
+    for journey in journeys {
+        match die.checked_sub(journey.share()) {
+            Some(rest) => die = rest,
+            None => return *journey,
+        }
+    }
+    Journey::List
+}
+
 /// The errands of a load, one after the other. The same seed gives the same.
 #[derive(Debug)]
 pub(super) struct Errands {
-    journeys: &'static [Journey],
+    mix: Mix,
     customers: usize,
     products: usize,
     dice: fastrand::Rng,
@@ -74,31 +110,19 @@ pub(super) struct Errands {
 
 impl Errands {
     /// There must be journeys, customers and products.
-    pub(super) fn new(journeys: &'static [Journey], customers: usize, products: usize, seed: u64) -> Self {
-        Self { journeys, customers, products, dice: fastrand::Rng::with_seed(seed) }
+    pub(super) fn new(mix: Mix, customers: usize, products: usize, seed: u64) -> Self {
+        Self { mix, customers, products, dice: fastrand::Rng::with_seed(seed) }
     }
 
     pub(super) fn next(&mut self) -> Errand {
         let single = self.dice.u32(..100) < SINGLE_SHARE;
         Errand {
-            journey: self.journey(),
+            journey: self.mix.dice(&mut self.dice),
             customer: self.dice.usize(..self.customers),
             product: self.dice.usize(..self.products),
             quantity: if single { 1 } else { self.dice.i64(2..=3) },
             seed: self.dice.u64(..),
         }
-    }
-
-    fn journey(&mut self) -> Journey {
-        let all: u32 = self.journeys.iter().map(|journey| journey.share()).sum();
-        let mut die = self.dice.u32(..all);
-        for journey in self.journeys {
-            match die.checked_sub(journey.share()) {
-                Some(rest) => die = rest,
-                None => return *journey,
-            }
-        }
-        Journey::List
     }
 }
 
@@ -109,7 +133,7 @@ mod tests {
     #[test]
     fn shares_are_percent_and_are_kept() {
         assert_eq!(Journey::ALL.map(Journey::share).iter().sum::<u32>(), 100);
-        let mut errands = Errands::new(&Journey::ALL, 64, 24, 1);
+        let mut errands = Errands::new(Mix::ALL, 64, 24, 1);
         let drawn: Vec<_> = (0..100_000).map(|_| errands.next()).collect();
         for journey in Journey::ALL {
             let share = drawn.iter().filter(|errand| errand.journey == journey).count() / 1000;
@@ -124,7 +148,7 @@ mod tests {
 
     #[test]
     fn some_journeys_keep_their_shares_among_each_other() {
-        let mut errands = Errands::new(&Journey::BROWSING, 1, 24, 1);
+        let mut errands = Errands::new(Mix { journeys: &Journey::BROWSING, orders: None }, 1, 24, 1);
         let drawn: Vec<_> = (0..60_000).map(|_| errands.next().journey).collect();
         let lists = drawn.iter().filter(|journey| **journey == Journey::List).count() / 1000;
         let products = drawn.iter().filter(|journey| **journey == Journey::Product).count() / 1000;
@@ -132,9 +156,25 @@ mod tests {
     }
 
     #[test]
+    fn so_many_place_an_order_and_the_others_keep_their_shares() {
+        let drawn = |orders| {
+            let mix = Mix { journeys: &Journey::ALL, orders: Some(orders) };
+            let mut errands = Errands::new(mix, 1, 24, 1);
+            let drawn: Vec<_> = (0..100_000).map(|_| errands.next().journey).collect();
+            Journey::ALL.map(|journey| drawn.iter().filter(|drawn| **drawn == journey).count() / 100)
+        };
+        // In tenths of a percent: a tenth of all orders, and the rest is shared as 10 to 5 to 35 to 25.
+        for (drawn, share) in drawn(0.1).into_iter().zip([100, 120, 60, 420, 300]) {
+            assert!(drawn.abs_diff(share) <= 5, "{drawn}, not {share}");
+        }
+        assert_eq!(drawn(1.0), [1000, 0, 0, 0, 0]);
+        assert_eq!(drawn(0.0)[0], 0);
+    }
+
+    #[test]
     fn a_seed_gives_the_same_errands_again() {
         let draw = |seed| {
-            let mut errands = Errands::new(&Journey::ALL, 8, 24, seed);
+            let mut errands = Errands::new(Mix::ALL, 8, 24, seed);
             (0..50).map(|_| errands.next()).collect::<Vec<_>>()
         };
         assert_eq!(draw(1), draw(1));

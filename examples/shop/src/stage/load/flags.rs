@@ -24,13 +24,16 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A share of all.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "it must be a number from 0 to 1".into())
+}
+
 /// A scheme, a host, perhaps a port, and no more; returned without a slash at the end.
 pub(super) fn gateway(text: &str) -> Result<String, String> {
     let bad = || "it must be like http://127.0.0.1:8080".to_owned();
     let url: Uri = text.parse().map_err(|_| bad())?;
-    if url.scheme_str() == Some("https") {
-        return Err("customers speak plain http only so far".into());
-    }
     // The authority may hold a user and a password as well, or a port that is none.
     let authority = url.authority().ok_or_else(bad)?;
     let plain = match (authority.host(), authority.port_u16()) {
@@ -39,7 +42,7 @@ pub(super) fn gateway(text: &str) -> Result<String, String> {
         (host, None) => authority.as_str() == host,
     };
     let whole = url.path_and_query().is_none_or(|path| path.as_str() == "/");
-    if url.scheme_str() != Some("http") || !plain || !whole {
+    if !matches!(url.scheme_str(), Some("http" | "https")) || !plain || !whole {
         return Err(bad());
     }
     Ok(text.trim_end_matches('/').to_owned())
@@ -65,8 +68,19 @@ mod tests {
     }
 
     #[test]
+    fn a_share_is_a_part_of_all() {
+        for (text, is) in [("0", 0.0), ("0.1", 0.1), ("1", 1.0)] {
+            assert_eq!(share(text), Ok(is));
+        }
+        for text in ["", "-0.1", "1.1", "NaN", "inf", "10 %"] {
+            assert!(share(text).is_err_and(|why| why.contains("0 to 1")), "{text:?}");
+        }
+    }
+
+    #[test]
     fn a_gateway_is_a_scheme_a_host_and_a_port() {
         assert_eq!(gateway("http://127.0.0.1:8080/").as_deref(), Ok("http://127.0.0.1:8080"));
+        assert_eq!(gateway("https://shop.example").as_deref(), Ok("https://shop.example"));
         assert_eq!(gateway("http://shop.example").as_deref(), Ok("http://shop.example"));
         assert_eq!(gateway("http://[::1]:8080").as_deref(), Ok("http://[::1]:8080"));
         for text in [
@@ -85,6 +99,5 @@ mod tests {
         ] {
             assert!(gateway(text).is_err(), "{text:?}");
         }
-        assert!(gateway("https://shop.example").is_err_and(|why| why.contains("plain http")));
     }
 }

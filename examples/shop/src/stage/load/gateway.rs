@@ -1,14 +1,13 @@
 //! The gateway, as customers see it: no layer of ours stands before it, nobody tries again on its behalf.
 
-use crate::parts::failure::Failure;
-use crate::parts::serve::KEEP;
+use crate::parts::ask::{Lost, ask};
+use crate::parts::tls::{Https, Tls};
+use bartizan::Client;
+use bartizan::client::RequestBuilder;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use reqwest::RequestBuilder;
-use reqwest::redirect::Policy;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
-use std::error::Error;
 use std::time::Duration;
 
 /// How long a customer waits for an answer.
@@ -19,8 +18,9 @@ const TOKEN: &str = "x-shop-token";
 
 #[derive(Clone, Debug)]
 pub(super) struct Gateway {
-    http: reqwest::Client,
+    http: Client<Https>,
     url: String,
+    token: HeaderMap,
 }
 
 /// What the gateway answered.
@@ -31,69 +31,38 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
 }
 
-/// Why there is no answer.
-#[derive(Debug)]
-pub(super) enum Lost {
-    /// There was not even a connection.
-    Unreachable(String),
-    Broken(String),
-    TimedOut,
-}
+/// What the gateway is asked.
+pub(super) type Request = RequestBuilder<Https>;
 
 pub(super) type Said = Result<Answer, Lost>;
 
 impl Gateway {
-    /// # Errors
-    ///
-    /// When no client can be made.
-    pub(super) fn new(url: String, token: Option<HeaderValue>) -> Result<Self, Failure> {
-        let headers = token.map(|token| (http::HeaderName::from_static(TOKEN), token)).into_iter().collect();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(Policy::none())
-            .timeout(PATIENCE)
-            .pool_idle_timeout(KEEP)
-            .default_headers(headers)
-            .build();
-        let http = http.map_err(|why| Failure::new(format!("no HTTP client can be made: {why}.")))?;
-        Ok(Self { http, url })
+    pub(super) fn new(url: String, token: Option<HeaderValue>, tls: &Tls) -> Self {
+        let token = token.map(|token| (HeaderName::from_static(TOKEN), token)).into_iter().collect();
+        Self { http: Client::new(tls.http()), url, token }
     }
 
     pub(super) fn url(&self) -> &str {
         &self.url
     }
 
-    pub(super) fn get(&self, path: &str) -> RequestBuilder {
-        self.http.request(Method::GET, format!("{}/api/v1{path}", self.url))
+    pub(super) fn get(&self, path: &str) -> Request {
+        self.request(Method::GET, path)
     }
 
-    pub(super) fn post(&self, path: &str, body: &Value) -> RequestBuilder {
-        let request = self.http.request(Method::POST, format!("{}/api/v1{path}", self.url));
-        request.header(CONTENT_TYPE, "application/json").body(body.to_string())
+    pub(super) fn post(&self, path: &str, body: &Value) -> Request {
+        self.request(Method::POST, path).header(CONTENT_TYPE, "application/json").body(body.to_string())
+    }
+
+    fn request(&self, method: Method, path: &str) -> Request {
+        self.http.request(method, format!("{}/api/v1{path}", self.url)).headers(self.token.clone())
     }
 }
 
 /// Waits for the whole answer.
-pub(super) async fn send(request: RequestBuilder) -> Said {
-    let whole = async {
-        let response = request.send().await?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        Ok(Answer { status, headers, body: response.bytes().await? })
-    };
-    whole.await.map_err(|error: reqwest::Error| match error {
-        _ if error.is_timeout() => Lost::TimedOut,
-        _ if error.is_connect() => Lost::Unreachable(root(&error)),
-        _ => Lost::Broken(root(&error)),
-    })
-}
-
-/// What is at the bottom of an error; the rest says only that there is one.
-fn root(error: &dyn Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
+pub(super) async fn send(request: Request) -> Said {
+    let (head, body) = ask(request, PATIENCE).await?.into_parts();
+    Ok(Answer { status: head.status, headers: head.headers, body })
 }
 
 impl Answer {

@@ -1,9 +1,9 @@
 //! What must be had before the load begins.
 
-use super::gateway::{Answer, Gateway, Lost, send};
+use super::gateway::{Answer, Gateway, Request, send};
+use crate::parts::ask::Lost;
 use crate::parts::failure::Failure;
 use http::StatusCode;
-use reqwest::RequestBuilder;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -20,7 +20,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(4);
 pub(super) async fn insist(
     gateway: &Gateway,
     what: &str,
-    request: impl Fn() -> RequestBuilder,
+    request: impl Fn() -> Request,
 ) -> Result<Answer, Failure> {
     let end = Instant::now() + PATIENCE;
     let mut back_off = FIRST_WAIT;

@@ -1,5 +1,5 @@
-//! Which orders were promised: one line `<order id> <HTTP status> <status word>` each, so that a checker can prove that
-//! none was lost.
+//! Which orders were promised: one line `<order id> <HTTP status> <status word> <key>` each, so that a checker can prove
+//! that none was lost, and none answered by another.
 
 use crate::parts::failure::Failure;
 use std::fmt::Write as _;
@@ -47,9 +47,9 @@ impl Journal {
     }
 
     /// Notes an order; it is in the file after the next `flush`.
-    pub(super) fn note(&self, order: &str, status: u16, word: &str) {
+    pub(super) fn note(&self, order: &str, status: u16, word: &str, key: &str) {
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        _ = writeln!(pages.waiting, "{order} {status} {word}");
+        _ = writeln!(pages.waiting, "{order} {status} {word} {key}");
     }
 
     /// Writes what waits, in one piece, so that the lines of two loads at once do not mix.
@@ -86,14 +86,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (one, two) = (Journal::open(folder.path()).unwrap(), Journal::open(folder.path()).unwrap());
         let (one, two) = (one.unwrap(), two.unwrap());
-        one.note("o-1", 201, "CONFIRMED");
-        two.note("o-2", 202, "PENDING");
-        one.note("o-3", 409, "CANCELLED");
+        one.note("o-1", 201, "CONFIRMED", "k-1");
+        two.note("o-2", 202, "PENDING", "k-2");
+        one.note("o-3", 409, "CANCELLED", "k-3");
         one.flush();
         two.close().unwrap();
         one.close().unwrap();
         let text = std::fs::read_to_string(folder.path().join(FILE)).unwrap();
-        assert_eq!(text, "o-1 201 CONFIRMED\no-3 409 CANCELLED\no-2 202 PENDING\n");
+        assert_eq!(text, "o-1 201 CONFIRMED k-1\no-3 409 CANCELLED k-3\no-2 202 PENDING k-2\n");
     }
 
     #[test]
@@ -108,7 +108,7 @@ mod tests {
             (PathBuf::from("/dev/full"), OpenOptions::new().append(true).open("/dev/full").unwrap());
         let pages = Mutex::new(Pages { file, waiting: String::new(), written: Ok(()) });
         let journal = Journal { path, pages };
-        journal.note("o-1", 201, "CONFIRMED");
+        journal.note("o-1", 201, "CONFIRMED", "k-1");
         journal.flush();
         assert!(
             journal.close().unwrap_err().to_string().starts_with("the journal /dev/full cannot be written")

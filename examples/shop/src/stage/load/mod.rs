@@ -23,11 +23,13 @@ mod tally;
 
 use crate::parts::config::Config;
 use crate::parts::failure::Failure;
+use crate::parts::tls::TLS;
 use crate::up::asked_to_stop;
 use bar::Bar;
 use drive::{Plan, Pulse};
-use errand::Journey;
+use errand::{Journey, Mix};
 use gateway::Gateway;
+use http::uri::Scheme;
 use http::{HeaderValue, Uri};
 use journal::Journal;
 use report::Report;
@@ -67,6 +69,14 @@ pub struct LoadArgs {
     #[arg(long, value_name = "WHO")]
     only: Option<Only>,
 
+    /// The share of all that places an order; the others keep their shares among each other: 0 to 1
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, conflicts_with = "only", value_parser = flags::share)]
+    orders: Option<f64>,
+
+    /// Asks for an order until the shop answers for it, for up to a minute
+    #[arg(long)]
+    insist: bool,
+
     /// Prints one JSON object, and no tables
     #[arg(long)]
     json: bool,
@@ -100,11 +110,16 @@ pub fn run(config: &Config, args: &LoadArgs) -> Result<(), Failure> {
 }
 
 async fn send(config: &Config, args: &LoadArgs) -> Result<(), Failure> {
-    let own = format!("http://127.0.0.1:{}", config.port_base);
-    let url = args.gateway.clone().unwrap_or_else(|| own.clone());
+    let own = config.at(&format!("127.0.0.1:{}", config.port_base));
+    let url = args.gateway.clone().unwrap_or(own);
+    if url.starts_with("https:") && !config.tls.is_on() {
+        return Err(Failure::new(format!(
+            "--gateway {url} cannot be asked without {TLS}=1 and a SHOP_TLS_CA that it is signed by."
+        )));
+    }
     // What lies in the data folder belongs to the shop whose gateway is on this port, and is no other's business.
     let is_own = is_loopback_at(&url, config.port_base);
-    let gateway = Gateway::new(url, token(config, is_own)?)?;
+    let gateway = Gateway::new(url, token(config, is_own)?, &config.tls);
     let bar = Bar::new(!args.json);
     let crowd = crowd::gather(&gateway, args.customers.into(), &bar).await?;
     let products = shopping::products(&gateway).await?;
@@ -114,9 +129,9 @@ async fn send(config: &Config, args: &LoadArgs) -> Result<(), Failure> {
         lasts: args.lasts,
         customers: crowd.customers.len(),
         products: products.len(),
-        journeys: args.only.map_or(&Journey::ALL, Only::journeys),
+        mix: Mix { journeys: args.only.map_or(&Journey::ALL, Only::journeys), orders: args.orders },
     };
-    let shopping = Arc::new(Shopping { gateway, crowd, products, journal });
+    let shopping = Arc::new(Shopping { gateway, crowd, products, journal, insists: args.insist });
     let walk = |errand| {
         let shopping = shopping.clone();
         async move { shopping.run(errand).await }
@@ -147,7 +162,8 @@ async fn send(config: &Config, args: &LoadArgs) -> Result<(), Failure> {
 fn is_loopback_at(url: &str, port: u16) -> bool {
     let Ok(url) = url.parse::<Uri>() else { return false };
     let loopback = matches!(url.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
-    loopback && url.port_u16().unwrap_or(80) == port
+    let by_default = if url.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+    loopback && url.port_u16().unwrap_or(by_default) == port
 }
 
 /// The ops token: `SHOP_TOKEN`, or for the own shop what `up` has left in its data folder.
@@ -176,7 +192,9 @@ mod tests {
 
     #[test]
     fn the_own_gateway_is_on_loopback_and_on_its_port() {
-        for url in ["http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"] {
+        for url in
+            ["http://127.0.0.1:8080", "https://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"]
+        {
             assert!(is_loopback_at(url, 8080), "{url}");
         }
         for url in ["http://127.0.0.1:9080", "http://127.0.0.1", "http://10.0.0.7:8080", "nonsense at all"] {

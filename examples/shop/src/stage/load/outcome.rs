@@ -1,7 +1,8 @@
 //! How a journey ends.
 
-use super::gateway::{Lost, Said};
+use super::gateway::Said;
 use crate::contracts::problems::{OUT_OF_STOCK, PAYMENT_DECLINED};
+use crate::parts::ask::Lost;
 use crate::parts::problem;
 use http::header::AGE;
 

@@ -34,7 +34,9 @@ impl Report {
     }
 
     pub(super) fn json(&self) -> Value {
-        let total = self.course.tally.of(&Journey::ALL);
+        let of = |journeys| self.course.tally.of(journeys);
+        let (total, reads, placed) = (of(&Journey::ALL), of(&Journey::READING), of(&[Journey::Place]));
+        let promised = |row: &Row, kept: u64| json!({ "sent": row.ended(), "kept": kept, "share": share(kept, row.ended()) });
         json!({
             "gateway": self.gateway,
             "customers": self.plan.customers,
@@ -49,6 +51,8 @@ impl Report {
             "asked_again": total.again(),
             "logged_in_again": self.logged_in_again,
             "acknowledged": total.acknowledged(),
+            "reads": promised(&reads, reads.good()),
+            "orders_placed": promised(&placed, placed.acknowledged()),
             "journal": self.journal.as_ref().map(|path| path.display().to_string()),
             "orders": self.group(&Journey::ORDERS),
             "browsing": self.group(&Journey::BROWSING),
@@ -142,12 +146,30 @@ impl fmt::Display for Report {
                 "The load itself was late, by {lag:.0} ms at worst: its latencies are too long by that."
             )?;
         }
-        write!(f, "The shop answered for {} orders", total.acknowledged())?;
+        let reads = self.course.tally.of(&Journey::READING);
+        let (read, placed) = (reads.ended(), self.course.tally.of(&[Journey::Place]).ended());
+        writeln!(f, "Of {read} reads {} succeeded, {}.", reads.good(), percent(reads.good(), read))?;
+        let acknowledged = total.acknowledged();
+        write!(
+            f,
+            "The shop answered for {acknowledged} orders of {placed}, {}",
+            percent(acknowledged, placed)
+        )?;
         match &self.journal {
             Some(path) => write!(f, ", which are in {}.", path.display()),
             None => f.write_str("."),
         }
     }
+}
+
+/// 1 of nothing: nobody was disappointed.
+fn share(kept: u64, all: u64) -> f64 {
+    if all == 0 { 1.0 } else { kept as f64 / all as f64 }
+}
+
+/// Never 100 % of what is not all.
+fn percent(kept: u64, all: u64) -> String {
+    format!("{} %", (share(kept, all) * 100_000.0).floor() / 1000.0)
 }
 
 fn ms(time: Duration) -> f64 {
@@ -156,6 +178,7 @@ fn ms(time: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::errand::Mix;
     use super::super::shopping::Done;
     use super::super::tally::Tally;
     use super::*;
@@ -169,8 +192,8 @@ mod tests {
             let done = Done { journey, outcome, again: 1, acknowledged: journey == Journey::Place };
             tally.note(done, Duration::from_micros(dice.u64(1..50_000)));
         }
-        let (rate, lasts, journeys) = (70, Duration::from_secs(10), &Journey::ALL);
-        let plan = Plan { rate, lasts, customers: 8, products: 24, journeys };
+        let (rate, lasts, mix) = (70, Duration::from_secs(10), Mix::ALL);
+        let plan = Plan { rate, lasts, customers: 8, products: 24, mix };
         let lasted = stopped.unwrap_or(plan.lasts);
         let course = Course { lasted, sent: 700, not_sent: 3, worst_lag: Duration::from_millis(2), tally };
         let gateway = "http://127.0.0.1:8080".into();
@@ -185,7 +208,9 @@ mod tests {
             (&703.into(), &700.into(), &3.into())
         );
         assert_eq!((&told["acknowledged"], &told["asked_again"]), (&140.into(), &700.into()));
-        // Three outcomes of eight are good: 88 of each.
+        assert_eq!(told["orders_placed"], json!({ "sent": 140, "kept": 140, "share": 1.0 }));
+        // Three outcomes of eight are good: 88 of each, of which 53 are orders.
+        assert_eq!(told["reads"], json!({ "sent": 560, "kept": 211, "share": 211.0 / 560.0 }));
         assert_eq!(told["total"]["goodput"], 26.4);
         for group in ["orders", "browsing"] {
             let group = told[group].as_object().unwrap();
@@ -236,6 +261,9 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("in var/load.journal."), "{text}");
+        assert!(text.contains("Of 560 reads 211 succeeded, 37.678 %."), "{text}");
+        assert!(text.contains("answered for 140 orders of 140, 100 %, which"), "{text}");
+        assert_eq!(percent(99_999_999, 100_000_000), "99.999 %");
         assert!(!text.contains("The load itself was late"), "{text}");
         report.course.worst_lag = Duration::from_secs(1);
         assert!(report.to_string().contains("late, by 1000 ms"), "{report}");

@@ -12,7 +12,7 @@ use crate::parts::failure::Failure;
 use crate::parts::id;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// How often an order is asked for again, with the same key, when it failed or was not answered.
 const MOST_AGAIN: u32 = 2;
@@ -20,7 +20,10 @@ const MOST_AGAIN: u32 = 2;
 /// How long a customer waits at most before that: half of it to all of it, and twice as long each time.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 
-/// The most that they wait when the shop asks for longer.
+/// For how long who insists asks again.
+const INSISTS: Duration = Duration::from_secs(60);
+
+/// The most that they wait, and when the shop asks for longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub(super) struct Shopping {
     pub(super) crowd: Crowd,
     pub(super) products: Vec<String>,
     pub(super) journal: Option<Journal>,
+    /// Whether customers ask for their orders until the shop answers for them.
+    pub(super) insists: bool,
 }
 
 /// What became of an errand.
@@ -87,18 +92,23 @@ impl Shopping {
         let request = || self.gateway.post("/orders", &order).header("idempotency-key", &key);
         let mut dice = fastrand::Rng::with_seed(errand.seed);
         let mut again = 0;
+        let came = Instant::now();
         loop {
             let said = self.crowd.ask(&self.gateway, customer, request).await;
             let (outcome, promised) = judge(&said);
             if let (Some((id, word)), Ok(answer)) = (&promised, &said) {
                 customer.set_last_order(id);
-                self.journal.iter().for_each(|journal| journal.note(id, answer.status.as_u16(), word));
+                self.journal.iter().for_each(|journal| journal.note(id, answer.status.as_u16(), word, &key));
             }
-            if again == MOST_AGAIN || !is_unknown(&said) {
+            let enough = match self.insists {
+                true => promised.is_some() || Instant::now() - came > INSISTS,
+                false => again == MOST_AGAIN || !is_unknown(&said),
+            };
+            if enough {
                 return Done { journey: Journey::Place, outcome, again, acknowledged: promised.is_some() };
             }
             let asked_for = said.as_ref().ok().and_then(Answer::retry_after).unwrap_or_default();
-            let back_off = (FIRST_WAIT * 2_u32.pow(again)).mul_f64(0.5 + dice.f64() / 2.0);
+            let back_off = (FIRST_WAIT * 2_u32.pow(again.min(8))).mul_f64(0.5 + dice.f64() / 2.0);
             sleep(back_off.max(asked_for).min(LONGEST_WAIT)).await;
             again += 1;
         }

@@ -1,11 +1,11 @@
 //! A crowd that only looks, sent by the stage itself while a fault of this kind lasts.
 
 use super::drive::{Plan, drive};
-use super::errand::Journey;
+use super::errand::{Journey, Mix};
 use super::gateway::Gateway;
 use super::outcome::Outcome;
 use super::shopping::{Done, look, products};
-use crate::parts::failure::Failure;
+use crate::parts::tls::Tls;
 use bartizan::core::registry::{self, Observed};
 use http::HeaderValue;
 use std::future::pending;
@@ -43,16 +43,12 @@ struct Seen {
 
 impl Surges {
     /// Crowds that come to the gateway at `url`. By the ops token it knows them for its own load.
-    ///
-    /// # Errors
-    ///
-    /// When no client can be made.
-    pub fn new(url: String, token: &str) -> Result<Self, Failure> {
-        let gateway = Gateway::new(url, HeaderValue::from_str(token).ok())?;
+    pub fn new(url: String, token: &str, tls: &Tls) -> Self {
+        let gateway = Gateway::new(url, HeaderValue::from_str(token).ok(), tls);
         let seen: Arc<Seen> = Arc::default();
         let observed: Arc<dyn Observed> = seen.clone();
         registry::register(&observed);
-        Ok(Self { gateway, seen })
+        Self { gateway, seen }
     }
 
     /// Sends a share of the greatest crowd, on the current runtime; none while there is one already.
@@ -81,7 +77,8 @@ async fn come(gateway: Gateway, seen: Arc<Seen>, rate: u32, lasts: Duration) {
         Err(failure) => return tracing::warn!(%failure, "the crowd has not come"),
     };
     let (products_there, customers) = (products.len(), 1);
-    let plan = Plan { rate, lasts, customers, products: products_there, journeys: &Journey::BROWSING };
+    let mix = Mix { journeys: &Journey::BROWSING, orders: None };
+    let plan = Plan { rate, lasts, customers, products: products_there, mix };
     let walk = |errand: super::errand::Errand| {
         let (gateway, products, visit) = (gateway.clone(), products.clone(), Visit::new(&seen));
         async move {

@@ -28,10 +28,11 @@ function split(name) {
 }
 
 function texts({ state, note, numbers }) {
-  const { latency_ms: latency, in_flight: flight, ejections, ejected_for_s: left, heartbeat_age_s: heard } = numbers;
+  const { latency_seconds: latency, in_flight: flight, ejections } = numbers;
+  const { ejected_for_seconds: left, heartbeat_age_seconds: heard } = numbers;
   return {
     state,
-    latency: latency ? figure("_ms", latency) : "–",
+    latency: latency ? figure("_ms", latency * 1e3) : "–",
     "in flight": figure("", flight),
     ejections: figure("", ejections),
     heartbeat: heard === undefined ? "–" : `${figure("_s", heard)} ago`,

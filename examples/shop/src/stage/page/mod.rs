@@ -1,4 +1,4 @@
-//! The page: it draws what the console tells at `/layers` and `/stream`, and has nothing of its own. It is in the
+//! The page: it draws what the console tells at `/layers` and `/stream`, and ops at `/incidents` and `/traces`, and has nothing of its own. It is in the
 //! program, asks nobody else for anything, and needs no build.
 
 use axum::Router;
@@ -10,7 +10,7 @@ use http::header::{
 };
 
 /// Path, type and text of every file.
-const FILES: [(&str, &str, &str); 10] = [
+const FILES: [(&str, &str, &str); 12] = [
     ("/", "text/html; charset=utf-8", include_str!("index.html")),
     ("/page.css", "text/css; charset=utf-8", include_str!("page.css")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("page.js")),
@@ -19,6 +19,8 @@ const FILES: [(&str, &str, &str); 10] = [
     ("/verdict.js", "text/javascript; charset=utf-8", include_str!("verdict.js")),
     ("/load.js", "text/javascript; charset=utf-8", include_str!("load.js")),
     ("/protect.js", "text/javascript; charset=utf-8", include_str!("protect.js")),
+    ("/incidents.js", "text/javascript; charset=utf-8", include_str!("incidents.js")),
+    ("/traces.js", "text/javascript; charset=utf-8", include_str!("traces.js")),
     ("/endpoints.js", "text/javascript; charset=utf-8", include_str!("endpoints.js")),
     ("/icon.svg", "image/svg+xml", include_str!("icon.svg")),
 ];
@@ -86,9 +88,9 @@ mod tests {
         let imported = FILES.into_iter().flat_map(|(_, _, text)| quoted(text, "from \"./"));
         let named = quoted(html, "href=\"").chain(quoted(html, "src=\"")).chain(imported);
         let mut files: Vec<_> = FILES.iter().map(|(path, _, _)| path.trim_start_matches('/')).collect();
-        files.push("layers");
+        files.extend(["layers", "console"]);
         let named: Vec<_> = named.collect();
-        assert_eq!(named.len(), 19, "{named:?}");
+        assert_eq!(named.len(), 25, "{named:?}");
         assert!(named.iter().all(|name| files.contains(name)), "{named:?}");
         // The script looks its places up by their ids.
         for id in quoted(js, "at(\"") {

@@ -1,8 +1,10 @@
-// Draws what the console tells at /layers and /stream, and knows no more of the shop than that.
+// Draws what the console tells at /layers and /stream, and ops at /incidents and /traces, and knows no more of the shop than that.
 import { drawChances, join } from "./chances.js";
 import { drawEndpoints } from "./endpoints.js";
+import { drawIncidents } from "./incidents.js";
 import { drawLoad, places } from "./load.js";
 import { drawProtections } from "./protect.js";
+import { drawTraces } from "./traces.js";
 import { facts, keep, make, mark, name, part, told, write } from "./elements.js";
 import { STEPS, count, figure, group, label, service, title, tone, verdict } from "./verdict.js";
 
@@ -13,8 +15,8 @@ function drawServices(body, layers) {
   keep(body, [...group(layers, (it) => service(it.name)).values()].flat(), name, born, (chip, it) => {
     mark(chip, "data-tone", tone(it));
     write(part(chip, ".state"), it.state === "up" && it.numbers.ready === 0 ? "up, not ready" : it.state);
-    const { port, ready, ...rest } = it.numbers;
-    write(part(chip, ".faint"), [port && `:${port}`, ...told(rest), it.note].filter(Boolean).join(" · "));
+    const { port, ready, pid, ...rest } = it.numbers;
+    write(part(chip, ".faint"), [port && `:${port}`, pid && `pid ${pid}`, ...told(rest), it.note].filter(Boolean).join(" · "));
   });
 }
 
@@ -142,6 +144,8 @@ function draw(layers) {
   at("protections").hidden = !config;
   if (config) drawProtections(part(at("protections"), ".body"), config);
   groups.delete("config");
+  // Where traces are made is nothing to look at.
+  groups.delete("trace");
   for (const [id, drawn] of Object.entries(SECTIONS)) {
     const all = groups.get(id) ?? [];
     at(id).hidden = all.length === 0;
@@ -197,7 +201,24 @@ function follow() {
   };
 }
 
+/** Asks for what no stream tells, again and again. */
+async function ask(id, path, drawn) {
+  try {
+    const answer = await fetch(path);
+    if (!answer.ok) return;
+    const { [id]: all } = await answer.json();
+    at(id).hidden = all.length === 0;
+    drawn(part(at(id), ".body"), all);
+  } catch {
+    // Nobody is there. That the news are old is told anyway.
+  } finally {
+    setTimeout(ask, 2_000, id, path, drawn);
+  }
+}
+
 follow();
+ask("incidents", "incidents?limit=12", drawIncidents);
+ask("traces", "traces?sort=slowest&limit=6", drawTraces);
 setInterval(() => {
   for (const card of pauses.keys()) runDown(card);
   tell();

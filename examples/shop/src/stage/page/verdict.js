@@ -7,7 +7,7 @@ const BESIDE = { registry: "the registry", config: "the config service" };
 const ENDS = ["CONFIRMED", "CANCELLED"];
 
 const TONES = {
-  service: { up: "good", down: "bad", killed: "bad" },
+  service: { up: "good", down: "bad", killed: "bad", "crash loop": "bad" },
   breaker: { closed: "good", open: "bad", "forced open": "bad", disabled: "" },
   invariant: { holds: "good", broken: "bad" },
   deadline: { enabled: "good" },

@@ -1,5 +1,7 @@
 use super::*;
+use crate::host;
 use crate::parts::config::Name;
+use bartizan::core::registry::Observed;
 use tokio::time::advance;
 
 #[tokio::test(start_paused = true)]
@@ -11,9 +13,13 @@ async fn who_cannot_start_is_tried_less_and_less_often_however_long_ago_it_was_u
     advance(STEADY * 2).await;
     let mut pauses = Vec::new();
     for _ in 0..8 {
-        post.fell();
+        post.fell("it has had enough.");
         pauses.push(post.due.duration_since(Instant::now()).as_millis());
         sleep_until(post.due).await;
     }
     assert_eq!(pauses, [0, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
+    assert_eq!(
+        (post.seen.state(), &*post.seen.note().unwrap()),
+        ("crash loop", "fell 8 times in a row: it has had enough")
+    );
 }

@@ -1,11 +1,10 @@
 use super::*;
-use crate::parts::outbox;
 use tempfile::TempDir;
 
 async fn book() -> (TempDir, Book) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path(), "order", &[TABLE, INDEX, outbox::TABLE]).await.unwrap();
-    (folder, Book::new(store.clone(), Outbox::new(store)))
+    let store = Store::scratch(folder.path(), "order", &[TABLE, INDEX, OUTBOX]).await.unwrap();
+    (folder, Book::new(store.clone(), Outbox::new(store, "order_outbox")))
 }
 
 fn draft(id: &str, key: &str) -> Draft {
@@ -15,8 +14,8 @@ fn draft(id: &str, key: &str) -> Draft {
 
 impl Book {
     async fn told(&self) -> Vec<(String, OrderEvent)> {
-        let rows = sqlx::query("SELECT topic, payload FROM outbox ORDER BY id");
-        let rows = rows.fetch_all(self.store.pool()).await.unwrap();
+        let rows = self.store.sql("SELECT topic, payload FROM order_outbox ORDER BY id");
+        let rows = self.store.fetch_all(rows).await.unwrap();
         let event = |row: &AnyRow| serde_json::from_str(row.try_get(1).unwrap()).unwrap();
         rows.iter().map(|row| (row.try_get(0).unwrap(), event(row))).collect()
     }
@@ -61,4 +60,14 @@ async fn an_end_is_told_once_and_only_when_it_was_reached() {
     assert_eq!(topics, [ORDER_CREATED, ORDER_CONFIRMED, ORDER_CANCELLED]);
     assert_eq!((told[0].1.total_cents, told[1].1.total_cents), (None, Some(1180)));
     assert_eq!(told[2].1.reason.as_deref(), Some("why not"));
+}
+
+#[tokio::test]
+async fn who_waits_is_not_forgotten_when_the_clock_is_put_back() {
+    let (_folder, book) = book().await;
+    book.open(draft("o1", "k")).await.unwrap();
+    for (pause_ms, due) in [(-1, true), (FARTHEST_MS / 2, false), (3_600_000, true), (0, true)] {
+        book.put_off("o1", 900, pause_ms).await.unwrap();
+        assert_eq!(book.due(8).await.unwrap().len(), usize::from(due), "{pause_ms}");
+    }
 }

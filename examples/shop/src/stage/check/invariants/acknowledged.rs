@@ -5,8 +5,9 @@ use super::super::calm::Calm;
 use super::super::complaint::{Findings, Invariant};
 
 pub static ACKNOWLEDGED: Invariant = Invariant {
-    sentence: "every order that a customer was told about is in the book",
+    sentence: "every order that a customer was told about is in the book, is theirs, and is what they were told",
     things: "answers to customers",
+    reads: "the journal of `shop load`; orders",
     examine,
 };
 
@@ -14,7 +15,17 @@ fn examine(books: &Books, _: Calm) -> Findings {
     let mut found = Findings::of(books.told.len());
     for told in &books.told {
         let (id, status) = (&told.order, &told.status);
-        match books.orders.get(id).map(|order| order.step) {
+        let order = books.orders.get(id);
+        if let (Some(order), Some(key)) = (order, &told.key)
+            && order.key != *key
+        {
+            let text = format!(
+                "order {id} was placed with key {}, and a customer was told that it is the one of key {key}",
+                order.key
+            );
+            found.complain(id, "another order", text);
+        }
+        match order.map(|order| order.step) {
             None => {
                 let text = format!(
                     "order {id}, of which a customer was told that it is {status}, is not in the book"

@@ -8,6 +8,7 @@ use super::money;
 pub static CANCELLED: Invariant = Invariant {
     sentence: "a CANCELLED order keeps no money and no stock",
     things: "cancelled orders",
+    reads: "orders; payments; the bank's movements; reservations",
     examine,
 };
 

@@ -7,6 +7,7 @@ use super::super::complaint::{Findings, Invariant};
 pub static SETTLED: Invariant = Invariant {
     sentence: "no order, payment or reservation is open 30 s after the last fault ended",
     things: "orders, payments and reservations",
+    reads: "orders; payments; reservations; faults",
     examine,
 };
 

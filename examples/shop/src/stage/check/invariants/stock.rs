@@ -8,6 +8,7 @@ use std::collections::HashMap;
 pub static STOCK: Invariant = Invariant {
     sentence: "stock, reserved and sold add up to what was stocked, and to what the orders have",
     things: "products",
+    reads: "products; reservations; orders",
     examine,
 };
 
@@ -36,7 +37,7 @@ fn examine(books: &Books, _: Calm) -> Findings {
 }
 
 fn adds_up(product: &Product, found: &mut Findings) {
-    let Product { id, stocked, stock, reserved, sold } = product;
+    let Product { id, stocked, stock, reserved, sold, .. } = product;
     let sum = i128::from(*stock) + i128::from(*reserved) + i128::from(*sold);
     let figures = format!("stock {stock} + reserved {reserved} + sold {sold}");
     if sum != i128::from(*stocked) {

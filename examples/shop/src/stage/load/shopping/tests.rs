@@ -3,6 +3,7 @@
 use super::super::bar::Bar;
 use super::super::crowd;
 use super::*;
+use crate::parts::tls::Tls;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -50,21 +51,28 @@ fn problem(status: u16, kind: &str, order_id: &str) -> Response {
 
 /// One customer places one order, and is told these things; what is in the journal then.
 async fn place(answers: Vec<Response>) -> (Done, Counter, String) {
+    place_as(false, answers).await
+}
+
+async fn place_as(insists: bool, answers: Vec<Response>) -> (Done, Counter, String) {
     let counter_state = Counter { answers: Arc::new(Mutex::new(answers.into())), ..Counter::default() };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let routes = Router::new().fallback(counter).with_state(counter_state.clone());
     tokio::spawn(async { axum::serve(listener, routes).await });
-    let gateway = Gateway::new(url, None).unwrap();
+    let gateway = Gateway::new(url, None, &Tls::default());
     let crowd = crowd::gather(&gateway, 1, &Bar::new(false)).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path()).unwrap();
-    let shopping = Shopping { gateway, crowd, products: vec!["tea-mint".into()], journal };
+    let shopping = Shopping { gateway, crowd, products: vec!["tea-mint".into()], journal, insists };
     let errand = Errand { journey: Journey::Place, customer: 0, product: 0, quantity: 1, seed: 1 };
     let done = shopping.run(errand).await;
     let journal = shopping.journal.unwrap();
     journal.close().unwrap();
-    (done, counter_state, std::fs::read_to_string(journal.path()).unwrap())
+    // Every line ends in the key, which is another one each time.
+    let lines = std::fs::read_to_string(journal.path()).unwrap();
+    let lines = lines.lines().map(|line| line.rsplit_once(' ').unwrap().0.to_owned() + "\n");
+    (done, counter_state, lines.collect())
 }
 
 #[tokio::test]
@@ -83,6 +91,17 @@ async fn nobody_asks_for_ever() {
     assert_eq!((done.outcome, done.again, done.acknowledged), (Outcome::Failed, 2, false));
     assert_eq!(counter.asked.lock().unwrap().len(), 3);
     assert_eq!(journal, "");
+}
+
+#[tokio::test]
+async fn who_insists_asks_until_the_shop_answers_for_it() {
+    let mut answers: Vec<_> = (0..3).map(|_| order(502, &json!({}))).collect();
+    answers.insert(1, problem(429, "exhausted", ""));
+    let (done, counter, journal) = place_as(true, answers).await;
+    assert_eq!((done.outcome, done.again, done.acknowledged), (Outcome::Ok, 4, true));
+    let asked = counter.asked.lock().unwrap();
+    assert!(asked.iter().all(|(_, key)| !key.is_empty() && *key == asked[0].1), "{asked:?}");
+    assert_eq!(journal, "o-1 201 CONFIRMED\n");
 }
 
 #[tokio::test]

@@ -1,40 +1,35 @@
 //! Into the queues.
 
-use super::super::store::{Change, Store};
-use super::{Bus, Message, Trouble};
+use super::{Change, Message, Queues, Trouble, Unwanted};
 use sqlx::Row;
 use std::collections::BTreeSet;
 
-impl Bus {
-    /// Stores messages in every queue that is bound to their topics: all of them, or none. One that is there already,
-    /// alive or dead, is left as it is.
-    ///
-    /// # Errors
-    ///
-    /// When it is not known whether they are stored. Publishing them again does no harm.
-    pub async fn publish(&self, messages: Vec<Message>) -> Result<(), Trouble> {
-        let store = self.store.clone();
-        self.gate.pass(async move { put(&store, messages).await }).await
+impl Queues {
+    /// All of them that are wanted, or none. One that is there already, alive or dead, is left as it is.
+    pub(in super::super) async fn publish(&self, messages: Vec<Message>) -> Result<Vec<Unwanted>, Trouble> {
+        let publish = self.store.change(async move |mut change| {
+            let rows = sqlx::query("SELECT queue, pattern FROM bindings").fetch_all(&mut *change).await?;
+            let bindings = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+            let bindings = bindings.collect::<sqlx::Result<Vec<(String, String)>>>()?;
+            let mut unwanted = Vec::new();
+            for message in &messages {
+                let bound = bindings.iter().filter(|(_, pattern)| matches(pattern, &message.topic));
+                let queues = bound.map(|(queue, _)| queue.as_str()).collect::<BTreeSet<_>>();
+                if queues.is_empty() {
+                    unwanted.push(Unwanted::nowhere(message));
+                }
+                for queue in queues {
+                    store(&mut change, queue, message).await?;
+                }
+            }
+            change.commit().await?;
+            Ok(unwanted)
+        });
+        publish.await
     }
 }
 
-async fn put(queues: &Store, messages: Vec<Message>) -> sqlx::Result<()> {
-    let publish = queues.change(async move |mut change| {
-        let rows = sqlx::query("SELECT queue, pattern FROM bindings").fetch_all(&mut *change).await?;
-        let bindings = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
-        let bindings = bindings.collect::<sqlx::Result<Vec<(String, String)>>>()?;
-        for message in &messages {
-            let bound = bindings.iter().filter(|(_, pattern)| matches(pattern, &message.topic));
-            for queue in bound.map(|(queue, _)| queue.as_str()).collect::<BTreeSet<_>>() {
-                store(&mut change, queue, message).await?;
-            }
-        }
-        change.commit().await
-    });
-    publish.await
-}
-
-async fn store(change: &mut Change, queue: &str, message: &Message) -> sqlx::Result<()> {
+pub(super) async fn store(change: &mut Change, queue: &str, message: &Message) -> sqlx::Result<()> {
     let known = sqlx::query(
         "SELECT id FROM messages WHERE queue = $1 AND id = $2
          UNION ALL SELECT id FROM dead_letters WHERE queue = $3 AND id = $4",

@@ -1,18 +1,14 @@
 //! Out of the queues: taken under a lease, and settled before it is over. Both take the time as an argument.
 
-use super::super::store::{Change, Store};
-use super::{Bus, Message, Trouble};
+use super::{Change, DELIVERIES, Message, PAUSE_MS, Queues, Store, Trouble};
 use sqlx::Row;
-
-/// How often a message is delivered before it is a dead letter.
-pub(super) const DELIVERIES: i64 = 5;
 
 /// How long a consumer has a message to itself. One that is slower than that is taken for dead; what it does all the
 /// same is done twice, and its inbox knows.
 pub(super) const LEASE_MS: i64 = 10_000;
 
-/// The pause after a delivery that failed, doubled with each.
-const PAUSE_MS: i64 = 200;
+/// No message is put off for so long. One that is, was so before the clock was put back.
+const FARTHEST_MS: i64 = 60_000;
 
 /// A message that is this consumer's for a while.
 #[derive(Debug)]
@@ -32,7 +28,7 @@ pub(super) enum Outcome {
     Untouched,
 }
 
-impl Bus {
+impl Queues {
     /// Takes the oldest messages that are due. One that has used up its deliveries, and whose lease is over
     /// nevertheless, is buried.
     pub(super) async fn take(
@@ -41,11 +37,10 @@ impl Bus {
         most: i64,
         now: i64,
     ) -> Result<Vec<Delivery>, Trouble> {
-        let store = self.store.clone();
-        self.gate.pass(async move { due(&store, queue, most, now).await }).await
+        Ok(due(&self.store, queue, most, now).await?)
     }
 
-    /// Writes down what came of the deliveries of a round. No gate: they were let in.
+    /// Writes down what came of the deliveries of a round.
     pub(super) async fn settle(
         &self,
         queue: &'static str,
@@ -77,16 +72,18 @@ impl Bus {
 
 async fn due(queues: &Store, queue: &'static str, most: i64, now: i64) -> sqlx::Result<Vec<Delivery>> {
     // An idle queue costs a look, and no lock.
-    let due = sqlx::query("SELECT id FROM messages WHERE queue = $1 AND due_at <= $2 LIMIT 1");
-    if due.bind(queue).bind(now).fetch_optional(queues.pool()).await?.is_none() {
+    let due =
+        sqlx::query("SELECT id FROM messages WHERE queue = $1 AND (due_at <= $2 OR due_at > $3) LIMIT 1");
+    if due.bind(queue).bind(now).bind(now + FARTHEST_MS).fetch_optional(queues.pool()).await?.is_none() {
         return Ok(Vec::new());
     }
     let take = queues.change(async move |mut change| {
         let rows = sqlx::query(
             "SELECT id, topic, payload, created_at, tries FROM messages
-                 WHERE queue = $1 AND due_at <= $2 ORDER BY id LIMIT $3",
+                 WHERE queue = $1 AND (due_at <= $2 OR due_at > $3) ORDER BY id LIMIT $4",
         );
-        let rows = rows.bind(queue).bind(now).bind(most).fetch_all(&mut *change).await?;
+        let rows =
+            rows.bind(queue).bind(now).bind(now + FARTHEST_MS).bind(most).fetch_all(&mut *change).await?;
         let mut taken = Vec::new();
         for row in &rows {
             let (message, tries) = (Message::read(row)?, row.try_get::<i64, _>(4)?);
@@ -106,9 +103,11 @@ async fn due(queues: &Store, queue: &'static str, most: i64, now: i64) -> sqlx::
 /// Takes a message, unless somebody has been quicker.
 async fn lease(change: &mut Change, queue: &str, id: &str, tries: i64, now: i64) -> sqlx::Result<bool> {
     let update = sqlx::query(
-        "UPDATE messages SET due_at = $1, tries = $2 WHERE queue = $3 AND id = $4 AND tries = $5 AND due_at <= $6",
+        "UPDATE messages SET due_at = $1, tries = $2 WHERE queue = $3 AND id = $4 AND tries = $5
+         AND (due_at <= $6 OR due_at > $7)",
     );
     let update = update.bind(now + LEASE_MS).bind(tries + 1).bind(queue).bind(id).bind(tries).bind(now);
+    let update = update.bind(now + FARTHEST_MS);
     Ok(update.execute(&mut **change).await?.rows_affected() == 1)
 }
 

@@ -1,0 +1,269 @@
+//! One database per service, through `sqlx::Any`: a SQLite file, or what `DATABASE_URL` names.
+//!
+//! What holds on SQLite, Postgres and MySQL alike: names `VARCHAR(40)`; money, time and flags `BIGINT`; JSON as text;
+//! `$n` once each and in order; no `RETURNING`, no `ON CONFLICT`. A statement that failed ends its transaction. On a
+//! server others change rows at the same time, at READ COMMITTED, so every decision is a compare-and-set whose
+//! `rows_affected()` is looked at, or an insert whose key may be [taken](is_taken); and whoever changes several rows of
+//! a kind changes them in the order of their keys.
+//!
+//! Futures are dropped here all the time: a deadline has passed, a customer has left. So every statement runs in a task
+//! of its own, which is not dropped: what has begun comes to its end, and a connection is never given back in the middle
+//! of it. Who leaves while it waits for its turn has begun nothing.
+//!
+//! A file is written by one change at a time, each on the disk before it is answered; those that come at once share a
+//! flush. On a server the server sees to both.
+
+mod change;
+mod file;
+mod group;
+mod place;
+#[cfg(test)]
+mod scratch;
+mod server;
+mod sql;
+mod tables;
+mod trouble;
+
+pub use change::Change;
+#[cfg(feature = "stage")]
+pub use place::escape;
+pub use place::{Databases, Kind, Place};
+pub use sql::Statement;
+pub use trouble::{Contended, is_taken, repeated};
+
+use super::config::Config;
+use super::failure::{Failure, root};
+use super::traces::spawn;
+use group::Group;
+use server::{Held, Session};
+use sqlx::any::{AnyRow, install_default_drivers};
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyConnection, AnyPool, Connection};
+use std::borrow::Cow;
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a request waits for a connection before it is answered with 503.
+const ACQUIRE: Duration = Duration::from_millis(250);
+
+/// How long those who open a store at once wait for each other.
+const OPENING: Duration = Duration::from_secs(5);
+
+/// After so long a server is taken for dead, and the connection to it with it.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// The database of one service. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: AnyPool,
+    kind: Kind,
+    /// Who writes to a file.
+    group: Option<Arc<Group>>,
+}
+
+impl Store {
+    /// Opens the store of a service at its [`Place`], and creates its tables when they are missing.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be reached or written, is none of ours, or has other tables than these.
+    pub async fn open(config: &Config, name: &str, tables: &[&'static str]) -> Result<Self, Failure> {
+        Self::at(&Place::of(config, name), tables).await
+    }
+
+    /// Opens `<folder>/<name>.db`, whatever the environment names.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn file(folder: &Path, name: &str, tables: &[&'static str]) -> Result<Self, Failure> {
+        Self::at(&Place::file(folder, name), tables).await
+    }
+
+    /// Opens a store for a test: a file, or a part of the server of `SHOP_TEST_DATABASE_URL`.
+    #[cfg(test)]
+    pub async fn scratch(folder: &Path, name: &str, tables: &[&'static str]) -> Result<Self, Failure> {
+        let mut config = Config::new(folder.to_owned(), 8080)?;
+        if let Some(url) = scratch::database(folder).await {
+            config.databases = Databases::all(&url);
+        }
+        Self::open(&config, name, tables).await
+    }
+
+    async fn at(place: &Place, tables: &[&'static str]) -> Result<Self, Failure> {
+        #[cfg(feature = "planted")]
+        let tables = &super::planted::tables(tables)[..];
+        let failed = |why: String| Failure::new(format!("the store {place} cannot be opened: {why}."));
+        if let Place::File(file) = place {
+            let folder = file.parent().unwrap_or(Path::new("."));
+            std::fs::create_dir_all(folder).map_err(|why| failed(why.to_string()))?;
+        }
+        install_default_drivers();
+        let url = place.url().map_err(|why| failed(why.to_string()))?;
+        let opened = match place.kind() {
+            Kind::Sqlite => Self::in_file(url, tables).await,
+            kind => Self::on_server(&url, kind, tables).await,
+        };
+        opened.map_err(|why| failed(root(&why)))?.ok_or_else(|| {
+            let elsewhere = match place {
+                Place::File(_) => "move the data folder away, or choose another by --data-dir",
+                Place::Server(_) => "choose another database, or an empty one",
+            };
+            Failure::new(format!("the store {place} was made by another version of the shop: {elsewhere}."))
+        })
+    }
+
+    async fn in_file(url: String, tables: &[&'static str]) -> sqlx::Result<Option<Self>> {
+        let Some((pool, group)) = file::open(url, tables, ACQUIRE).await? else { return Ok(None) };
+        Ok(Some(Self { pool, kind: Kind::Sqlite, group: Some(Arc::new(group)) }))
+    }
+
+    async fn on_server(url: &str, kind: Kind, tables: &[&'static str]) -> sqlx::Result<Option<Self>> {
+        let connected = timeout(OPENING, AnyConnection::connect(url)).await;
+        let mut connection = connected.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        let prepared = tables::prepare(&mut connection, kind, tables).await?;
+        connection.close().await?;
+        if !prepared {
+            return Ok(None);
+        }
+        Ok(Some(Self { pool: server::pool(url, kind).await?, kind, group: None }))
+    }
+
+    /// A statement whose text is written with `$1`, `$2` and so on, once each and in their order.
+    pub fn sql(&self, text: impl Into<Cow<'static, str>>) -> Statement {
+        sql::statement(self.kind, text.into())
+    }
+
+    /// All rows of a statement that only reads.
+    ///
+    /// # Errors
+    ///
+    /// When no connection is free in time, or the statement fails.
+    pub async fn fetch_all(&self, statement: Statement) -> sqlx::Result<Vec<AnyRow>> {
+        let mut connection = Held::new(self.acquire().await?);
+        let reads = async move {
+            let rows = timeout(LONGEST, statement.fetch_all(&mut *connection)).await;
+            let rows = rows.map_err(|_| sqlx::Error::PoolTimedOut)??;
+            connection.back();
+            Ok(rows)
+        };
+        undropped(reads).await
+    }
+
+    /// The first row, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`fetch_all`](Self::fetch_all).
+    pub async fn fetch_optional(&self, statement: Statement) -> sqlx::Result<Option<AnyRow>> {
+        Ok(self.fetch_all(statement).await?.into_iter().next())
+    }
+
+    /// The first row.
+    ///
+    /// # Errors
+    ///
+    /// As [`fetch_all`](Self::fetch_all); and when there is none.
+    pub async fn fetch_one(&self, statement: Statement) -> sqlx::Result<AnyRow> {
+        self.fetch_optional(statement).await?.ok_or(sqlx::Error::RowNotFound)
+    }
+
+    /// Makes a change of several statements, all of them or none; `change` commits it.
+    ///
+    /// # Errors
+    ///
+    /// When its turn, a connection or a lock does not come in time; and what `change` returns.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before its turn, it has done nothing; dropped later, it comes to its end nevertheless.
+    pub async fn change<T, E, F, Fut>(&self, change: F) -> Result<T, E>
+    where
+        F: FnOnce(Change) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<sqlx::Error> + Send + 'static,
+    {
+        if let Some(group) = &self.group {
+            let (turn, group) = (group.turn().await?, group.clone());
+            return undropped(async move {
+                let (begun, seen) = group.begin(turn).await?;
+                let done = change(begun).await;
+                seen.known().await?;
+                done
+            })
+            .await;
+        }
+        let (connection, kind) = (self.acquire().await?, self.kind);
+        undropped(async move {
+            let made = async {
+                let (session, left) = Session::begin(connection, kind).await?;
+                let done = change(Change::on_server(session, kind)).await;
+                left.undo().await;
+                done
+            };
+            timeout(LONGEST, made).await.map_err(|_| sqlx::Error::PoolTimedOut)?
+        })
+        .await
+    }
+
+    /// Makes a change of one statement, and returns how many rows it has changed.
+    ///
+    /// # Errors
+    ///
+    /// When its turn, a connection or a lock does not come in time, or the statement fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`change`](Self::change).
+    pub async fn execute(&self, statement: Statement) -> sqlx::Result<u64> {
+        let execute = self.change(async move |mut change| {
+            let rows = statement.execute(&mut *change).await?.rows_affected();
+            change.commit().await?;
+            Ok(rows)
+        });
+        execute.await
+    }
+
+    async fn acquire(&self) -> sqlx::Result<PoolConnection<Any>> {
+        match self.kind {
+            Kind::Sqlite => self.pool.acquire().await,
+            Kind::Postgres | Kind::MySql => server::acquire(&self.pool, ACQUIRE).await,
+        }
+    }
+
+    /// Asks for an answer, and for nothing in it.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub async fn ping(&self) -> sqlx::Result<()> {
+        self.fetch_all(self.sql("SELECT 1")).await.map(drop)
+    }
+
+    /// The connections of those who read, for a test that reads in its own way.
+    pub fn pool(&self) -> &AnyPool {
+        &self.pool
+    }
+}
+
+/// Works where nobody can drop it.
+async fn undropped<T, E, Fut>(work: Fut) -> Result<T, E>
+where
+    Fut: Future<Output = Result<T, E>> + Send + 'static,
+    T: Send + 'static,
+    E: From<sqlx::Error> + Send + 'static,
+{
+    match spawn(work).await {
+        Ok(done) => done,
+        Err(fell) if fell.is_panic() => resume_unwind(fell.into_panic()),
+        // The runtime is closing.
+        Err(_) => Err(sqlx::Error::PoolClosed.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
