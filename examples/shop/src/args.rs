@@ -1,4 +1,5 @@
 use crate::dead_letters::DeadLettersArgs;
+use crate::doctor::DoctorArgs;
 use crate::parts::config::Name;
 #[cfg(feature = "stage")]
 use crate::stage::check::CheckArgs;
@@ -40,6 +41,8 @@ pub enum Command {
         #[arg(long, value_name = "N", default_value_t = 1)]
         replica: u16,
     },
+    /// Says what is missing or unreachable; exit code 1 when something is
+    Doctor(DoctorArgs),
     /// Shows what nobody could handle, delivers it again, or drops it
     DeadLetters(DeadLettersArgs),
     /// Sets, lists and clears what is done to the shop on purpose

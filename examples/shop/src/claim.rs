@@ -4,6 +4,9 @@ use crate::parts::config::{Config, Instance, Name};
 use crate::parts::failure::Failure;
 use std::fs::{File, TryLockError, create_dir_all};
 
+/// Below the data folder.
+const FOLDER: &str = "locks";
+
 /// The right to work on a data folder as certain instances, given up when it is dropped or the process ends.
 #[derive(Debug)]
 pub struct Claim(Vec<(Instance, File)>);
@@ -41,8 +44,14 @@ impl Claim {
         Ok(self)
     }
 
+    /// Whether a shop runs on the folder that has the instance. Nothing is written; the claim is had for an instant.
+    pub fn is_held(config: &Config, instance: Instance) -> bool {
+        let file = File::open(config.data_dir.join(FOLDER).join(instance.to_string()));
+        file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
     fn lock(config: &Config, instances: &[Instance], lock: Lock) -> Result<Self, Failure> {
-        let folder = config.data_dir.join("locks");
+        let folder = config.data_dir.join(FOLDER);
         create_dir_all(&folder).map_err(|why| unusable(config, &why))?;
         let lock = |instance: &Instance| {
             let file =

@@ -4,6 +4,7 @@ mod args;
 mod claim;
 mod contracts;
 mod dead_letters;
+mod doctor;
 mod handed;
 #[cfg_attr(not(feature = "stage"), expect(dead_code, reason = "only the stage kills, holds and replaces"))]
 mod host;
@@ -40,6 +41,9 @@ fn main() -> ExitCode {
 fn open(args: Args) -> Result<(), Failure> {
     #[cfg(feature = "planted")]
     parts::planted::plant()?;
+    if let Some(Command::Doctor(how)) = &args.command {
+        return doctor::run(how, args.data_dir, args.port_base);
+    }
     let config = Config::new(args.data_dir, args.port_base)?;
     let command = args.command.unwrap_or(Command::Up(Up::default()));
     #[cfg(feature = "stage")]
@@ -57,6 +61,7 @@ fn open(args: Args) -> Result<(), Failure> {
         #[cfg(not(feature = "stage"))]
         Command::Up(Up {}) => up::up(&config),
         Command::Run { service, replica } => up::run(&config, service.replica(replica)?),
+        Command::Doctor(_) => Ok(()),
         Command::DeadLetters(args) => dead_letters::run(&config, &args),
         #[cfg(feature = "stage")]
         Command::Fault(command) => stage::command::run(&config, command),

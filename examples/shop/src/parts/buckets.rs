@@ -64,8 +64,21 @@ impl Buckets {
 ///
 /// When that cannot be done.
 pub async fn is_there(config: &Config) -> Result<(), Failure> {
+    does(config, Verb::Take).await
+}
+
+/// The same, and no token is taken.
+///
+/// # Errors
+///
+/// When it is not said whether there is one.
+pub async fn answers(config: &Config) -> Result<(), Failure> {
+    does(config, Verb::Peek).await
+}
+
+async fn does(config: &Config, verb: Verb) -> Result<(), Failure> {
     let Buckets(Some(store)) = Buckets::open(config)? else { return Ok(()) };
-    let (bucket, interval, verb) = (0, Duration::from_millis(1), Verb::Take);
+    let (bucket, interval) = (0, Duration::from_millis(1));
     let asked =
         timeout(PATIENCE, store.ask(Ask { name: "start", bucket, interval, burst: 1, cost: 1, verb }));
     let why = match asked.await {

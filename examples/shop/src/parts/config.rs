@@ -54,7 +54,7 @@ pub enum Name {
 
 impl Name {
     /// The services that may be found by `<SERVICE>_URL`.
-    const ASKED: [Self; 4] = [Self::User, Self::Product, Self::Order, Self::Payment];
+    pub const ASKED: [Self; 4] = [Self::User, Self::Product, Self::Order, Self::Payment];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -195,33 +195,46 @@ impl Config {
     ///
     /// When a variable asks for what is not there, or cannot be understood; the sentence names it.
     pub fn new(data_dir: PathBuf, port_base: u16) -> Result<Self, Failure> {
-        let tls = Tls::given()?;
+        let mut wrong = Vec::new();
+        let this = Self::read(data_dir, port_base, &mut wrong);
+        wrong.into_iter().next().map_or(Ok(this), Err)
+    }
+
+    /// The same, as far as the variables can be understood; what is wrong with the others is added to `wrong`.
+    pub fn read(data_dir: PathBuf, port_base: u16, wrong: &mut Vec<Failure>) -> Self {
+        let tls = noted(wrong, Tls::given());
         for name in Name::ASKED {
             let variable = format!("{}_URL", name.as_str().to_uppercase());
-            named(name)?.iter().flatten().try_for_each(|url| spoken(&variable, url, &tls))?;
+            let all = |urls: Option<Vec<_>>| {
+                urls.iter().flatten().try_for_each(|url: &String| spoken(&variable, url, &tls))
+            };
+            noted(wrong, named(name).and_then(all));
         }
-        let (settings, policy_file) = match set(CONFIG)? {
-            Some(url) if url.trim().starts_with("file:") => (None, Some(file(CONFIG, url.trim())?)),
-            url => (url.map(|url| checked(CONFIG, &url)).transpose()?, None),
+        let (settings, policy_file) = match noted(wrong, set(CONFIG)) {
+            Some(url) if url.trim().starts_with("file:") => {
+                (None, noted(wrong, file(CONFIG, url.trim()).map(Some)))
+            }
+            url => (noted(wrong, url.map(|url| checked(CONFIG, &url)).transpose()), None),
         };
+        let http = |name: &str| set(name)?.map(|url| checked(name, &url)).transpose();
         let this = Self {
             here: "shop".into(),
             data_dir,
             port_base,
-            bank_url: set("BANK_URL")?.map(|url| checked("BANK_URL", &url)).transpose()?,
-            registry: set(CONSUL)?.map(|address| consul(&address)).transpose()?,
+            bank_url: noted(wrong, http("BANK_URL")),
+            registry: noted(wrong, set(CONSUL).and_then(|it| it.map(|it| consul(&it)).transpose())),
             settings,
-            databases: Databases::from_env()?,
+            databases: noted(wrong, Databases::from_env()),
             policy_file,
-            redis: set(REDIS)?,
-            amqp: amqp()?,
-            collector: set(OTLP)?.map(|url| checked(OTLP, &url)).transpose()?,
-            ops_token: token()?,
-            token_is_given: set("SHOP_TOKEN")?.is_some(),
-            session: session()?,
-            key_life: key_life()?,
-            admin: FirstAdmin::from_env()?,
-            cheap_passwords: flag("SHOP_CHEAP_PASSWORDS")?,
+            redis: noted(wrong, set(REDIS)),
+            amqp: noted(wrong, amqp()),
+            collector: noted(wrong, http(OTLP)),
+            ops_token: noted(wrong, token()),
+            token_is_given: set("SHOP_TOKEN").is_ok_and(|token| token.is_some()),
+            session: noted(wrong, session()),
+            key_life: noted(wrong, key_life()),
+            admin: noted(wrong, FirstAdmin::from_env()),
+            cheap_passwords: noted(wrong, flag("SHOP_CHEAP_PASSWORDS")),
             faults: Faults::default(),
             switches: Switches::default(),
             policy: Values::default(),
@@ -234,9 +247,9 @@ impl Config {
             (CONFIG, &this.settings),
             (OTLP, &this.collector),
         ] {
-            url.iter().try_for_each(|url| spoken(name, url, &this.tls))?;
+            noted(wrong, url.iter().try_for_each(|url| spoken(name, url, &this.tls)));
         }
-        Ok(this)
+        this
     }
 
     /// For a test: what it does not say is embedded, but for the broker of `SHOP_TEST_AMQP_URL`, where each folder has a
@@ -283,6 +296,14 @@ impl Config {
             _ => service.instances().map(|instance| self.local(instance)).collect(),
         }
     }
+}
+
+/// What was read; nothing, and a note, when it cannot be understood.
+fn noted<T: Default>(wrong: &mut Vec<Failure>, read: Result<T, Failure>) -> T {
+    read.unwrap_or_else(|failure| {
+        wrong.push(failure);
+        T::default()
+    })
 }
 
 /// `AMQP_URL` and `AMQP_PREFIX`.

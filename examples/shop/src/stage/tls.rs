@@ -52,6 +52,13 @@ pub fn lent(config: Config, command: &Command) -> Result<Config, Failure> {
     Ok(Config { tls: tls?, ..config })
 }
 
+/// The same configuration for who only asks; without the CA, where there is none yet.
+pub fn known(config: &Config) -> Config {
+    let tls = config.tls.is_in_want().then(|| asking(&config.data_dir.join(FOLDER)));
+    let tls = tls.and_then(Result::ok).unwrap_or_else(|| config.tls.clone());
+    Config { tls, ..config.clone() }
+}
+
 fn asking(folder: &Path) -> Result<Tls, Failure> {
     let file = folder.join(CERTIFICATE);
     let none = |why: &dyn std::fmt::Display| {

@@ -27,6 +27,7 @@ mod crash;
 mod customer;
 #[cfg(feature = "stage")]
 mod disk;
+mod doctor;
 #[cfg(feature = "stage")]
 mod faults;
 mod guards;

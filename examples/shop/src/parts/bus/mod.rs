@@ -96,6 +96,18 @@ pub async fn is_there(config: &Config, bindings: &[(&'static str, &'static str)]
     }
 }
 
+/// Fails unless the broker that is configured lets this shop in. Nothing is declared there.
+///
+/// # Errors
+///
+/// When `AMQP_URL` names a broker that cannot be used.
+pub async fn answers(config: &Config) -> Result<(), Failure> {
+    match &config.amqp {
+        Some(broker) => Rabbit::new(broker.clone(), &config.here, &[]).answers().await,
+        None => Ok(()),
+    }
+}
+
 impl Bus {
     /// The RabbitMQ of `AMQP_URL`, or the queues of `<data-dir>/bus.db`; binds queues to topics. In a pattern `*` stands
     /// for one word: `order.*`. A broker may be away: it is asked when there is something to say to it, so that a service

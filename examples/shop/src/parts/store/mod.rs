@@ -16,6 +16,7 @@
 mod change;
 mod file;
 mod group;
+mod look;
 mod place;
 #[cfg(test)]
 mod scratch;
@@ -25,9 +26,10 @@ mod tables;
 mod trouble;
 
 pub use change::Change;
+pub use look::is_there;
 #[cfg(feature = "stage")]
 pub use place::escape;
-pub use place::{Databases, Kind, Place};
+pub use place::{Databases, Kind, Place, STORES};
 pub use sql::Statement;
 pub use trouble::{Contended, is_taken, repeated};
 

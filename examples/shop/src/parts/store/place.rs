@@ -11,7 +11,7 @@ use url::Url;
 pub const DATABASE: &str = "DATABASE_URL";
 
 /// The stores of services. Each may have a database of its own: `ORDER_DATABASE_URL`.
-const STORES: [&str; 6] = ["user", "product", "order", "payment", "mail", "bank"];
+pub const STORES: [&str; 6] = ["user", "product", "order", "payment", "mail", "bank"];
 
 /// Whose SQL is spoken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

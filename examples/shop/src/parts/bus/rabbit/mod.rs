@@ -60,9 +60,18 @@ impl Rabbit {
     }
 
     pub(super) async fn is_there(&self) -> Result<(), Failure> {
-        let asked = timeout(link::CONNECT, self.channel()).await;
-        let why = match asked {
-            Ok(Ok(_)) => return Ok(()),
+        self.usable(async { self.channel().await.map(drop) }).await
+    }
+
+    /// The same, without the queues.
+    pub(super) async fn answers(&self) -> Result<(), Failure> {
+        let asked = async { Ok(self.link.connection().await?.create_channel().await.map(drop)?) };
+        self.usable(asked).await
+    }
+
+    async fn usable(&self, asked: impl Future<Output = Result<(), Trouble>>) -> Result<(), Failure> {
+        let why = match timeout(link::CONNECT, asked).await {
+            Ok(Ok(())) => return Ok(()),
             Ok(Err(trouble)) => trouble.to_string(),
             Err(_) => "it gives no answer".into(),
         };
