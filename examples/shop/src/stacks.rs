@@ -11,7 +11,7 @@ use crate::parts::failure::Failure;
 use crate::parts::peer::Peer;
 use crate::parts::problem;
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use bartizan::balance::Ejection;
 use bartizan::breaker::BreakerService;
 use bartizan::client::AnyBody;
@@ -50,7 +50,7 @@ pub use routes::Routes;
 
 use call::{call, somebody};
 use guards::{Guards, say};
-use heads::{caller, is_log_in, own_load, rank, route, template, user};
+use heads::{caller, is_log_in, own_load, rank, route, tell_trace, template, user};
 use routes::routes;
 
 // Before the routes of a service: its deadline, and whether a breaker stands before its store.
@@ -177,6 +177,7 @@ impl Routes {
     pub fn guard_front(self, routes: Router, who: Gatekeeper, buckets: &Buckets, config: &Config) -> Router {
         let here = config.here.as_str();
         let own = own_load(config);
+        let told = own.clone();
         let by_address = LimitLayer::new(BY_ADDRESS).exempt(own.clone()).address(Address::new(caller));
         let log_ins = LimitLayer::new(LOG_INS).exempt(move |head| !is_log_in(head) || own(head));
         let log_ins = log_ins.address(Address::new(caller));
@@ -191,6 +192,7 @@ impl Routes {
         let by_user = LimitLayer::new(BY_USER).exempt(|head| user(head).is_none()).key(user);
         let stack = ServiceBuilder::new()
             .layer(TraceLayer::new(TRACE.restart(true)).route(template).named(here))
+            .layer(from_fn(move |request, next| tell_trace(told.clone(), request, next)))
             .layer(MeterLayer::new(Meter::new()).named(here))
             .layer(CatchPanicLayer::custom(problem::of_panic))
             .map_request(rank)

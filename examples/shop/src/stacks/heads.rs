@@ -5,11 +5,17 @@ use crate::parts::auth::{Customer, same};
 use crate::parts::config::Config;
 use crate::parts::serve::Caller;
 use axum::extract::{MatchedPath, Request};
+use axum::middleware::Next;
+use axum::response::Response;
 use bartizan::Context;
 use bartizan::http::Head;
-use http::Method;
+use bartizan::trace::TraceContext;
+use http::{HeaderName, HeaderValue, Method};
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+/// Names the trace of a request to who may look at it.
+const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
 /// Says how much a request matters by its route. Whatever it says itself can only make that less.
 pub(super) fn rank(mut request: Request) -> Request {
@@ -27,6 +33,15 @@ pub(super) fn is_log_in(head: &Head<'_>) -> bool {
 pub(super) fn own_load(config: &Config) -> impl Fn(&Head<'_>) -> bool + Clone + Send + Sync + 'static {
     let token: Arc<str> = config.ops_token.as_str().into();
     move |head| head.headers.get("x-shop-token").is_some_and(|said| same(said.as_bytes(), token.as_bytes()))
+}
+
+/// Tells the shop's own load in which trace its request was.
+pub(super) async fn tell_trace(own: impl Fn(&Head<'_>) -> bool, request: Request, next: Next) -> Response {
+    let trace = own(&Head::of(&request)).then(TraceContext::current).flatten();
+    let mut answer = next.run(request).await;
+    let id = trace.and_then(|trace| HeaderValue::try_from(trace.trace_id().to_string()).ok());
+    id.into_iter().for_each(|id| drop(answer.headers_mut().insert(TRACE_ID, id)));
+    answer
 }
 
 /// Where a request comes from: the address of its connection, whatever it says itself.

@@ -13,6 +13,7 @@ mod page;
 pub mod protect;
 mod registry;
 mod remote;
+mod scene;
 mod services;
 mod supervisor;
 pub mod tls;

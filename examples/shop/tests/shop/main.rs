@@ -68,6 +68,8 @@ mod sessions;
 #[cfg(feature = "stage")]
 mod settings;
 #[cfg(feature = "stage")]
+mod stage;
+#[cfg(feature = "stage")]
 mod stale;
 mod start;
 mod stores;

@@ -57,6 +57,15 @@ pub async fn start(
     Ok((reads, writes))
 }
 
+/// The faults that last, as they are written down.
+///
+/// # Errors
+///
+/// When they cannot be read.
+pub async fn lasting(store: &Store) -> sqlx::Result<Vec<Fault>> {
+    records::Records::new(store.clone()).lasting().await
+}
+
 async fn set(
     State(engine): State<Engine>,
     Input(Object(wish)): Input<Object<Wish>>,

@@ -35,6 +35,17 @@ pub fn routes(store: Store) -> Router {
     Router::new().route("/incidents", get(list)).with_state(Records::new(store))
 }
 
+/// What goes wrong by itself, and is not over: its id, its type and its cause.
+///
+/// # Errors
+///
+/// When they cannot be read.
+pub async fn open(store: &Store) -> sqlx::Result<Vec<(String, String, String)>> {
+    let open = Records::new(store.clone()).open().await?.into_iter();
+    let own = open.filter(|incident| incident.fault.is_none());
+    Ok(own.map(|incident| (incident.id, incident.kind, incident.cause)).collect())
+}
+
 /// The newest first.
 async fn list(
     State(records): State<Records>,

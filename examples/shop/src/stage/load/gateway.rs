@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const TOKEN: &str = "x-shop-token";
 
 #[derive(Clone, Debug)]
-pub(super) struct Gateway {
+pub(in crate::stage) struct Gateway {
     http: Client<Https>,
     url: String,
     token: HeaderMap,
@@ -25,32 +25,32 @@ pub(super) struct Gateway {
 
 /// What the gateway answered.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+pub(in crate::stage) struct Answer {
+    pub(in crate::stage) status: StatusCode,
+    pub(in crate::stage) headers: HeaderMap,
+    pub(in crate::stage) body: Bytes,
 }
 
 /// What the gateway is asked.
-pub(super) type Request = RequestBuilder<Https>;
+pub(in crate::stage) type Request = RequestBuilder<Https>;
 
-pub(super) type Said = Result<Answer, Lost>;
+pub(in crate::stage) type Said = Result<Answer, Lost>;
 
 impl Gateway {
-    pub(super) fn new(url: String, token: Option<HeaderValue>, tls: &Tls) -> Self {
+    pub(in crate::stage) fn new(url: String, token: Option<HeaderValue>, tls: &Tls) -> Self {
         let token = token.map(|token| (HeaderName::from_static(TOKEN), token)).into_iter().collect();
         Self { http: Client::new(tls.http()), url, token }
     }
 
-    pub(super) fn url(&self) -> &str {
+    pub(in crate::stage) fn url(&self) -> &str {
         &self.url
     }
 
-    pub(super) fn get(&self, path: &str) -> Request {
+    pub(in crate::stage) fn get(&self, path: &str) -> Request {
         self.request(Method::GET, path)
     }
 
-    pub(super) fn post(&self, path: &str, body: &Value) -> Request {
+    pub(in crate::stage) fn post(&self, path: &str, body: &Value) -> Request {
         self.request(Method::POST, path).header(CONTENT_TYPE, "application/json").body(body.to_string())
     }
 
@@ -60,25 +60,25 @@ impl Gateway {
 }
 
 /// Waits for the whole answer.
-pub(super) async fn send(request: Request) -> Said {
+pub(in crate::stage) async fn send(request: Request) -> Said {
     let (head, body) = ask(request, PATIENCE).await?.into_parts();
     Ok(Answer { status: head.status, headers: head.headers, body })
 }
 
 impl Answer {
     /// The body; null when it is no JSON.
-    pub(super) fn json(&self) -> Value {
+    pub(in crate::stage) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    pub(super) fn is_problem(&self) -> bool {
+    pub(in crate::stage) fn is_problem(&self) -> bool {
         self.headers
             .get(CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"))
     }
 
     /// When another try may be worth it.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
+    pub(in crate::stage) fn retry_after(&self) -> Option<Duration> {
         self.headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
     }
 }

@@ -7,7 +7,7 @@ use crate::parts::problem;
 use http::header::AGE;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Outcome {
+pub(in crate::stage) enum Outcome {
     Ok,
     /// 202: the order is on its way.
     Pending,
@@ -37,7 +37,7 @@ impl Outcome {
         Self::TimedOut,
     ];
 
-    pub(super) fn of(said: &Said) -> Self {
+    pub(in crate::stage) fn of(said: &Said) -> Self {
         let answer = match said {
             Ok(answer) => answer,
             Err(Lost::TimedOut) => return Self::TimedOut,

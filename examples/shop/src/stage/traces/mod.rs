@@ -1,9 +1,11 @@
 //! `/traces`: the last requests and what each led to, over all services, their outboxes and the bus.
 
 mod kept;
+mod saved;
 mod tree;
 
 pub use kept::Kept;
+pub use saved::Saved;
 
 use crate::parts::problem::Problem;
 use crate::parts::traces::OTLP;
