@@ -4,6 +4,7 @@
 use bartizan_balance::{Balance, BalanceService, Change, Choice, Ejection, Health, Member};
 use http::{Request, Response};
 use seen::{find, numbers, settings};
+use std::collections::BTreeMap;
 use std::future::{pending, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -25,7 +26,7 @@ enum Mode {
     Broken,
 }
 
-type Modes = Arc<Mutex<HashMap<u8, Mode>>>;
+type Modes = Arc<Mutex<BTreeMap<u8, Mode>>>;
 
 #[derive(Clone)]
 struct Server {
@@ -233,21 +234,21 @@ async fn it_is_switched_and_set_and_what_is_wrong_changes_nothing() {
     let set = set(value.clone(), &Modes::default()).named("steered").members([1, 2]);
     let shown = find("steered");
     let before = settings(&*shown);
-    let names: Vec<_> = before.iter().map(|(name, _)| *name).collect();
+    let names: Vec<_> = before.keys().copied().collect();
     assert_eq!(
         names,
         [
-            "panic_threshold",
-            "slow_start_seconds",
-            "wait_for_endpoints_seconds",
-            "max_in_flight",
+            "enforcing",
             "max_ejected",
             "max_failing",
-            "enforcing",
-            "pause_seconds"
+            "max_in_flight",
+            "panic_threshold",
+            "pause_seconds",
+            "slow_start_seconds",
+            "wait_for_endpoints_seconds"
         ]
     );
-    for (name, _) in &before {
+    for name in before.keys() {
         assert!(shown.set(name, -1.0).is_err(), "{name}");
     }
     assert!(shown.set("seed", 1.0).is_err());
@@ -255,7 +256,7 @@ async fn it_is_switched_and_set_and_what_is_wrong_changes_nothing() {
     for (name, value) in before.iter().map(|(name, value)| (*name, (value + 1.0) / 4.0)) {
         let value = if name == "max_in_flight" { value.floor() } else { value };
         shown.set(name, value).unwrap();
-        assert!(settings(&*shown).contains(&(name, value)), "{name}");
+        assert_eq!(settings(&*shown)[name], value, "{name}");
     }
     set.handle().update(value.ejection(Ejection::new().enabled(false)));
     assert_eq!(settings(&*shown).len(), 4);

@@ -2,14 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
 use bartizan_breaker::{Breaker, BreakerLayer, Consecutive, Mode, Pause, Ratio, State};
-use bartizan_core::registry::{self, Observed, UNKNOWN_SETTING, UNKNOWN_VERB};
+use bartizan_core::registry::{UNKNOWN_SETTING, UNKNOWN_VERB};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Empty;
-use std::collections::BTreeMap;
+use seen::{Seen, find, numbers, settings};
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -129,8 +128,7 @@ async fn sums_are_those_of_their_parts_and_those_evicted_count() {
         assert_eq!(layer.layer(service_fn(works)).oneshot(n).await.unwrap(), 2);
     }
     assert!(layer.handle().get(&1).is_none(), "evicted");
-    let mut numbers = BTreeMap::new();
-    find("sums").numbers(&mut |name, number| assert_eq!(numbers.insert(name, number), None));
+    let numbers = numbers(&*find("sums"));
     let family = |what: &str| {
         let parts = numbers.iter().filter(|(name, _)| name.starts_with(&format!("{what}_")));
         (numbers[what], parts.map(|(_, number)| number).sum::<f64>())

@@ -96,9 +96,7 @@ async fn every_number_tells_something() {
     let answer = layer.layer(service_fn(work)).oneshot(left("0", (MS, 0))).await.unwrap();
     assert_eq!(answer.status(), 200);
     seen.look("withheld");
-
-    let dead: Vec<_> = seen.0.iter().filter(|(_, most)| **most <= 0.0).collect();
-    assert!(!seen.0.is_empty() && dead.is_empty(), "{dead:?}");
+    seen.assert_alive();
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,8 +111,7 @@ async fn what_was_left_to_those_who_were_refused_is_counted_and_sums_are_those_o
     let [least, median, most] = [0.0, 0.5, 1.0].map(|quantile| times.quantile(quantile).unwrap());
     assert!(least < MS && median >= 20 * MS && most >= 40 * MS, "{least:?} {median:?} {most:?}");
 
-    let mut numbers = BTreeMap::new();
-    find("left").numbers(&mut |name, number| assert_eq!(numbers.insert(name, number), None));
+    let numbers = numbers(&*find("left"));
     for (what, ought) in [("refused", 3.0), ("ended", 1.0)] {
         let parts = numbers.iter().filter(|(name, _)| name.starts_with(&format!("{what}_")));
         assert_eq!((numbers[what], parts.map(|(_, number)| number).sum::<f64>()), (ought, ought));

@@ -12,7 +12,6 @@ use http_body_util::{BodyExt, Full};
 use origin::{Origin, SECOND, Scene, drip, pass, request, say, say_body};
 use seen::{dead, find, settings};
 use std::future::{pending, ready};
-use std::sync::Arc;
 use tokio_test::assert_pending;
 use tokio_test::task::spawn;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
@@ -50,13 +49,13 @@ async fn every_number_of_a_fallback_is_of_something_that_happens() {
 async fn a_fallback_is_switched_and_set() {
     let layer = FallbackLayer::new(Fallback::new()).named("steered");
     let shown = find("steered");
-    assert_eq!(settings(&*shown), [("max_in_flight", 100.0), ("max_wait_seconds", 0.0)]);
+    assert_eq!(settings(&*shown), [("max_in_flight", 100.0), ("max_wait_seconds", 0.0)].into());
     for (setting, value) in [("max_in_flight", 0.5), ("max_wait_seconds", -1.0), ("on", 500.0)] {
         assert!(shown.set(setting, value).is_err(), "{setting}");
     }
     shown.set("max_in_flight", 5.0).unwrap();
     shown.set("max_wait_seconds", 0.25).unwrap();
-    assert_eq!(settings(&*shown), [("max_in_flight", 5.0), ("max_wait_seconds", 0.25)]);
+    assert_eq!(settings(&*shown), [("max_in_flight", 5.0), ("max_wait_seconds", 0.25)].into());
     shown.act("disable").unwrap();
     assert_eq!((shown.state(), layer.handle().value().to_string().as_str()), ("disabled", "off"));
     shown.act("enable").unwrap();
@@ -89,8 +88,8 @@ async fn every_number_of_kept_answers_is_of_something_that_happens() {
         .if_error(600 * SECOND)
         .refresh_backoff(5 * SECOND, 5 * SECOND)
         .lease(10 * SECOND);
-    let layer = StaleLayer::new(value.clone()).named("every");
-    let (scene, shown) = (Scene::of(&layer, origin), find("every"));
+    let layer = StaleLayer::new(value.clone()).named("every kept");
+    let (scene, shown) = (Scene::of(&layer, origin), find("every kept"));
     let fails = |path| request("GET", path, "x-fails: 1");
 
     let both = tokio::join!(scene.get("/slow", ""), scene.get("/slow", ""));
@@ -141,11 +140,11 @@ async fn every_number_of_kept_answers_is_of_something_that_happens() {
 
 #[tokio::test(start_paused = true)]
 async fn kept_answers_are_switched_set_and_purged() {
-    let layer = StaleLayer::new(Stale::new().if_error(SECOND)).named("steered");
+    let layer = StaleLayer::new(Stale::new().if_error(SECOND)).named("steered, kept");
     let origin = Origin::new(|n, _| async move { say(200, "cache-control: max-age=60", n.to_string()) });
-    let (scene, shown) = (Scene::of(&layer, origin), find("steered"));
-    let names: Vec<_> = settings(&*shown).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["max_entries", "max_bytes", "if_error_seconds"]);
+    let (scene, shown) = (Scene::of(&layer, origin), find("steered, kept"));
+    let names: Vec<_> = settings(&*shown).into_keys().collect();
+    assert_eq!(names, ["if_error_seconds", "max_bytes", "max_entries"]);
     for (setting, value) in
         [("max_entries", 0.5), ("if_error_seconds", -1.0), ("while_revalidate_seconds", 1.0)]
     {

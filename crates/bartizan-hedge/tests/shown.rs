@@ -6,7 +6,7 @@ use bartizan_hedge::{Budget, Hedge, HedgeLayer};
 use bartizan_http::Replay;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use seen::{find, numbers, settings};
+use seen::{dead, find, numbers, settings};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -66,10 +66,6 @@ async fn send(layer: HedgeLayer, script: Script, readies: usize, left: Option<Du
     Ok(layer.layer(inner).oneshot(req).await?.status().as_u16())
 }
 
-fn is_dead(of: &dyn Observed, name: &str) -> bool {
-    !numbers(of).iter().any(|(known, number)| *known == name && *number != 0.0)
-}
-
 #[tokio::test(start_paused = true)]
 async fn every_number_is_of_something_that_happens() {
     let most = usize::MAX;
@@ -77,12 +73,13 @@ async fn every_number_is_of_something_that_happens() {
     let value = Hedge::new().extra(1.0).max_hedges(1).budget(Budget::new().min_tokens(1000)).seed(7);
     let layer = HedgeLayer::new(value.clone()).named("every");
     let shown = find("every");
-    assert!(is_dead(&*shown, "delay_seconds") && is_dead(&*shown, "median_seconds"));
+    let is_dead = |name: &str| numbers(&*shown).get(name).is_none_or(|number| *number == 0.0);
+    assert!(is_dead("delay_seconds") && is_dead("median_seconds"));
     assert_eq!(shown.state(), "learning");
     for _ in 0..20 {
         send(layer.clone(), &[(200, 50)], most, None).await.unwrap();
     }
-    assert!(!is_dead(&*shown, "delay_seconds") && !is_dead(&*shown, "median_seconds"));
+    assert!(!is_dead("delay_seconds") && !is_dead("median_seconds"));
     assert_eq!(shown.state(), "enabled");
 
     let whole: [(Script, usize, Option<Duration>, &str); 6] = [
@@ -95,38 +92,37 @@ async fn every_number_is_of_something_that_happens() {
     ];
     for (script, readies, left, ought) in whole {
         if ought != "superseded" {
-            assert!(is_dead(&*shown, ought), "{ought}");
+            assert!(is_dead(ought), "{ought}");
         }
         let _ = send(layer.clone(), script, readies, left).await;
-        assert!(!is_dead(&*shown, ought), "{ought}: {:?}", numbers(&*shown));
+        assert!(!is_dead(ought), "{ought}: {:?}", numbers(&*shown));
     }
     layer.handle().update(value.clone().max_body(8));
     send(layer.clone(), &[(200, 80)], most, None).await.unwrap();
     layer.handle().update(value.clone());
-    assert!(!is_dead(&*shown, "too_large"));
-    while is_dead(&*shown, "useless") {
+    assert!(!is_dead("too_large"));
+    while is_dead("useless") {
         send(layer.clone(), &[(200, 80), (200, 1000)], most, None).await.unwrap();
         send(layer.clone(), &[(200, 50)], most, None).await.unwrap();
     }
     layer.handle().update(value.clone().delay(60 * MS).budget(Budget::new().min_tokens(1).ratio(0.0)));
-    while is_dead(&*shown, "unpaid") {
+    while is_dead("unpaid") {
         send(layer.clone(), &[(200, 80), (200, 1000)], most, None).await.unwrap();
     }
     layer.handle().update(value);
-    while is_dead(&*shown, "budget_left") {
+    while is_dead("budget_left") {
         send(layer.clone(), &[(200, 50)], most, None).await.unwrap();
     }
     let mut call = spawn(send(layer.clone(), &[], most, None));
     assert_pending!(call.poll());
-    let dead: Vec<_> = numbers(&*shown).into_iter().filter(|(_, number)| *number == 0.0).collect();
-    assert_eq!(dead, []);
+    assert_eq!(dead(&*shown), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn it_is_switched_and_set_and_what_is_wrong_changes_nothing() {
     let layer = HedgeLayer::new(Hedge::new()).named("steered");
     let shown = find("steered");
-    let before = [("max_hedges", 2.0), ("extra", 0.05), ("min_delay_seconds", 0.001)];
+    let before = [("max_hedges", 2.0), ("extra", 0.05), ("min_delay_seconds", 0.001)].into();
     assert_eq!(settings(&*shown), before);
     for (setting, value) in
         [("max_hedges", 5.0), ("extra", 0.0), ("min_delay_seconds", f64::NAN), ("delay_seconds", 0.06)]
@@ -134,14 +130,15 @@ async fn it_is_switched_and_set_and_what_is_wrong_changes_nothing() {
         assert!(shown.set(setting, value).is_err(), "{setting}");
     }
     assert_eq!(settings(&*shown), before);
-    for (setting, value) in [("max_hedges", 1.0), ("extra", 0.5), ("min_delay_seconds", 0.02)] {
+    let after = [("max_hedges", 1.0), ("extra", 0.5), ("min_delay_seconds", 0.02)];
+    for (setting, value) in after {
         shown.set(setting, value).unwrap();
     }
-    assert_eq!(settings(&*shown), [("max_hedges", 1.0), ("extra", 0.5), ("min_delay_seconds", 0.02)]);
+    assert_eq!(settings(&*shown), after.into());
 
     layer.handle().update(Hedge::new().delay(10 * MS));
     shown.set("delay_seconds", 0.06).unwrap();
-    assert_eq!(settings(&*shown)[2], ("delay_seconds", 0.06));
+    assert_eq!(settings(&*shown)["delay_seconds"], 0.06);
     shown.act("disable").unwrap();
     assert_eq!(shown.state(), "disabled");
     send(layer.clone(), &[(200, 80), (200, 10)], usize::MAX, None).await.unwrap();

@@ -4,8 +4,8 @@
 use bartizan_core::Refused;
 use bartizan_core::registry::{UNKNOWN_SETTING, UNKNOWN_VERB};
 use bartizan_limit::{Ask, Asking, KeyedHandle, Limit, LimitLayer, Store, StoreError};
-use std::future::{Ready, ready};
 use seen::{Seen, find, settings, times};
+use std::future::{Ready, ready};
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};

@@ -121,22 +121,19 @@ async fn every_number_is_of_something_that_happens() {
 async fn it_is_switched_and_set_and_what_is_wrong_changes_nothing() {
     let layer = RetryLayer::new(retry().max_retries(2)).named("steered");
     let shown = find("steered");
-    let settings = || {
-        let mut settings = Vec::new();
-        shown.settings(&mut |name, value| settings.push((name, value)));
-        settings
-    };
-    assert_eq!(settings(), [("max_retries", 2.0), ("max_hint_seconds", 60.0), ("budget_ratio", 0.1)]);
+    let before = [("max_retries", 2.0), ("max_hint_seconds", 60.0), ("budget_ratio", 0.1)].into();
+    assert_eq!(settings(&*shown), before);
     for (setting, value) in
         [("max_retries", 0.5), ("max_hint_seconds", -1.0), ("budget_ratio", 1.5), ("backoff", 1.0)]
     {
         assert!(shown.set(setting, value).is_err(), "{setting}");
     }
-    assert_eq!(settings(), [("max_retries", 2.0), ("max_hint_seconds", 60.0), ("budget_ratio", 0.1)]);
-    for (setting, value) in [("max_retries", 1.0), ("max_hint_seconds", 0.5), ("budget_ratio", 0.25)] {
+    assert_eq!(settings(&*shown), before);
+    let after = [("max_retries", 1.0), ("max_hint_seconds", 0.5), ("budget_ratio", 0.25)];
+    for (setting, value) in after {
         shown.set(setting, value).unwrap();
     }
-    assert_eq!(settings(), [("max_retries", 1.0), ("max_hint_seconds", 0.5), ("budget_ratio", 0.25)]);
+    assert_eq!(settings(&*shown), after.into());
     assert_eq!(layer.handle().purse().budget().share(), 0.25);
 
     assert_eq!(shown.verbs(), ["enable", "disable"]);
