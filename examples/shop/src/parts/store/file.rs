@@ -8,7 +8,7 @@ use super::trouble::is_locked;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, Connection};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep};
 
 /// Connections of those who read. With a write-ahead log they neither wait for the writer nor hold it up.
 const READERS: u32 = 4;
@@ -25,12 +25,28 @@ pub(super) const PATIENCE: &str = "PRAGMA busy_timeout = 200;";
 
 const READS_ONLY: &str = "PRAGMA query_only = ON;";
 
-/// Opens a file for those who read, and for who writes; none when it has other tables.
-pub(super) async fn open(
-    url: String,
-    tables: &[&'static str],
-    acquire: Duration,
-) -> sqlx::Result<Option<(AnyPool, Group)>> {
+/// Opens a file for those who read, and for who writes; none when it has other tables. Others may be opening it at the
+/// same time, or just be leaving it: SQLite does not wait for whoever makes it a file with a write-ahead log, or one
+/// without, but says at once that it is locked. So it is tried again for a while.
+pub(super) async fn open(url: String, tables: &[&'static str]) -> sqlx::Result<Option<(AnyPool, Group)>> {
+    let until = Instant::now() + OPENING;
+    loop {
+        match open_once(url.clone(), tables).await {
+            Err(error) if is_busy(&error) && Instant::now() < until => {
+                sleep(Duration::from_millis(fastrand::u64(5..50))).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Whether it may be otherwise in a moment.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let protocol = error.as_database_error().is_some_and(|why| why.message().contains("locking protocol"));
+    protocol || is_locked(error) || matches!(error, sqlx::Error::PoolTimedOut)
+}
+
+async fn open_once(url: String, tables: &[&'static str]) -> sqlx::Result<Option<(AnyPool, Group)>> {
     look_at(&url).await?;
     let mut writer = AnyConnection::connect(&url).await?;
     sqlx::raw_sql(SETTINGS).execute(&mut writer).await?;
@@ -38,15 +54,15 @@ pub(super) async fn open(
         return Ok(None);
     }
     sqlx::raw_sql(PATIENCE).execute(&mut writer).await?;
-    let readers = readers(&url, acquire)?;
-    first_reader(&readers).await?;
+    let readers = readers(&url).await?;
     Ok(Some((readers, Group::new(url, writer))))
 }
 
-fn readers(url: &str, acquire: Duration) -> sqlx::Result<AnyPool> {
+/// The first of them is there when this returns, however busy the machine is that opens a whole shop at once.
+async fn readers(url: &str) -> sqlx::Result<AnyPool> {
     let readers = AnyPoolOptions::new()
         .max_connections(READERS)
-        .acquire_timeout(acquire)
+        .acquire_timeout(OPENING)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
@@ -58,20 +74,7 @@ fn readers(url: &str, acquire: Duration) -> sqlx::Result<AnyPool> {
                 Ok(())
             })
         });
-    readers.connect_lazy(url)
-}
-
-/// Opens the first connection of those who read, however busy the machine is that opens a whole shop at once.
-async fn first_reader(readers: &AnyPool) -> sqlx::Result<()> {
-    let opened = async {
-        loop {
-            match readers.acquire().await {
-                Err(sqlx::Error::PoolTimedOut) => {}
-                opened => return opened.map(drop),
-            }
-        }
-    };
-    timeout(OPENING, opened).await.map_err(|_| sqlx::Error::PoolTimedOut)?
+    readers.connect(url).await
 }
 
 /// Fails at once for a file that is none of SQLite's.

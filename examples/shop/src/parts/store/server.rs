@@ -8,7 +8,6 @@ use sqlx::{Any, AnyConnection, AnyPool};
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 /// Connections of one service. All instances of a shop together stay below the hundred that Postgres has to give.
 const CONNECTIONS: u32 = 6;
@@ -36,17 +35,6 @@ pub(super) async fn pool(url: &str, kind: Kind) -> sqlx::Result<AnyPool> {
         .test_before_acquire(true)
         .after_connect(move |connection, _| Box::pin(greet(connection, kind)));
     pool.connect(url).await
-}
-
-/// A connection that is free, or becomes free in time. One that is being opened is opened whether somebody still waits
-/// for it or not: on a busy machine that takes longer than anybody waits, and the next one is glad of it.
-pub(super) async fn acquire(pool: &AnyPool, patience: Duration) -> sqlx::Result<PoolConnection<Any>> {
-    let pool = pool.clone();
-    let acquired = timeout(patience, tokio::spawn(async move { pool.acquire().await })).await;
-    match acquired {
-        Ok(acquired) => acquired.map_err(|_| sqlx::Error::PoolClosed)?,
-        Err(_) => Err(sqlx::Error::PoolTimedOut),
-    }
 }
 
 async fn greet(connection: &mut AnyConnection, kind: Kind) -> sqlx::Result<()> {
