@@ -28,20 +28,35 @@ pub async fn say(request: Request) -> Said {
     Said { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
 }
 
+/// Asks, and asks again while the machine is too busy to answer.
+async fn say_at_last(request: impl Fn() -> Request) -> Said {
+    for _ in 0..20 {
+        let said = say(request()).await;
+        if !said.status.is_server_error() && said.status != 429 {
+            return said;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    say(request()).await
+}
+
 impl<'a> Customer<'a> {
     /// Registers somebody new, and logs in.
     pub async fn new(shop: &'a Shop) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let email = format!("customer-{}@example.org", COUNT.fetch_add(1, Ordering::Relaxed));
-        let user = json!({ "name": "Ada", "email": email, "password": PASSWORD });
-        let said = say(shop.http.post(shop.url("/api/v1/users")).json(&user)).await;
+        let register = || {
+            let email = format!("customer-{}@example.org", COUNT.fetch_add(1, Ordering::Relaxed));
+            let user = json!({ "name": "Ada", "email": email, "password": PASSWORD });
+            shop.http.post(shop.url("/api/v1/users")).json(&user)
+        };
+        let said = say_at_last(register).await;
         assert_eq!(said.status, 201, "{said:?}");
-        Self::log_in(shop, email).await
+        Self::log_in(shop, said.text("email").to_owned()).await
     }
 
     pub async fn log_in(shop: &'a Shop, email: String) -> Self {
         let user = json!({ "email": email, "password": PASSWORD });
-        let said = say(shop.http.post(shop.url("/api/v1/sessions")).json(&user)).await;
+        let said = say_at_last(|| shop.http.post(shop.url("/api/v1/sessions")).json(&user)).await;
         assert_eq!(said.status, 200, "{said:?}");
         let token = said.body["token"].as_str().expect("a token").to_owned();
         Self { shop, email, token }
@@ -84,7 +99,7 @@ impl<'a> Customer<'a> {
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
         };
-        tokio::time::timeout(super::process::LONG, asked).await.expect("the order settles")
+        tokio::time::timeout(super::process::LONG * 3, asked).await.expect("the order settles")
     }
 
     pub async fn stock(&self, product: &str) -> i64 {

@@ -4,6 +4,7 @@ use super::customer::{Said, say};
 use super::process::{LONG, Request, Shop, TOKEN, program};
 use http::Method;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -68,6 +69,26 @@ impl Ops<'_> {
         };
         let waited = timeout(LONG * 2, all).await;
         assert!(waited.is_ok(), "{layer} {prefix} is {:?}, not {wanted}", self.states(layer, prefix).await);
+    }
+
+    /// Waits until each of these handles has been in a state once. Whether a replica is asked just now is up to the
+    /// balancer, which leaves one that it has ejected alone for up to half a minute; and the breaker of one that is asked
+    /// may have to try anew on a busy machine while those of the others are well.
+    pub async fn each_until(&self, layer: &str, prefix: &str, wanted: &str) {
+        let mut been = BTreeSet::new();
+        let all = async {
+            loop {
+                let layers = self.layers(layer, prefix).await;
+                let now = layers.iter().filter(|it| it["state"] == wanted);
+                been.extend(now.map(|it| it["name"].to_string()));
+                if !layers.is_empty() && layers.iter().all(|it| been.contains(&it["name"].to_string())) {
+                    return;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let waited = timeout(LONG * 5, all).await;
+        assert!(waited.is_ok(), "of {layer} {prefix}, only {been:?} have been {wanted}");
     }
 }
 

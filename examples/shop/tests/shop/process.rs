@@ -5,7 +5,7 @@ use bartizan::client::{Boxed, HyperService, RequestBuilder};
 use hyper_rustls::{DefaultServerNameResolver, HttpsConnector, ResolveServerName};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -24,6 +24,9 @@ use tower::ServiceBuilder;
 
 /// Long enough for every machine; no test waits for it unless it fails.
 pub const LONG: Duration = Duration::from_secs(20);
+
+/// How long a connection on which nothing is asked is kept; half as long as the shop does.
+const KEEP: Duration = Duration::from_millis(1500);
 
 pub const TOKEN: &str = "the-ops-token-of-the-tests";
 
@@ -99,7 +102,10 @@ pub fn client_by(ca: &[u8], patience: Duration, names: Arc<dyn ResolveServerName
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     let connector = HttpsConnector::new(tcp, tls, false, names);
-    let client = HyperService::new(legacy::Client::builder(TokioExecutor::new()).build(connector));
+    let mut client = legacy::Client::builder(TokioExecutor::new());
+    // As all who ask the shop: a request that meets a closing connection is lost.
+    client.pool_idle_timeout(KEEP).pool_timer(TokioTimer::new());
+    let client = HyperService::new(client.build(connector));
     Http::new(Boxed::new(ServiceBuilder::new().timeout(patience).service(client)))
 }
 

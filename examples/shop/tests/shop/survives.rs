@@ -25,11 +25,11 @@ async fn all_of_payment_is_killed_under_load_and_no_order_is_lost() {
         ops.set("payment", "kill", json!({ "ttl_s": 600 })).await;
         let mut pending = Vec::new();
         for key in 0..40 {
-            let order = ada.order(&format!("k{key}"), &[("tea-mint", 1)]).await;
+            let order = insist(&ada, &format!("k{key}"), "tea-mint").await;
             assert_eq!((order.status.as_u16(), order.text("status")), (202, "PENDING"), "{order:?}");
             pending.push(order.text("id").to_owned());
         }
-        ops.until("breaker", "order->payment", "open").await;
+        ops.each_until("breaker", "order->payment", "open").await;
         ops.until("endpoint", "order->payment", "down").await;
         ops.clear().await;
         ops.until("service", "payment", "up").await;
@@ -44,7 +44,7 @@ async fn all_of_payment_is_killed_under_load_and_no_order_is_lost() {
             }
         };
         tokio::select! {
-            () = ops.until("breaker", "order->payment", "closed") => {}
+            () = ops.each_until("breaker", "order->payment", "closed") => {}
             () = orders => {}
         }
     };

@@ -4,10 +4,11 @@ use super::certificates::{Certificates, trusting};
 use super::customer::{Customer, Said, say};
 use super::ops::{Ops, check};
 use super::process::{LONG, Shop, client_by, client_of, folder, free_base, program, stderr};
+use super::replicas::nobody_is_lost;
 use bartizan::core::find_cause;
 use hyper_rustls::FixedServerNameResolver;
 use hyper_util::client::legacy::Error;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -151,7 +152,6 @@ async fn restarts_under_load_lose_nobody() {
     let folder = folder();
     let shop = shop(folder.path()).await;
     let ops = Ops(&shop);
-    let load = ["load", "--rps", "30", "--for", "12s", "--customers", "8", "--json"];
     let restarts = async {
         for (target, kind) in [
             ("product", "rolling"),
@@ -165,13 +165,7 @@ async fn restarts_under_load_lose_nobody() {
             sleep(Duration::from_millis(500)).await;
         }
     };
-    let (said, ()) = tokio::join!(output(secret(&load, folder.path(), shop.base)), restarts);
-    assert!(said.status.success(), "{said:?}");
-    let figures: Value = serde_json::from_slice(&said.stdout).unwrap();
-    for lost in ["failed", "refused", "timeout"] {
-        assert_eq!(figures["total"]["outcomes"][lost], 0, "{figures:#}");
-    }
-    assert!(figures["total"]["outcomes"]["ok"].as_u64().unwrap() > 300, "{figures:#}");
+    nobody_is_lost(&shop, restarts).await;
     check(folder.path(), shop.base).await;
 }
 

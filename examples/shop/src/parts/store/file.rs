@@ -4,11 +4,9 @@ use super::OPENING;
 use super::group::Group;
 use super::place::Kind;
 use super::tables::prepare;
-use super::trouble::is_locked;
+use super::trouble::{is_locked, patiently};
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, Connection};
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
 
 /// Connections of those who read. With a write-ahead log they neither wait for the writer nor hold it up.
 const READERS: u32 = 4;
@@ -28,34 +26,20 @@ const READS_ONLY: &str = "PRAGMA query_only = ON;";
 /// Opens a file for those who read, and for who writes; none when it has other tables. Others may be opening it at the
 /// same time, or just be leaving it: SQLite does not wait for whoever makes it a file with a write-ahead log, or one
 /// without, but says at once that it is locked. So it is tried again for a while.
-pub(super) async fn open(url: String, tables: &[&'static str]) -> sqlx::Result<Option<(AnyPool, Group)>> {
-    let until = Instant::now() + OPENING;
-    loop {
-        match open_once(url.clone(), tables).await {
-            Err(error) if is_busy(&error) && Instant::now() < until => {
-                sleep(Duration::from_millis(fastrand::u64(5..50))).await;
-            }
-            opened => return opened,
-        }
-    }
+pub(super) async fn open(url: &str, tables: &[&'static str]) -> sqlx::Result<Option<(AnyPool, Group)>> {
+    patiently(|| open_once(url, tables)).await
 }
 
-/// Whether it may be otherwise in a moment.
-fn is_busy(error: &sqlx::Error) -> bool {
-    let protocol = error.as_database_error().is_some_and(|why| why.message().contains("locking protocol"));
-    protocol || is_locked(error) || matches!(error, sqlx::Error::PoolTimedOut)
-}
-
-async fn open_once(url: String, tables: &[&'static str]) -> sqlx::Result<Option<(AnyPool, Group)>> {
-    look_at(&url).await?;
-    let mut writer = AnyConnection::connect(&url).await?;
+async fn open_once(url: &str, tables: &[&'static str]) -> sqlx::Result<Option<(AnyPool, Group)>> {
+    look_at(url).await?;
+    let mut writer = AnyConnection::connect(url).await?;
     sqlx::raw_sql(SETTINGS).execute(&mut writer).await?;
     if !prepare(&mut writer, Kind::Sqlite, tables).await? {
         return Ok(None);
     }
     sqlx::raw_sql(PATIENCE).execute(&mut writer).await?;
-    let readers = readers(&url).await?;
-    Ok(Some((readers, Group::new(url, writer))))
+    let readers = readers(url).await?;
+    Ok(Some((readers, Group::new(url.to_owned(), writer))))
 }
 
 /// The first of them is there when this returns, however busy the machine is that opens a whole shop at once.

@@ -31,7 +31,7 @@ pub use look::is_there;
 pub use place::escape;
 pub use place::{Databases, Kind, Place, STORES};
 pub use sql::Statement;
-pub use trouble::{Contended, is_taken, repeated};
+pub use trouble::{Contended, is_taken, patiently, repeated};
 
 use super::config::Config;
 use super::failure::{Failure, root};
@@ -107,7 +107,7 @@ impl Store {
         install_default_drivers();
         let url = place.url().map_err(|why| failed(why.to_string()))?;
         let opened = match place.kind() {
-            Kind::Sqlite => Self::in_file(url, tables).await,
+            Kind::Sqlite => Self::in_file(&url, tables).await,
             kind => Self::on_server(&url, kind, tables).await,
         };
         opened.map_err(|why| failed(root(&why)))?.ok_or_else(|| {
@@ -119,7 +119,7 @@ impl Store {
         })
     }
 
-    async fn in_file(url: String, tables: &[&'static str]) -> sqlx::Result<Option<Self>> {
+    async fn in_file(url: &str, tables: &[&'static str]) -> sqlx::Result<Option<Self>> {
         let Some((pool, group)) = file::open(url, tables).await? else { return Ok(None) };
         Ok(Some(Self { pool, kind: Kind::Sqlite, group: Some(Arc::new(group)) }))
     }

@@ -1,6 +1,7 @@
 //! What it means when a store says no.
 
 use super::super::problem::Problem;
+use super::OPENING;
 use http::StatusCode;
 use sqlx::error::{DatabaseError, ErrorKind};
 use sqlx::mysql::MySqlDatabaseError;
@@ -8,6 +9,8 @@ use sqlx::postgres::PgDatabaseError;
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// How often a change is made at most that others come between.
 const TRIES: usize = 4;
@@ -76,6 +79,42 @@ where
         }
     }
     change().await
+}
+
+/// A no of a store that may be a yes in a moment.
+pub trait Busy {
+    fn is_busy(&self) -> bool;
+}
+
+/// Somebody else has the lock, or all connections.
+impl Busy for sqlx::Error {
+    fn is_busy(&self) -> bool {
+        let protocol = self.as_database_error().is_some_and(|why| why.message().contains("locking protocol"));
+        protocol || is_locked(self) || matches!(self, Self::PoolTimedOut)
+    }
+}
+
+impl Busy for Box<dyn StdError + Send + Sync> {
+    fn is_busy(&self) -> bool {
+        self.downcast_ref().is_some_and(sqlx::Error::is_busy)
+    }
+}
+
+/// Does what a service begins with; while its store is too busy for it, again, for a while. A machine that starts a whole
+/// shop at once has much to do, and nobody waits for an answer yet.
+pub async fn patiently<T, E: Busy, F>(mut begin: impl FnMut() -> F) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let until = Instant::now() + OPENING;
+    loop {
+        match begin().await {
+            Err(busy) if busy.is_busy() && Instant::now() < until => {
+                sleep(Duration::from_millis(fastrand::u64(5..50))).await;
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Whether another process has SQLite's lock.

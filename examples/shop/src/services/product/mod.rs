@@ -14,7 +14,7 @@ use crate::parts::failure::Failure;
 use crate::parts::health;
 use crate::parts::id::{self, Id};
 use crate::parts::problem::{self, Problem};
-use crate::parts::store::Store;
+use crate::parts::store::{Store, patiently};
 use crate::stacks;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRef, Query, State};
@@ -57,7 +57,7 @@ impl FromRef<Service> for Gatekeeper {
 pub async fn start(config: &Config) -> Result<Router, Failure> {
     let store = Store::open(config, "product", &[shelves::TABLE, reservations::TABLE]).await?;
     let shelves = Shelves::new(store.clone());
-    let filled = shelves.fill(catalogue::FRESH).await;
+    let filled = patiently(|| shelves.fill(catalogue::FRESH)).await;
     filled.map_err(|why| Failure::new(format!("the shelves cannot be filled: {why}.")))?;
     let gatekeeper = Gatekeeper::new(stacks::PRODUCT_TO_USER.http(config)?);
     let service = Service { shelves, reservations: Reservations::new(store.clone()), gatekeeper };

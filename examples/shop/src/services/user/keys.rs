@@ -5,7 +5,7 @@ use super::ring::{Generation, Ring, Wanted};
 use crate::parts::auth::{Jwk, Key};
 use crate::parts::clock::now_ms;
 use crate::parts::id;
-use crate::parts::store::{Change, Store, is_taken};
+use crate::parts::store::{Change, Store, is_taken, patiently};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sqlx::Row;
@@ -43,7 +43,7 @@ impl Keys {
     pub(super) async fn open(store: Store, life: Duration, token: Duration) -> Result<Self, Broken> {
         let (life, token) = (life.as_millis() as i64, token.as_millis() as i64);
         let keys = Self { store, ring: Arc::default(), life, token };
-        keys.turn().await?;
+        patiently(|| keys.turn()).await?;
         Ok(keys)
     }
 
