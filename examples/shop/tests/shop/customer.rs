@@ -1,9 +1,11 @@
 //! Somebody who shops.
 
-use super::process::{Request, Shop};
+use super::process::{LONG, Request, Shop};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
 
 pub const PASSWORD: &str = "correct horse";
 
@@ -28,16 +30,16 @@ pub async fn say(request: Request) -> Said {
     Said { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
 }
 
-/// Asks, and asks again while the machine is too busy to answer.
-async fn say_at_last(request: impl Fn() -> Request) -> Said {
-    for _ in 0..20 {
-        let said = say(request()).await;
-        if !said.status.is_server_error() && said.status != 429 {
+/// Asks, and asks again while the machine is too busy to answer. A breaker that has opened then is open for some seconds.
+pub async fn at_last<F: Future<Output = Said>>(ask: impl Fn() -> F) -> Said {
+    let end = Instant::now() + LONG * 2;
+    loop {
+        let said = ask().await;
+        if !said.status.is_server_error() && said.status != 429 || Instant::now() > end {
             return said;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        sleep(Duration::from_millis(200)).await;
     }
-    say(request()).await
 }
 
 impl<'a> Customer<'a> {
@@ -49,14 +51,15 @@ impl<'a> Customer<'a> {
             let user = json!({ "name": "Ada", "email": email, "password": PASSWORD });
             shop.http.post(shop.url("/api/v1/users")).json(&user)
         };
-        let said = say_at_last(register).await;
+        let said = at_last(|| say(register())).await;
         assert_eq!(said.status, 201, "{said:?}");
         Self::log_in(shop, said.text("email").to_owned()).await
     }
 
     pub async fn log_in(shop: &'a Shop, email: String) -> Self {
         let user = json!({ "email": email, "password": PASSWORD });
-        let said = say_at_last(|| shop.http.post(shop.url("/api/v1/sessions")).json(&user)).await;
+        let log_in = || shop.http.post(shop.url("/api/v1/sessions")).json(&user);
+        let said = at_last(|| say(log_in())).await;
         assert_eq!(said.status, 200, "{said:?}");
         let token = said.body["token"].as_str().expect("a token").to_owned();
         Self { shop, email, token }
@@ -73,7 +76,7 @@ impl<'a> Customer<'a> {
             if said.status != 429 {
                 return said;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            sleep(Duration::from_millis(100)).await;
         }
     }
 
@@ -96,10 +99,10 @@ impl<'a> Customer<'a> {
                 if order["status"] == "CONFIRMED" || order["status"] == "CANCELLED" {
                     return order;
                 }
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                sleep(Duration::from_millis(50)).await;
             }
         };
-        tokio::time::timeout(super::process::LONG * 3, asked).await.expect("the order settles")
+        timeout(LONG * 3, asked).await.expect("the order settles")
     }
 
     pub async fn stock(&self, product: &str) -> i64 {
