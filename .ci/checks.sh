@@ -91,34 +91,39 @@ or_skip() {
   }
 }
 
+# Tests of the shop, or of others, among those of the whole workspace: `-p` has cargo choose the features of all that
+# they stand on anew, and compile that and them a second time. What the shop's own manifest asks for is enough for it,
+# as `stageless` and `chaos` show, which compile the shop alone.
+readonly of_all='cargo test --no-fail-fast --workspace'
+
 # The ignored tests of modules of the shop.
-ignored_of() { cargo test --no-fail-fast -p shop --test shop -- --ignored ${1//|/ }; }
+ignored_of() { $of_all --test shop -- --ignored ${1//|/ }; }
 
 # The tests that ask a Redis.
 server_tests() {
   or_skip .ci/servers redis -- \
-    cargo test --no-fail-fast -p bartizan-limit -p shop --test redis --test shop -- --ignored ${of_redis//|/ }
+    $of_all --test redis --test shop -- --ignored ${of_redis//|/ }
 }
 
 # The tests that kill a RabbitMQ.
 broker_dies() {
   or_skip .ci/servers rabbitmq -- sh -c "SHOP_TEST_AMQP_URL=\$AMQP_URL exec \
-    cargo test --no-fail-fast -p shop --bin shop --test shop -- --ignored ${of_broker//|/ } --test-threads 1"
+    $of_all --bin shop --test shop -- --ignored ${of_broker//|/ } --test-threads 1"
 }
 
 # The console's page, in a Chromium without a window.
 page_in_browser() {
   or_skip python3 .ci/debian.py chromium-headless-shell chromium-headless-shell
-  cargo test --no-fail-fast -p bartizan-console --test page -- --ignored "$of_browser"
+  $of_all --test page -- --ignored "$of_browser"
 }
 
 # The bugs that are planted, each in a shop of its own.
-planted_bugs() { cargo test -p shop --features planted --test shop planted::; }
+planted_bugs() { $of_all --features shop/planted --test shop planted::; }
 
 # The recipe of traces and the shop, and what arrives of them at a collector.
 traces_arrive() {
-  or_skip .ci/servers otlp -- sh -c "cargo test -p shop --test shop -- --ignored $of_otlp &&
-    OTEL_EXPORTER_OTLP_ENDPOINT=\$OTLP_GRPC_ENDPOINT exec cargo test -p recipes --bin otlp -- --ignored $of_otlp"
+  or_skip .ci/servers otlp -- sh -c "$of_all --test shop -- --ignored $of_otlp &&
+    OTEL_EXPORTER_OTLP_ENDPOINT=\$OTLP_GRPC_ENDPOINT exec $of_all --bin otlp -- --ignored $of_otlp"
 }
 
 # What asks no store and no bus, or only on its way to something else: once, on files, is enough.
@@ -130,7 +135,7 @@ stores_on() {
   shift 2
   skip=$(printf -- '--skip %s ' $of_neither)
   or_skip .ci/servers "$database" "$@" -- sh -c \
-    "SHOP_TEST_DATABASE_URL=\$$url SHOP_TEST_AMQP_URL=\$AMQP_URL exec cargo test --no-fail-fast -p shop -- $skip"
+    "SHOP_TEST_DATABASE_URL=\$$url SHOP_TEST_AMQP_URL=\$AMQP_URL exec $of_all --bin shop --test shop -- $skip"
 }
 
 # Services that strace kills, or whose disk it fills, in the midst of a call.
@@ -145,7 +150,7 @@ killed_under_load() {
   export SHOP_BIN=$PWD/target/release/shop CHAOS_SECONDS=30
   ignored_of chaos::a_service_is_killed
   or_skip .ci/servers postgres rabbitmq -- sh -c \
-    "SHOP_TEST_DATABASE_URL=\$POSTGRES_URL SHOP_TEST_AMQP_URL=\$AMQP_URL exec cargo test -p shop --test shop -- \
+    "SHOP_TEST_DATABASE_URL=\$POSTGRES_URL SHOP_TEST_AMQP_URL=\$AMQP_URL exec $of_all --test shop -- \
     --ignored chaos::postgres"
 }
 
@@ -179,26 +184,37 @@ alert_rules() {
 
 shop_without_stage() { cargo test -p shop --no-default-features; }
 
-# Each crate as it would be uploaded, built from its package with the others' packages. In a folder that was never
-# used before: cargo takes a package of the same version in the same place for the one that it unpacked last time.
+# Each crate as it would be uploaded, compiled from its package with the others' packages: all at once, for otherwise each
+# would choose the features of what it stands on anew. That each asks for what it uses is the matter of `features`.
 packages_verify() {
-  local packages folder
+  local packages folder crate
   packages=$(published)
   rm -rf "$ci"/package.*
   folder=$(mktemp -d "$ci/package.XXXXXX")
   # shellcheck disable=SC2086
-  cargo package --allow-dirty --all-features --target-dir "$folder" $packages
+  cargo package --allow-dirty --no-verify --target-dir "$folder" $packages
+  mkdir "$folder/all"
+  cp Cargo.lock "$folder/all"
+  {
+    printf '[workspace]\nresolver = "3"\nmembers = ["*"]\n[patch.crates-io]\n'
+    for crate in "$folder"/package/*.crate; do
+      tar xzf "$crate" -C "$folder/all"
+      crate=$(basename "$crate" .crate)
+      echo "${crate%%-[0-9]*} = { path = \"$crate\" }"
+    done
+  } >"$folder/all/Cargo.toml"
+  cargo check --workspace --lib --all-features --manifest-path "$folder/all/Cargo.toml" --target-dir "$folder"
   rm -rf "$folder"
 }
 
 # Models of hand-written atomics run under loom's own scheduler, in a target folder of their own: the flag
 # changes every crate.
 loom_models() {
-  local package
-  for package in $(git grep -lE 'cfg\(.*loom' -- 'crates/*/src/*.rs' | cut -d/ -f2 | sort -u); do
-    echo "== $package"
-    RUSTFLAGS='--cfg bartizan_loom' cargo test -p "$package" --release --lib --target-dir target/loom loom
-  done
+  local packages
+  packages=$(git grep -lE 'cfg\(.*loom' -- 'crates/*/src/*.rs' | cut -d/ -f2 | sort -u | sed 's/^/-p /')
+  # At once, for otherwise each would choose the features of what it stands on anew.
+  # shellcheck disable=SC2086
+  RUSTFLAGS='--cfg bartizan_loom' cargo test --no-fail-fast $packages --release --lib --target-dir target/loom loom
   grep -q '^test .*loom.* ok$' "$log"
 }
 
