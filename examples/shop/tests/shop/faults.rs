@@ -4,6 +4,7 @@ use super::customer::{Customer, say};
 use super::ops::{Ops, check, command};
 use super::process::{LONG, Shop, TOKEN, at, folder};
 use super::protect::switch;
+use super::survives::insist;
 use http::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -60,7 +61,7 @@ async fn a_killed_replica_is_passed_over_and_comes_back() {
     assert!(std::net::TcpListener::bind(("127.0.0.1", port)).is_ok(), "nobody listens on {port}");
     let mut orders = Vec::new();
     for key in 0..60 {
-        let order = ada.order(&format!("k{key}"), &[("tea-mint", 1)]).await;
+        let order = insist(&ada, &format!("k{key}"), "tea-mint").await;
         assert!(order.status == 201 || order.status == 202, "{order:?}");
         orders.push(order);
     }
