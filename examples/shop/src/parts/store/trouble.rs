@@ -1,5 +1,6 @@
 //! What it means when a store says no.
 
+use super::super::clock::now_ms;
 use super::super::problem::Problem;
 use super::OPENING;
 use http::StatusCode;
@@ -8,8 +9,8 @@ use sqlx::mysql::MySqlDatabaseError;
 use sqlx::postgres::PgDatabaseError;
 use std::borrow::Cow;
 use std::error::Error as StdError;
-use std::fmt;
 use std::time::Duration;
+use std::{fmt, process};
 use tokio::time::{Instant, sleep};
 
 /// How often a change is made at most that others come between.
@@ -107,10 +108,12 @@ where
     F: Future<Output = Result<T, E>>,
 {
     let until = Instant::now() + OPENING;
+    // Those who wait for one another do not all come back at once.
+    let mut dice = fastrand::Rng::with_seed(u64::from(process::id()) ^ now_ms().unsigned_abs());
     loop {
         match begin().await {
             Err(busy) if busy.is_busy() && Instant::now() < until => {
-                sleep(Duration::from_millis(fastrand::u64(5..50))).await;
+                sleep(Duration::from_millis(dice.u64(5..50))).await;
             }
             done => return done,
         }

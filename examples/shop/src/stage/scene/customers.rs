@@ -1,7 +1,7 @@
 //! The 64 customers of the page. Each goes from journey to journey as long as somebody watches, by dice of its own, and rests
 //! else.
 
-use super::super::load::gateway::{Gateway, Request, Said, send};
+use super::super::load::gateway::{Answer, Gateway, Request, Said, send};
 use super::cells::{Cell, Cells, Journey};
 use super::outcome::Outcome;
 use crate::contracts::product::Products;
@@ -221,7 +221,7 @@ impl Customer {
 
     /// Remembers what an answer tells, and what it was like.
     fn sees(&mut self, errand: Errand, place: &Place, said: &Said, took: Duration) -> Cell {
-        let body = said.as_ref().map(|answer| answer.json()).unwrap_or_default();
+        let body = said.as_ref().map(Answer::json).unwrap_or_default();
         let is_good = said.as_ref().is_ok_and(|answer| answer.status.is_success());
         let text = |name: &str| body[name].as_str().map(str::to_owned);
         match errand {
