@@ -1,7 +1,7 @@
 //! The layers of `stacks.rs` at work.
 
 use super::bank::{Bank, Mood};
-use super::customer::{Customer, say};
+use super::customer::{Customer, at_last, say};
 use super::process::{Shop, folder};
 use http::Method;
 use serde_json::json;
@@ -12,9 +12,17 @@ async fn a_deadline_goes_along_from_the_customer_to_the_bank() {
     let (folder, bank) = (folder(), Bank::open(Mood::Good).await);
     let shop = Shop::open_with(folder.path(), &[("BANK_URL", &bank.url)]).await;
     let ada = Customer::new(&shop).await;
-    assert_eq!(ada.order("unhurried", &[("tea-mint", 1)]).await.status, 201);
+    // A store that is busy right now takes of the time that is left for the bank; then once more.
+    for n in 0..50 {
+        let key = format!("unhurried-{n}");
+        at_last(|| ada.order(&key, &[("tea-mint", 1)])).await;
+        if bank.patience().iter().any(|ms| *ms > 200) {
+            break;
+        }
+    }
     let unhurried = bank.patience();
-    assert!(unhurried.iter().all(|ms| (201..=250).contains(ms)), "{unhurried:?}: the attempt's own limit");
+    assert!(unhurried.iter().all(|ms| *ms <= 250), "{unhurried:?}: the attempt's own limit");
+    assert!(unhurried.iter().any(|ms| *ms > 200), "{unhurried:?}: no shorter than that");
 
     // On a machine that is busy right now, the time may be up before the bank is asked; then once more.
     for hurried in 0..50 {
