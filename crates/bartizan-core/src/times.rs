@@ -124,6 +124,19 @@ impl TimesSnapshot {
     }
 }
 
+/// Puts together what [`buckets`](TimesSnapshot::buckets) tells, of another process say. A time that is no end is counted in the bucket that it
+/// falls into.
+impl FromIterator<(Option<Duration>, u64)> for TimesSnapshot {
+    fn from_iter<I: IntoIterator<Item = (Option<Duration>, u64)>>(counted: I) -> Self {
+        let mut snapshot = Self::default();
+        for (end, count) in counted {
+            let of = &mut snapshot.0[end.map_or(BOUNDED, bucket)];
+            *of = of.saturating_add(count);
+        }
+        snapshot
+    }
+}
+
 impl Default for TimesSnapshot {
     fn default() -> Self {
         Self([0; BUCKETS])
@@ -171,5 +184,16 @@ mod tests {
         let (early, late) = (of(&[Duration::ZERO]), of(&[Duration::ZERO, Duration::from_secs(1)]));
         assert_eq!(late.since(&early), of(&[Duration::from_secs(1)]));
         assert_eq!(early.and(&late).count(), 3);
+    }
+
+    #[test]
+    fn what_is_told_of_the_buckets_is_all_there_is() {
+        let counted =
+            of(&[Duration::ZERO, Duration::from_millis(7), Duration::from_millis(7), Duration::MAX]);
+        assert_eq!(counted.buckets().collect::<TimesSnapshot>(), counted);
+        // As it is told in seconds.
+        let seconds = counted.buckets().map(|(end, count)| (end.map(|end| end.as_secs_f64()), count));
+        let read = seconds.map(|(end, count)| (end.map(Duration::from_secs_f64), count));
+        assert_eq!(read.collect::<TimesSnapshot>(), counted);
     }
 }

@@ -11,6 +11,8 @@ use crate::stage::keys::KeysCommand;
 use crate::stage::load::LoadArgs;
 #[cfg(feature = "stage")]
 use crate::stage::protect::ProtectArgs;
+#[cfg(feature = "stage")]
+use crate::stage::redeploy::RedeployArgs;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -56,6 +58,8 @@ pub enum Command {
     /// Lists the layers of each call, and switches them off and on
     #[cfg(feature = "stage")]
     Protect(ProtectArgs),
+    #[cfg(feature = "stage")]
+    Redeploy(RedeployArgs),
     /// Sends customers to a gateway, and says how they fared
     #[cfg(feature = "stage")]
     Load(LoadArgs),

@@ -60,7 +60,10 @@ fn open(args: Args) -> Result<(), Failure> {
         Command::Up(how) => stage::up(&config, how.procs, kept),
         #[cfg(not(feature = "stage"))]
         Command::Up(Up {}) => up::up(&config),
-        Command::Run { service, replica } => up::run(&config, service.replica(replica)?),
+        #[cfg(feature = "stage")]
+        Command::Run { service, replica } => stage::run(config, service.replica(replica)?),
+        #[cfg(not(feature = "stage"))]
+        Command::Run { service, replica } => up::run(&config, service.replica(replica)?, None),
         Command::Doctor(_) => Ok(()),
         Command::DeadLetters(args) => dead_letters::run(&config, &args),
         #[cfg(feature = "stage")]
@@ -69,6 +72,8 @@ fn open(args: Args) -> Result<(), Failure> {
         Command::Keys(command) => stage::keys::run(&config, &command),
         #[cfg(feature = "stage")]
         Command::Protect(args) => stage::protect::run(&config, args),
+        #[cfg(feature = "stage")]
+        Command::Redeploy(args) => stage::redeploy::run(&config, args),
         #[cfg(feature = "stage")]
         Command::Load(args) => stage::load::run(&config, &args),
         #[cfg(feature = "stage")]

@@ -9,7 +9,7 @@ use crate::parts::failure::Failure;
 use crate::parts::{buckets, bus, policy, registry, traces};
 use std::future::{pending, poll_fn};
 use std::io::Write;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,7 +25,7 @@ const SERVICES: [Name; 6] =
 /// When a service cannot start, or has fallen over.
 #[cfg_attr(feature = "stage", expect(dead_code, reason = "the stage opens a shop that can be watched"))]
 pub fn up(config: &Config) -> Result<(), Failure> {
-    block_on(work(config, &instances(config), None, |_| vec![open_at(config)]))
+    block_on(work(config, &instances(config), None, None, |_| vec![open_at(config)]))
 }
 
 /// Everything that a shop is made of, but what shows it.
@@ -40,17 +40,17 @@ pub fn open_at(config: &Config) -> String {
 }
 
 /// Runs one service, which finds the others by `<SERVICE>_URL` or by their ports. Payments bring the simulated bank
-/// along, unless `BANK_URL` names one. Its socket may be handed down by who starts it.
+/// along, unless `BANK_URL` names one. Its socket may be handed down by who starts it, and something may be done beside it.
 ///
 /// # Errors
 ///
 /// When it cannot start, or has fallen over.
-pub fn run(config: &Config, instance: Instance) -> Result<(), Failure> {
+pub fn run(config: &Config, instance: Instance, beside: Option<Beside>) -> Result<(), Failure> {
     let handed = handed::bound(instance)?;
     let bank = instance.service == Name::Payment && config.bank_url.is_none();
     let instances: Vec<_> =
         bank.then_some(Name::Bank).into_iter().flat_map(Name::instances).chain([instance]).collect();
-    block_on(work(config, &instances, handed, |running| {
+    block_on(work(config, &instances, handed, beside, |running| {
         running
             .last()
             .map(|it| format!("{} is open at {}", it.instance, config.at(&it.address)))
@@ -59,7 +59,14 @@ pub fn run(config: &Config, instance: Instance) -> Result<(), Failure> {
     }))
 }
 
-/// The runtime that starts and stops the others; it serves nobody.
+/// What is done as long as a service runs, and knows nothing of it.
+pub struct Beside {
+    /// Said before anything else.
+    pub says: String,
+    pub work: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// The runtime that starts and stops the others; no customer is served by it.
 pub fn block_on<F: Future<Output = Result<(), Failure>>>(work: F) -> Result<(), Failure> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|why| Failure::new(format!("there is no runtime: {why}.")))?.block_on(work)
@@ -69,6 +76,7 @@ async fn work(
     config: &Config,
     instances: &[Instance],
     handed: Option<Bound>,
+    beside: Option<Beside>,
     lines: impl FnOnce(&[Running]) -> Vec<String>,
 ) -> Result<(), Failure> {
     // Whoever reads the lines may send a signal at once, so the signals are heard first.
@@ -90,6 +98,10 @@ async fn work(
     let (config, bound) = bind_all(config, instances, handed)?;
     let _claim =
         if giver.is_some() { Claim::join(&config, instances) } else { Claim::take(&config, instances) }?;
+    if let Some(Beside { says, work }) = beside {
+        tokio::spawn(work);
+        say(&[says]);
+    }
     let mut asked_to_stop = pin!(asked_to_stop);
     let mut running = tokio::select! {
         opened = open(&config, bound) => opened?,

@@ -6,6 +6,7 @@ use super::auth::{FirstAdmin, key_life};
 use super::bus::Broker;
 use super::failure::Failure;
 use super::faults::Faults;
+use super::health::Health;
 use super::policy::{Refresh, Values};
 use super::store::Databases;
 use super::switches::Switches;
@@ -184,6 +185,8 @@ pub struct Config {
     pub switches: Switches,
     /// The values of the layers of this instance.
     pub policy: Values,
+    /// Whether the instance of this process is ready, where somebody beside it asks.
+    pub health: Health,
     /// By this the config service is asked at once.
     pub refresh: Refresh,
     /// How this shop and the others are asked.
@@ -238,6 +241,7 @@ impl Config {
             faults: Faults::default(),
             switches: Switches::default(),
             policy: Values::default(),
+            health: Health::default(),
             refresh: Refresh::default(),
             tls,
         };

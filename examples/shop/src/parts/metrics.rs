@@ -1,4 +1,7 @@
-//! `/metrics`: every named layer of this process, as Prometheus reads it. Services that share a process tell the same.
+//! `/metrics`: every named layer of this process, its heartbeats and what it has used, as Prometheus reads it. Services that share a
+//! process tell the same.
+
+mod exposition;
 
 use axum::response::IntoResponse;
 use bartizan::metrics::{BUCKETS, publish};
@@ -22,5 +25,5 @@ pub async fn scrape() -> impl IntoResponse {
     let prometheus = &*PROMETHEUS;
     publish();
     prometheus.run_upkeep();
-    ([(CONTENT_TYPE, TEXT)], prometheus.render())
+    ([(CONTENT_TYPE, TEXT)], prometheus.render() + &exposition::text())
 }

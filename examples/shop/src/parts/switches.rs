@@ -36,6 +36,11 @@ impl Switches {
         of.for_each(|(_, turn)| turn(on));
     }
 
+    /// The calls and layers that are switched off.
+    pub fn off(&self) -> Vec<(String, &'static str)> {
+        self.known().off.iter().cloned().collect()
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -11,6 +11,8 @@ mod local;
 mod ops;
 mod page;
 pub mod protect;
+mod reach;
+pub mod redeploy;
 mod registry;
 mod remote;
 mod scene;
@@ -29,12 +31,14 @@ use crate::parts::failure::Failure;
 use crate::parts::faults::Faults;
 use crate::parts::registry as asked;
 use crate::parts::{self, buckets, bus, policy};
-use crate::up::{asked_to_stop, bind_all, block_on, instances, open_at, say};
+use crate::up::{self, asked_to_stop, bind_all, block_on, instances, open_at, say};
 use config::Desk;
+use reach::Reach;
+use redeploy::Deployments;
 use services::Seen;
 use std::env::current_exe;
 use std::pin::pin;
-use supervisor::{How, Supervision, Supervisor};
+use supervisor::{How, Program, Supervision, Supervisor};
 use traces::Kept;
 
 /// Opens the shop and its ops, says where, and closes both on Ctrl-C or SIGTERM. The services are processes of their own, if
@@ -46,6 +50,16 @@ use traces::Kept;
 pub fn up(config: &Config, procs: bool, kept: Option<Kept>) -> Result<(), Failure> {
     let config = Config { faults: Faults::switched_on(), ..config.clone() };
     block_on(work(&config, procs, kept))
+}
+
+/// Runs one service, which can be steered if whoever starts it wants that.
+///
+/// # Errors
+///
+/// When it cannot start, or has fallen over.
+pub fn run(config: Config, instance: Instance) -> Result<(), Failure> {
+    let (config, beside) = reach::open(config, instance)?;
+    up::run(&config, instance, beside)
 }
 
 /// Where the traces of a command are kept, if it has some.
@@ -75,19 +89,26 @@ async fn work(config: &Config, procs: bool, kept: Option<Kept>) -> Result<(), Fa
     let claim = if procs { claim.share(&config)? } else { claim };
     token::keep(&config)?;
     let desk = own_config.map(|_| Desk::open(&config)).transpose()?;
-    if let Some(desk) = desk.as_ref().filter(|_| procs) {
-        desk.only_tells();
+    let reach = procs.then(|| Reach::new(&config));
+    if let (Some(desk), Some(reach)) = (&desk, &reach) {
+        desk.tells(reach.clone());
     }
     let seen: Vec<_> = bound.iter().map(|bound| Seen::new(bound.instance, bound.address)).collect();
     let (supervision, orders) = Supervision::new();
+    let program = current_exe().map_err(|why| Failure::new(format!("this program is nowhere: {why}.")))?;
+    let program = Program::hold(program, 1)?;
+    let services = seen.iter().map(|seen| seen.instance);
+    let services =
+        services.filter(|it| !matches!(it.service, Name::Ops | Name::Registry | Name::Config)).collect();
+    let deployments = procs.then(|| Deployments::new(supervision.clone(), services, program.clone()));
     let stage = ops::Stage {
         supervision,
         seen: seen.iter().filter(|seen| !seen.is_of(Name::Ops)).cloned().collect(),
         desk: desk.clone(),
-        procs,
+        reach: reach.clone(),
+        deployments,
         kept,
     };
-    let program = current_exe().map_err(|why| Failure::new(format!("this program is nowhere: {why}.")))?;
     let starter = move |instance: Instance| match instance.service {
         Name::Ops => How::Thread(ops::build(stage.clone())),
         Name::Registry => How::Thread(registry::build()),
@@ -95,8 +116,10 @@ async fn work(config: &Config, procs: bool, kept: Option<Kept>) -> Result<(), Fa
             Some(desk) => config::build(desk.clone()),
             None => service(Name::Config),
         }),
-        _ if procs => How::Process(program.clone()),
-        name => How::Thread(service(name)),
+        name => match &reach {
+            Some(reach) => How::Process(program.clone(), reach.clone()),
+            None => How::Thread(service(name)),
+        },
     };
     let mut supervisor = Supervisor::new(&config, bound, seen, orders, claim, Box::new(starter));
     let mut stop = pin!(stop);

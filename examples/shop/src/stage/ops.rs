@@ -5,6 +5,8 @@ use super::config::Desk;
 use super::load::Surges;
 use super::load::gateway::Gateway;
 use super::scene::{self, Backstage};
+use super::reach::Reach;
+use super::redeploy::{self, Deployments};
 use super::services::Seen;
 use super::supervisor::Supervision;
 use super::traces::{self, Kept};
@@ -47,8 +49,10 @@ pub struct Stage {
     pub seen: Vec<Arc<Seen>>,
     /// None: the config service is somebody else's.
     pub desk: Option<Desk>,
-    /// Whether the services are processes of their own.
-    pub procs: bool,
+    /// The way to the services, where they are processes of their own.
+    pub reach: Option<Reach>,
+    /// What the services run, where they are processes of their own.
+    pub deployments: Option<Deployments>,
     /// The last traces, where they are in this process.
     pub kept: Option<Kept>,
 }
@@ -76,7 +80,7 @@ async fn start(stage: Stage, config: Config, stop: watch::Receiver<Stop>) -> Res
     let store = Store::file(&config.data_dir, "ops", &[faults::TABLE, incidents::TABLE]).await?;
     let surges = Surges::new(config.local(Name::Gateway.replica(1)?), &config.ops_token, &config.tls);
     let places = config.faults.clone();
-    let shop = faults::Shop { supervision: stage.supervision, here, procs: stage.procs };
+    let shop = faults::Shop { supervision: stage.supervision, here, reach: stage.reach };
     let (reads, writes) = faults::start(store.clone(), places, surges, shop).await?;
     let (shown, switched) = protect::routes(stage.desk.clone());
     let (reads, writes) = (reads.merge(shown), writes.merge(switched));
@@ -85,14 +89,15 @@ async fn start(stage: Stage, config: Config, stop: watch::Receiver<Stop>) -> Res
     let (kept, desk) = (stage.kept.clone(), stage.desk);
     let (shown, played) = scene::start(Backstage { gateway, kept, desk, store: store.clone(), stop });
     let (reads, writes) = (reads.merge(shown), writes.merge(played));
+    let writes = writes.merge(redeploy::routes(stage.deployments));
     let reads = reads.merge(incidents::routes(store.clone()));
     tokio::spawn(incidents::watch(store.clone()));
-    let token: Arc<str> = config.ops_token.into();
+    let token: Arc<str> = config.ops_token.as_str().into();
     let writes = writes.route_layer(from_fn_with_state(token, operator));
     let reads =
         reads.route("/health", get(services).with_state(ops)).merge(console.router()).merge(page::routes());
     let reads = reads.merge(traces::routes(stage.kept));
-    let routes = reads.merge(writes).layer(from_fn(local::only)).merge(health::routes(Some(store)));
+    let routes = reads.merge(writes).layer(from_fn(local::only)).merge(health::routes(&config, Some(store)));
     Ok(problem::fallbacks(routes).layer(CatchPanicLayer::custom(problem::of_panic)))
 }
 

@@ -2,6 +2,7 @@
 
 mod child;
 mod post;
+mod program;
 mod running;
 
 use super::services::Seen;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+pub use program::Program;
 pub use running::How;
 
 /// The pause before the second start in a row; the first is at once. Doubled with each, up to the longest.
@@ -42,6 +44,7 @@ pub enum Wanted {
 enum Order {
     Want(Instance, Wanted),
     Restart(Instance),
+    Replace(Instance, Program),
 }
 
 type Done = oneshot::Sender<Result<(), Failure>>;
@@ -73,6 +76,16 @@ impl Supervision {
     /// When it does not run at the moment, or the new one cannot start; the old one stays.
     pub async fn restart(&self, instance: Instance) -> Result<(), Failure> {
         self.order(Order::Restart(instance)).await
+    }
+
+    /// Has an instance that is a process run another program from here on: a new one takes over as in a restart, once it is ready.
+    /// Who is down is started anew, and who was killed runs it when it is back.
+    ///
+    /// # Errors
+    ///
+    /// When it is held at the moment, or the new one does not become ready; the old one stays.
+    pub async fn replace(&self, instance: Instance, program: Program) -> Result<(), Failure> {
+        self.order(Order::Replace(instance, program)).await
     }
 
     async fn order(&self, order: Order) -> Result<(), Failure> {
@@ -185,6 +198,15 @@ impl Supervisor {
                 let n = self.post(instance)?;
                 self.restart(n).await
             }
+            Order::Replace(instance, program) => {
+                let n = self.post(instance)?;
+                let before = self.posts[n].program.replace(program);
+                let replaced = self.replace(n).await;
+                if replaced.is_err() {
+                    self.posts[n].program = before;
+                }
+                replaced
+            }
             Order::Want(instance, wanted) => {
                 let n = self.post(instance)?;
                 self.posts[n].wanted = wanted;
@@ -221,7 +243,7 @@ impl Supervisor {
     }
 
     fn begin(&mut self, n: usize) -> Result<Starting, Failure> {
-        let how = (self.starter)(self.posts[n].seen.instance);
+        let how = (self.starter)(self.posts[n].seen.instance).of(self.posts[n].program.as_ref());
         Ok(how.start(self.posts[n].bound()?, &self.config))
     }
 
@@ -238,10 +260,32 @@ impl Supervisor {
             return Err(Failure::new(format!("{} does not run at the moment.", post.seen.instance)));
         }
         let running = self.begin(n)?.await?;
-        let old = self.posts[n].runs(running);
-        self.posts[n].leaves(old);
-        self.posts[n].seen.restarted();
+        self.posts[n].takes_over(running);
         Ok(())
+    }
+
+    async fn replace(&mut self, n: usize) -> Result<(), Failure> {
+        let post = &mut self.posts[n];
+        match (post.wanted, &post.running) {
+            (Wanted::Killed, _) => Ok(()),
+            (Wanted::Paused, _) => {
+                Err(Failure::new(format!("{} is held at the moment.", post.seen.instance)))
+            }
+            (Wanted::Up, None) => {
+                (post.starting, post.falls) = (None, 0);
+                self.start(n).await
+            }
+            (Wanted::Up, Some(_)) => {
+                let mut running = self.begin(n)?.await?;
+                let ready = running.ready().await;
+                match &ready {
+                    Ok(()) => self.posts[n].takes_over(running),
+                    // It has been asked, and answers before it goes.
+                    Err(_) => self.posts[n].leaves(Some(running)),
+                }
+                ready
+            }
+        }
     }
 }
 

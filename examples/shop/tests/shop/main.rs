@@ -58,6 +58,10 @@ mod procs;
 #[cfg(feature = "stage")]
 mod protect;
 mod races;
+#[cfg(feature = "stage")]
+mod reach;
+#[cfg(feature = "stage")]
+mod redeploy;
 mod redis;
 #[cfg(feature = "stage")]
 mod registry;

@@ -36,8 +36,17 @@ async fn every_service_tells_what_its_layers_have_counted() {
         let text = scrape(&shop, offset).await;
         for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let (series, value) = line.rsplit_once(' ').expect(line);
-            assert!(series.starts_with("bartizan_") && value.parse::<f64>().is_ok(), "{line}");
+            let known = ["bartizan_", "shop_", "process_"].iter().any(|prefix| series.starts_with(prefix));
+            assert!(known && value.parse::<f64>().is_ok(), "{line}");
         }
+        for beat in ["shop_store_up{store=\"order\"} 1", "shop_service_ready{service=\"gateway\"} 1"] {
+            assert!(text.lines().any(|line| line == beat), "{beat} is not in {text}");
+        }
+        let used = |metric: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' '));
+            line.expect(metric).parse::<f64>().unwrap()
+        };
+        assert!(used("process_resident_memory_bytes") > 1e6 && used("process_cpu_seconds_total") > 0.0);
         let more = |metric: &str, labels: &[&str]| sum(&text, metric, labels) - sum(&before, metric, labels);
         let served = more("bartizan_meter_calls_total", &["name=\"order\"", "outcome=\"success\""]);
         assert!(served >= 6.0, "{offset}: {served} in {text}");

@@ -2,14 +2,14 @@
 
 use super::customer::{Customer, say};
 use super::ops::{Ops, check};
-use super::process::{LONG, Shop, TOKEN, folder, free_base, program, stderr};
-use http::Method;
-use serde_json::{Value, json};
+use super::process::{LONG, Shop, folder, free_base, program, stderr};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
@@ -147,24 +147,16 @@ async fn faults_of_processes_are_done_to_processes() {
     check(folder.path(), shop.base).await;
 }
 
-#[tokio::test]
-async fn what_processes_cannot_be_told_is_not_promised() {
-    let folder = folder();
-    let shop = Shop::open_procs(folder.path()).await;
-    let ops = Ops(&shop);
-    for target in ["product", "gateway->product"] {
-        let said = ops.wish(json!({ "target": target, "kind": "error" })).await;
-        said.is_problem(409);
-        assert!(said.text("detail").contains("without --procs"), "{said:?}");
+/// Looks around and orders, again and again; nothing may fail.
+pub async fn shop_on(ada: &Customer<'_>) -> ! {
+    static KEYS: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let products = ada.get("/api/v1/products").await;
+        assert_eq!(products.status, 200, "{products:?}");
+        let key = format!("k{}", KEYS.fetch_add(1, Ordering::Relaxed));
+        let order = ada.order(&key, &[("tea-mint", 1)]).await;
+        assert_eq!(order.status, 201, "{order:?}");
     }
-    assert_eq!(ops.faults().await, Vec::<Value>::new());
-    ops.set("registry", "delay", json!({ "ms": 1 })).await;
-    let turn = async |layer: &str| {
-        let wish = json!({ "call": "order->user", "layer": layer, "on": false });
-        say(ops.request(Method::POST, "/protections").bearer_auth(TOKEN).json(&wish)).await
-    };
-    turn("bulkhead").await.is_problem(409);
-    assert_eq!(turn("retry").await.status, 200);
 }
 
 /// Customers browse and order while processes are replaced.
@@ -185,16 +177,8 @@ async fn nobody_notices_a_new_process() {
             ops.set(target, kind, json!({})).await;
         }
     };
-    let shopping = async {
-        for key in 0.. {
-            let products = ada.get("/api/v1/products").await;
-            assert_eq!(products.status, 200, "{products:?}");
-            let order = ada.order(&format!("k{key}"), &[("tea-mint", 1)]).await;
-            assert_eq!(order.status, 201, "{order:?}");
-        }
-    };
     tokio::select! {
-        () = shopping => {}
+        never = shop_on(&ada) => never,
         () = restarts => {}
     }
     assert_eq!(ada.order("after", &[("tea-mint", 1)]).await.status, 201);

@@ -3,31 +3,76 @@
 use super::customer::{Customer, say};
 use super::ops::{Ops, check};
 use super::process::{LONG, Shop, folder};
-use super::races::together;
-use super::survives::insist;
-use serde_json::json;
-use std::sync::atomic::{AtomicBool, Ordering};
+use serde_json::{Value, json};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// All replicas of product and payment are replaced, again and again, while customers shop.
+/// How often everything is restarted: `SHOP_ROUNDS`, or as often as is enough to see it.
+pub fn rounds(enough: u32) -> u32 {
+    std::env::var("SHOP_ROUNDS").map_or(enough, |rounds| rounds.parse().expect("SHOP_ROUNDS is a number"))
+}
+
+/// Every instance of every service is replaced, again and again, while customers shop.
+async fn restarts_fail_nobody(shop: &Shop, folder: &Path, rounds: u32) {
+    let ops = Ops(shop);
+    let before = restarts(&ops).await;
+    let over = Cell::new(false);
+    let rolls = async {
+        for _ in 0..rounds {
+            for target in ["gateway", "user", "product", "order", "payment", "mail", "bank"] {
+                ops.set(target, "rolling", json!({})).await;
+                sleep(Duration::from_millis(200)).await;
+            }
+        }
+        over.set(true);
+    };
+    let customers = async {
+        let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
+        while !over.get() {
+            let load = ["load", "--rps", "30", "--for", "5s", "--customers", "8", "--json"];
+            let (code, said) = command(&load, folder, shop.base).await;
+            assert_eq!(code, Some(0), "{said}");
+            let figures: Value = serde_json::from_str(&said).unwrap_or_else(|why| panic!("{why}: {said}"));
+            for (outcome, count) in figures["total"]["outcomes"].as_object().unwrap() {
+                *outcomes.entry(outcome.clone()).or_default() += count.as_u64().unwrap();
+            }
+        }
+        outcomes
+    };
+    let (outcomes, ()) = tokio::join!(customers, rolls);
+    println!("{rounds} rounds: {outcomes:?}");
+    for lost in ["failed", "refused", "timeout"] {
+        assert_eq!(outcomes[lost], 0, "{outcomes:?}");
+    }
+    assert!(outcomes["ok"] > 100, "{outcomes:?}");
+    for ((name, after), (_, before)) in restarts(&ops).await.iter().zip(&before) {
+        assert_eq!(after - before, f64::from(rounds), "{name}");
+    }
+    check(folder, shop.base).await;
+}
+
+/// How often each instance of a service has been replaced.
+async fn restarts(ops: &Ops<'_>) -> Vec<(String, f64)> {
+    let services = ops.layers("service", "").await.into_iter();
+    let services = services.filter(|it| it["name"] != "registry" && it["name"] != "config");
+    services.map(|it| (it["name"].to_string(), it["numbers"]["restarts"].as_f64().unwrap())).collect()
+}
+
 #[tokio::test]
 async fn a_rolling_restart_under_load_fails_nobody() {
     let folder = folder();
     let shop = Shop::open(folder.path()).await;
-    let ops = Ops(&shop);
-    let rolls = async {
-        for _ in 0..3 {
-            for target in ["product", "payment"] {
-                ops.set(target, "rolling", json!({})).await;
-                sleep(Duration::from_millis(500)).await;
-            }
-        }
-    };
-    nobody_is_lost(&shop, rolls).await;
-    let replaced = ops.layers("service", "p").await;
-    assert!(replaced.iter().all(|it| it["numbers"]["restarts"] == 3.0), "{replaced:?}");
-    check(folder.path(), shop.base).await;
+    restarts_fail_nobody(&shop, folder.path(), rounds(2)).await;
+}
+
+#[tokio::test]
+async fn a_rolling_restart_of_processes_under_load_fails_nobody() {
+    let folder = folder();
+    let shop = Shop::open_procs(folder.path()).await;
+    restarts_fail_nobody(&shop, folder.path(), rounds(1)).await;
 }
 
 /// Has customers shop while something happens. A connection that breaks fails the test, and so does an order that is not

@@ -34,7 +34,7 @@ pub async fn start(config: &Config) -> Result<Router, Failure> {
         .route("/charges/{key}/refund", post(refund))
         .with_state(Ledger::new(store.clone()));
     let routes = stacks::BANK.guard(routes, config);
-    Ok(problem::fallbacks(routes.merge(health::routes(Some(store)))))
+    Ok(problem::fallbacks(routes.merge(health::routes(config, Some(store)))))
 }
 
 async fn charge(

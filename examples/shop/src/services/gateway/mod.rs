@@ -82,7 +82,7 @@ pub fn start(config: &Config) -> Result<Router, Failure> {
     let routes = stacks::GATEWAY
         .guard_front(routes.layer(from_fn(edge::check)).with_state(service), gatekeeper, &buckets, config)
         .route("/openapi.json", openapi);
-    Ok(problem::fallbacks(routes.merge(health::routes(None))))
+    Ok(problem::fallbacks(routes.merge(health::routes(config, None))))
 }
 
 #[cfg(test)]

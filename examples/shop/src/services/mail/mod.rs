@@ -42,7 +42,7 @@ pub async fn start(config: &Config) -> Result<Router, Failure> {
     let bus = Bus::open(config, BINDINGS).await?.behind(stacks::bus(config));
     let receiver = mailbox.clone();
     tokio::spawn(forget(mailbox.clone()));
-    let health = health::of_consumer(store, bus.clone());
+    let health = health::of_consumer(config, store, bus.clone());
     tokio::spawn(bus.consume(MAIL, move |message| receive(receiver.clone(), message)));
     let routes = Router::new().route("/mails", get(list)).with_state(mailbox);
     let routes = stacks::MAIL.guard(routes, config);

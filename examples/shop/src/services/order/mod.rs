@@ -66,6 +66,7 @@ pub async fn start(config: &Config) -> Result<Router, Failure> {
         .route("/orders", post(http::place).get(http::list))
         .route("/orders/{id}", get(http::read))
         .route("/orders/{id}/cancel", post(http::cancel));
-    let routes = stacks::ORDER.guard(routes.with_state(service), config).merge(health::routes(Some(store)));
+    let routes =
+        stacks::ORDER.guard(routes.with_state(service), config).merge(health::routes(config, Some(store)));
     Ok(problem::fallbacks(routes))
 }

@@ -28,7 +28,7 @@ pub async fn start(config: &Config) -> Result<Router, Failure> {
     health.set_serving::<PaymentsServer<grpc::Service>>().await;
     let payments = Routes::new(PaymentsServer::new(grpc::Service::new(till)));
     let payments = payments.add_service(health_service).prepare().into_axum_router();
-    Ok(stacks::PAYMENT.guard(payments, config).merge(health::routes(Some(store))))
+    Ok(stacks::PAYMENT.guard(payments, config).merge(health::routes(config, Some(store))))
 }
 
 #[cfg(test)]

@@ -67,7 +67,8 @@ pub async fn start(config: &Config) -> Result<Router, Failure> {
         .route("/products/{id}/stock", post(restock))
         .route("/reservations/{order}", put(reserve).delete(release))
         .route("/reservations/{order}/commit", post(commit));
-    let routes = stacks::PRODUCT.guard(routes.with_state(service), config).merge(health::routes(Some(store)));
+    let routes =
+        stacks::PRODUCT.guard(routes.with_state(service), config).merge(health::routes(config, Some(store)));
     Ok(problem::fallbacks(routes))
 }
 

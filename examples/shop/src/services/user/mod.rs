@@ -74,7 +74,8 @@ pub async fn start(config: &Config) -> Result<Router, Failure> {
         .route("/sessions", post(http::log_in).delete(http::log_out_everywhere))
         .route("/sessions/current", delete(http::log_out))
         .route("/.well-known/jwks.json", get(http::keys));
-    let routes = stacks::USER.guard(routes.with_state(service), config).merge(health::routes(Some(store)));
+    let routes =
+        stacks::USER.guard(routes.with_state(service), config).merge(health::routes(config, Some(store)));
     Ok(problem::fallbacks(routes))
 }
 

@@ -10,8 +10,8 @@ use crate::parts::failure::Failure;
 use crate::parts::policy::Refresh;
 use crate::parts::problem::Problem;
 use crate::parts::switches::Switches;
+use crate::stage::reach::Reach;
 use bartizan::core::registry::{self, Observed};
-use http::StatusCode;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -48,8 +48,8 @@ struct State {
     /// Why what was read last is not what is in force.
     refusal: Option<Refusal>,
     off: BTreeSet<Switch>,
-    /// Whether all that is switched is switched by what the services are told: they are in no reach otherwise.
-    only_tells: bool,
+    /// The way to services that are processes of their own.
+    reach: Option<Reach>,
     /// How often something has changed.
     changes: u64,
 }
@@ -88,7 +88,7 @@ impl Desk {
             values,
             refusal: None,
             off,
-            only_tells: false,
+            reach: None,
             changes: 0,
         };
         let desk = Self(Arc::new(Shared { file, kept, refresh, switches, state: Mutex::new(state) }));
@@ -97,11 +97,11 @@ impl Desk {
         Ok(desk)
     }
 
-    /// The services are processes of their own, in which no switch can be turned: such layers are all on.
-    pub fn only_tells(&self) {
+    /// The services are processes of their own, and are told what is switched off.
+    pub fn tells(&self, reach: Reach) {
         let mut state = self.0.lock();
-        state.only_tells = true;
-        state.off.retain(|switch| !is_switched(switch));
+        state.reach = Some(reach);
+        state.tell();
     }
 
     /// What is in force for a service.
@@ -162,16 +162,9 @@ impl Desk {
     ///
     /// # Errors
     ///
-    /// When what would be in force then does not fit together, or cannot be written down; or one of them is out of reach.
+    /// When what would be in force then does not fit together, or cannot be written down.
     pub fn turn(&self, layers: &[Switch], on: bool) -> Result<(), Problem> {
         let mut state = self.0.lock();
-        if let Some(far) = layers.iter().find(|switch| !on && state.only_tells && is_switched(switch)) {
-            let detail = format!(
-                "the services of this shop are processes of their own, in which a {} cannot be switched; open it without --procs for that",
-                far.layer
-            );
-            return Err(Problem::new(StatusCode::CONFLICT, "out-of-reach", detail));
-        }
         let mut wanted = state.off.clone();
         for switch in layers {
             if on {
@@ -191,6 +184,7 @@ impl Desk {
         self.0.kept.write(&wanted).map_err(unwritten)?;
         wanted.symmetric_difference(&state.off).for_each(|switch| turn(&self.0.switches, switch, on));
         state.off = wanted;
+        state.tell();
         state.changes += 1;
         drop(state);
         self.0.refresh.ask();
@@ -203,9 +197,30 @@ fn is_switched(switch: &Switch) -> bool {
     SWITCHED.contains(&switch.layer.as_str())
 }
 
+/// Turns every switch that no policy knows to where it is wanted.
+pub fn turn_all(switches: &Switches, off: &BTreeSet<Switch>) {
+    for switch in off {
+        turn(switches, switch, false);
+    }
+    for (call, layer) in switches.off() {
+        let switch = Switch { call, layer: layer.to_owned() };
+        if !off.contains(&switch) {
+            turn(switches, &switch, true);
+        }
+    }
+}
+
 fn turn(switches: &Switches, Switch { call, layer }: &Switch, on: bool) {
     if let Some(layer) = SWITCHED.into_iter().find(|switched| switched == layer) {
         switches.turn(call, layer, on);
+    }
+}
+
+impl State {
+    fn tell(&self) {
+        if let Some(reach) = &self.reach {
+            reach.off(self.off.iter().filter(|switch| is_switched(switch)).cloned().collect());
+        }
     }
 }
 

@@ -10,7 +10,7 @@ mod reference;
 mod spring;
 mod start;
 
-pub use desk::Desk;
+pub use desk::{Desk, turn_all};
 pub use kept::Switch;
 
 use super::local;
@@ -53,7 +53,8 @@ fn start(desk: Desk, config: &Config) -> Router {
         .route("/{service}/{profile}/{label}", get(labelled))
         .with_state(desk);
     let routes = routes.layer(config.faults.layer(&config.here)).layer(from_fn(local::only));
-    problem::fallbacks(routes.merge(health::routes(None))).layer(CatchPanicLayer::custom(problem::of_panic))
+    problem::fallbacks(routes.merge(health::routes(config, None)))
+        .layer(CatchPanicLayer::custom(problem::of_panic))
 }
 
 /// Looks at the file, as long as the service runs.

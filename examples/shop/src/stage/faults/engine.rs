@@ -88,9 +88,21 @@ struct Active {
 }
 
 /// A fault that is in one place of calls, until this is dropped.
-struct Put {
+#[derive(Debug)]
+pub struct Put {
     place: Handle,
     id: FaultId,
+}
+
+/// Puts a fault of calls in where it is done in an instance that is a process of its own.
+pub fn put_in(places: &Faults, instance: Instance, fault: &Fault) -> Vec<Put> {
+    let target = Target::parse(&fault.target);
+    let here = |place: &String| {
+        *place == instance.to_string()
+            || place.split_once("->").is_some_and(|(from, _)| from == instance.service.as_str())
+    };
+    let here = target.iter().flat_map(Target::places).filter(here);
+    here.filter_map(|place| Put::new(places, &place, fault)).collect()
 }
 
 impl Put {
@@ -124,8 +136,8 @@ impl Work {
     async fn run(mut self, lasting: Vec<Fault>, mut orders: mpsc::Receiver<Order>) {
         for fault in lasting {
             let Some(target) = Target::parse(&fault.target) else { continue };
-            // The shop was closed in the middle of a restart, and has been opened since; or its services were no processes then.
-            if fault.kind.is_momentary() || self.is_out_of_reach(&fault, &target) {
+            // The shop was closed in the middle of a restart, and has been opened since.
+            if fault.kind.is_momentary() {
                 let _ = self.records.end(&fault.id).await;
             } else {
                 self.put_in(fault, target).await;
@@ -167,13 +179,6 @@ impl Work {
                 format!("`target` {} is not in this shop, but where its variable says", fault.target);
             return Err(Problem::invalid(detail));
         }
-        if self.is_out_of_reach(&fault, &target) {
-            let detail = format!(
-                "the services of this shop are processes of their own, and cannot be told of faults like {}; open it without --procs for that",
-                fault.kind.as_str()
-            );
-            return Err(Problem::new(StatusCode::CONFLICT, "out-of-reach", detail));
-        }
         if fault.kind == Kind::Load && self.active.iter().any(|active| active.fault.kind == Kind::Load) {
             let detail = "a crowd is there already; it can be cleared, and another sent";
             return Err(Problem::new(StatusCode::CONFLICT, "crowded", detail));
@@ -184,13 +189,6 @@ impl Work {
         }
         self.put_in(fault, target).await;
         Ok(())
-    }
-
-    /// Whether it is done to calls that are made, or answered, in another process.
-    fn is_out_of_reach(&self, fault: &Fault, target: &Target) -> bool {
-        let beside = |instance: &Instance| matches!(instance.service, Name::Registry | Name::Config);
-        let here = !target.instances().is_empty() && target.instances().iter().all(beside);
-        self.shop.procs && !here && fault.kind.injected(Duration::ZERO).is_some()
     }
 
     /// Starts new instances in the place of the old ones: all at once, or one after another. What is killed or held by
@@ -217,12 +215,17 @@ impl Work {
 
     async fn put_in(&mut self, fault: Fault, target: Target) {
         tracing::info!(target = fault.target, kind = fault.kind.as_str(), "fault set");
+        // What is done in another process is told to that.
+        let beside = |instance: &Instance| matches!(instance.service, Name::Registry | Name::Config);
+        let here = self.shop.reach.is_none()
+            || !target.instances().is_empty() && target.instances().iter().all(beside);
         let put = |place: &String| Put::new(&self.places, place, &fault);
-        let put = target.places().iter().filter_map(put).collect();
+        let put = if here { target.places().iter().filter_map(put).collect() } else { Vec::new() };
         let left = Duration::from_millis(fault.expires_at.saturating_sub(now_ms()).max(1) as u64);
         let surge = (fault.kind == Kind::Load).then(|| self.surges.send(fault.share, left)).flatten();
         self.active.push(Active { fault, target, _put: put, _surge: surge });
         self.settle().await;
+        self.tell().await;
     }
 
     async fn take_out(&mut self, which: impl Fn(&Fault) -> bool) {
@@ -233,6 +236,18 @@ impl Work {
             }
         }
         self.settle().await;
+        self.tell().await;
+    }
+
+    /// Tells the services that are processes of what is done to calls.
+    async fn tell(&self) {
+        if let Some(reach) = &self.shop.reach {
+            let faults = self.active.iter().map(|active| &active.fault);
+            reach.faults(
+                faults.filter(|fault| fault.kind.injected(Duration::ZERO).is_some()).cloned().collect(),
+            );
+            reach.settled().await;
+        }
     }
 
     async fn expire(&mut self) {

@@ -5,6 +5,7 @@ mod kind;
 mod records;
 mod wish;
 
+pub use engine::{Put, put_in};
 pub use kind::Kind;
 pub use wish::{Fault, List, Wish};
 
@@ -17,6 +18,7 @@ use crate::parts::id::Id;
 use crate::parts::problem::Problem;
 use crate::parts::store::Store;
 use crate::stage::load::Surges;
+use crate::stage::reach::Reach;
 use crate::stage::supervisor::Supervision;
 use axum::extract::State;
 use axum::routing::{delete, get, post};
@@ -33,8 +35,8 @@ pub struct Shop {
     pub supervision: Supervision,
     /// Whom it has.
     pub here: Vec<Instance>,
-    /// Whether these are processes of their own: what is done to calls cannot be told to them.
-    pub procs: bool,
+    /// How these are told of what is done to calls, where they are processes of their own.
+    pub reach: Option<Reach>,
 }
 
 /// The routes that read, and those that write.

@@ -73,7 +73,7 @@ fn start(config: &Config, stop: watch::Receiver<Stop>) -> Router {
             No::new(StatusCode::METHOD_NOT_ALLOWED, format!("method {method} not allowed"))
         });
     let routes = routes.layer(config.faults.layer(&config.here)).layer(from_fn(local::only));
-    routes.merge(health::routes(None)).layer(CatchPanicLayer::custom(problem::of_panic))
+    routes.merge(health::routes(config, None)).layer(CatchPanicLayer::custom(problem::of_panic))
 }
 
 /// It leads itself.

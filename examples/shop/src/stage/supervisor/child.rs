@@ -1,9 +1,11 @@
 //! An instance that is a process of its own: `shop run` of this program, with a socket that is handed down.
 
+use super::program::Program;
 use crate::handed;
 use crate::host::Bound;
 use crate::parts::config::{CONFIG, CONSUL, Config, Instance};
 use crate::parts::failure::Failure;
+use crate::stage::reach::{self, Link, Reach};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{create_dir_all, read_to_string, remove_file, write};
 use std::io::{Write, stderr};
@@ -11,7 +13,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -36,6 +38,10 @@ const SENTENCE: &str = "shop: ";
 #[derive(Debug)]
 pub struct Child {
     instance: Instance,
+    program: Program,
+    reach: Reach,
+    /// Where it can be steered, once it has said so.
+    steered_at: Arc<OnceLock<String>>,
     life: Arc<Life>,
     ended: oneshot::Receiver<String>,
 }
@@ -50,10 +56,10 @@ struct Life(Mutex<Option<Pid>>);
 /// # Errors
 ///
 /// When it cannot start, in its own words.
-pub async fn start(program: PathBuf, bound: Bound, config: Config) -> Result<Child, Failure> {
+pub async fn start(program: Program, bound: Bound, config: Config, reach: Reach) -> Result<Child, Failure> {
     let instance = bound.instance;
     let failed = |why| Failure::new(format!("{instance} cannot be started as a process: {why}."));
-    let mut process = command(&program, bound, &config).spawn().map_err(failed)?;
+    let mut process = command(&program, bound, &config, &reach).spawn().map_err(failed)?;
     let (Some(id), Some(said), Some(complaints)) =
         (process.id(), process.stdout.take(), process.stderr.take())
     else {
@@ -65,9 +71,11 @@ pub async fn start(program: PathBuf, bound: Bound, config: Config) -> Result<Chi
     let (ending, ended) = oneshot::channel();
     let lasting = life.clone();
     let (open, opened) = oneshot::channel();
+    let steered_at = Arc::new(OnceLock::new());
+    let (steering, way) = (steered_at.clone(), reach.clone());
     tokio::spawn(async move {
         let last_words = pass_on(instance, complaints);
-        let heard = listen(&mut said, open);
+        let heard = listen(&mut said, &way, &steering, open);
         let (status, last_words, ()) = tokio::join!(
             async {
                 let status = process.wait().await;
@@ -81,7 +89,7 @@ pub async fn start(program: PathBuf, bound: Bound, config: Config) -> Result<Chi
         let how = status.map_or_else(|why| format!("nobody knows how it ended: {why}"), how);
         let _ = ending.send(last_words.unwrap_or(how));
     });
-    let mut child = Child { instance, life, ended };
+    let mut child = Child { instance, program, reach, steered_at, life, ended };
     let outcome = timeout(START, async {
         tokio::select! {
             biased;
@@ -101,12 +109,14 @@ pub async fn start(program: PathBuf, bound: Bound, config: Config) -> Result<Chi
     }
 }
 
-fn command(program: &Path, bound: Bound, config: &Config) -> Command {
+fn command(program: &Program, bound: Bound, config: &Config, reach: &Reach) -> Command {
     let Bound { instance, listener, .. } = bound;
-    let mut command = Command::new(program);
+    let mut command = Command::new(program.file());
+    command.arg0(program.path());
     command.arg("run").arg(instance.service.as_str()).arg("--replica").arg(instance.replica.to_string());
     command.arg("--data-dir").arg(&config.data_dir).arg("--port-base").arg(config.port_base.to_string());
     command.env(handed::VARIABLE, "stdin").env("SHOP_TOKEN", &config.ops_token);
+    command.env(reach::VARIABLE, reach.text());
     let told = [(CONSUL, &config.registry), (CONFIG, &config.settings), ("BANK_URL", &config.bank_url)];
     command.envs(told.into_iter().filter_map(|(name, url)| Some((name, url.as_ref()?))));
     command.stdin(Stdio::from(OwnedFd::from(listener))).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -115,11 +125,23 @@ fn command(program: &Path, bound: Bound, config: &Config) -> Command {
     command
 }
 
-/// Says when the first line comes, and reads on, for the process lives as long as somebody does.
-async fn listen(said: &mut Lines<BufReader<ChildStdout>>, open: oneshot::Sender<()>) {
-    if let Ok(Some(_)) = said.next_line().await {
-        let _ = open.send(());
-        while let Ok(Some(_)) = said.next_line().await {}
+/// Says when the process is open, and reads on, for it lives as long as somebody does. One that can be steered is, as long as it
+/// lives.
+async fn listen(
+    said: &mut Lines<BufReader<ChildStdout>>,
+    reach: &Reach,
+    steered_at: &OnceLock<String>,
+    open: oneshot::Sender<()>,
+) {
+    let (mut open, mut link) = (Some(open), None);
+    while let Ok(Some(line)) = said.next_line().await {
+        match line.strip_prefix(reach::SAYS) {
+            Some(url) if link.is_none() => {
+                let _ = steered_at.set(url.to_owned());
+                link = Some(Link::new(reach, url.to_owned()));
+            }
+            _ => drop(open.take().map(|open| open.send(()))),
+        }
     }
 }
 
@@ -182,6 +204,30 @@ impl Life {
 impl Child {
     pub fn id(&self) -> Option<u32> {
         self.life.pid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs())
+    }
+
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Returns when it says that it is ready. Of one that cannot be asked more is not known than that it is open.
+    ///
+    /// # Errors
+    ///
+    /// When it does not, in time, or has ended.
+    pub async fn ready(&mut self) -> Result<(), Failure> {
+        let Self { instance, reach, steered_at, ended, .. } = self;
+        let Some(url) = steered_at.get() else { return Ok(()) };
+        let ready = timeout(START, async {
+            tokio::select! {
+                biased;
+                why = ended => Err(why.unwrap_or_default()),
+                () = reach.ready(url) => Ok(()),
+            }
+        });
+        ready.await.unwrap_or_else(|_| Err(format!("it was not ready after {} s", START.as_secs()))).map_err(
+            |why| Failure::new(format!("{instance} did not become ready: {}.", why.trim_end_matches('.'))),
+        )
     }
 
     /// Lets the requests under way finish, and ends; killed, if that takes too long.

@@ -1,5 +1,6 @@
 //! One instance, and what is wanted of it.
 
+use super::program::Program;
 use super::running::{Hold, Running, Starting};
 use super::{LONGEST_PAUSE, LOOP, PAUSE, STEADY, Wanted};
 use crate::host::{Bound, bind_again};
@@ -15,6 +16,8 @@ pub(super) struct Post {
     pub(super) seen: Arc<Seen>,
     /// The listening socket once more, so that there is one while instances change. Not there while it is killed.
     socket: Option<TcpListener>,
+    /// What it runs, when that is no longer what was started with.
+    pub(super) program: Option<Program>,
     /// The one that is about to run.
     pub(super) starting: Option<Starting>,
     pub(super) running: Option<Running>,
@@ -35,6 +38,7 @@ impl Post {
         Self {
             seen,
             socket: Some(bound.listener),
+            program: None,
             starting: None,
             running: None,
             leaving: Vec::new(),
@@ -63,10 +67,17 @@ impl Post {
     /// Takes over a new instance, and returns the old one.
     pub(super) fn runs(&mut self, running: Running) -> Option<Running> {
         self.started = Instant::now();
-        self.seen.is_process(running.id());
+        self.seen.is_process(running.id(), running.program());
         let old = self.running.replace(running);
         self.hold();
         old
+    }
+
+    /// Has a new instance take over from the one that runs.
+    pub(super) fn takes_over(&mut self, running: Running) {
+        let old = self.runs(running);
+        self.leaves(old);
+        self.seen.restarted();
     }
 
     /// Hands over from an old instance. Its customers are still answered.
@@ -99,7 +110,7 @@ impl Post {
         self.socket = None;
         self.starting = None;
         self.seen.stands(Standing::Killed);
-        self.seen.is_process(None);
+        self.seen.is_process(None, None);
         self.all().map(Running::kill).collect::<JoinSet<_>>().join_all().await;
         // A held instance is let go when it can do nothing any more.
         self.pauses.clear();
@@ -132,9 +143,9 @@ impl Post {
         self.due = now + pause;
         self.falls += 1;
         self.pauses.clear();
-        self.seen.is_process(None);
+        self.seen.is_process(None, None);
         self.seen.stands(if self.falls < LOOP { Standing::Down } else { Standing::Looping });
         let often = if self.falls > 1 { format!("{} times in a row", self.falls) } else { "last".to_owned() };
-        self.seen.fell(format!("fell {often}: {}", why.trim_end_matches('.')));
+        self.seen.fell(format!("fell {often}: {}", why.trim_end_matches('.')), self.due);
     }
 }

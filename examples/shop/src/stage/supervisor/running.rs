@@ -1,24 +1,33 @@
 //! An instance that runs, of either kind: a thread of this process, or a process of its own.
 
 use super::child::{self, Child, Held};
+use super::program::Program;
 use crate::host::{self, Bound, Build, Pause};
 use crate::parts::config::Config;
 use crate::parts::failure::Failure;
-use std::path::PathBuf;
+use crate::stage::reach::Reach;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// How an instance is started.
 pub enum How {
     Thread(Build),
-    /// This program is.
-    Process(PathBuf),
+    /// It runs this program, and this is the way to it.
+    Process(Program, Reach),
 }
 
 /// An instance that is about to run.
 pub type Starting = Pin<Box<dyn Future<Output = Result<Running, Failure>>>>;
 
 impl How {
+    /// The same, of another program where there is one.
+    pub(super) fn of(self, program: Option<&Program>) -> Self {
+        match (self, program) {
+            (Self::Process(_, reach), Some(program)) => Self::Process(program.clone(), reach),
+            (how, _) => how,
+        }
+    }
+
     /// Starts an instance; what is returned ends when it can be asked. Dropped before, the instance ends.
     pub fn start(self, bound: Bound, config: &Config) -> Starting {
         let config = config.clone();
@@ -26,8 +35,10 @@ impl How {
             Self::Thread(build) => {
                 Box::pin(async move { host::start(bound, &config, build).await.map(Running::Thread) })
             }
-            Self::Process(program) => {
-                Box::pin(async move { child::start(program, bound, config).await.map(Running::Process) })
+            Self::Process(program, reach) => {
+                Box::pin(
+                    async move { child::start(program, bound, config, reach).await.map(Running::Process) },
+                )
             }
         }
     }
@@ -52,6 +63,26 @@ impl Running {
         match self {
             Self::Thread(_) => None,
             Self::Process(child) => child.id(),
+        }
+    }
+
+    /// What its process runs, if it has one of its own.
+    pub fn program(&self) -> Option<&Program> {
+        match self {
+            Self::Thread(_) => None,
+            Self::Process(child) => Some(child.program()),
+        }
+    }
+
+    /// Returns when it says that it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When it does not, in time, or has ended.
+    pub async fn ready(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::Thread(_) => Ok(()),
+            Self::Process(child) => child.ready().await,
         }
     }
 

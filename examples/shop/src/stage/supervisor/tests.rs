@@ -14,7 +14,11 @@ async fn who_cannot_start_is_tried_less_and_less_often_however_long_ago_it_was_u
     let mut pauses = Vec::new();
     for _ in 0..8 {
         post.fell("it has had enough.");
-        pauses.push(post.due.duration_since(Instant::now()).as_millis());
+        let pause = post.due.duration_since(Instant::now());
+        pauses.push(pause.as_millis());
+        let note = post.seen.note().unwrap().into_owned();
+        let next = format!("; next start in {} s", pause.as_secs_f64().ceil());
+        assert_eq!(note.ends_with(&next), !pause.is_zero(), "{note}");
         sleep_until(post.due).await;
     }
     assert_eq!(pauses, [0, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
