@@ -213,6 +213,64 @@ async fn a_process_each_is_a_shop_too() {
     }
 }
 
+#[cfg(feature = "stage")]
+/// Who starts before those whom it needs waits for them, and is not started again.
+#[tokio::test]
+async fn services_start_in_any_order() {
+    const ALL: [(&str, &str); 9] = [
+        ("gateway", "1"),
+        ("order", "1"),
+        ("mail", "1"),
+        ("payment", "2"),
+        ("user", "1"),
+        ("payment", "1"),
+        ("product", "2"),
+        ("payment", "3"),
+        ("product", "1"),
+    ];
+    for at_once in [false, true] {
+        let (folder, base) = (folder(), free_base());
+        let start = |(service, replica): (&'static str, &'static str)| {
+            let path = folder.path().to_owned();
+            async move {
+                let run = ["run", service, "--replica", replica];
+                let (process, line) = alone(&run, &path, base).await;
+                assert!(line.starts_with(service), "{service}-{replica}: {line}");
+                process
+            }
+        };
+        let mut processes = vec![start(ALL[0]).await];
+        // The gateway is asked, and has nobody yet who could answer.
+        let asked = client(LONG).get(format!("{}/api/v1/products", at(base))).send();
+        assert!(asked.await.unwrap().status().is_server_error());
+        if at_once {
+            processes.extend(
+                ALL[1..].iter().map(|one| start(*one)).collect::<tokio::task::JoinSet<_>>().join_all().await,
+            );
+        } else {
+            for one in &ALL[1..] {
+                processes.push(start(*one).await);
+            }
+        }
+        let shop = Shop::of(processes.remove(0), base);
+        let ready = async {
+            let nobody = serde_json::json!({ "email": "nobody@example.org", "password": "nobody knows" });
+            let products = || shop.http.get(shop.url("/api/v1/products"));
+            let log_in = || shop.http.post(shop.url("/api/v1/sessions")).json(&nobody);
+            for (ask, status) in [(&products as &dyn Fn() -> super::process::Request, 200), (&log_in, 401)] {
+                while ask().send().await.unwrap().status() != status {
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                }
+            }
+            let ada = Customer::new(&shop).await;
+            let order = super::survives::insist(&ada, "k", "tea-mint").await;
+            assert_eq!(ada.settled(order.text("id")).await["status"], "CONFIRMED");
+        };
+        timeout(LONG * 2, ready).await.expect("they find each other");
+        assert!(processes.iter_mut().all(|process| process.try_wait().unwrap().is_none()), "all still run");
+    }
+}
+
 #[tokio::test]
 async fn a_service_that_runs_alone_follows_the_policy_of_its_folder() {
     let (folder, base) = (folder(), free_base());

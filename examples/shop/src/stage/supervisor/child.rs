@@ -11,7 +11,7 @@ use std::fs::{create_dir_all, read_to_string, remove_file, write};
 use std::io::{Write, stderr};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
@@ -66,7 +66,8 @@ pub async fn start(program: Program, bound: Bound, config: Config, reach: Reach)
         return Err(Failure::new(format!("{instance} ended before it began.")));
     };
     let life = Arc::new(Life(Mutex::new(Pid::from_raw(id.cast_signed()))));
-    let file = note(&config.data_dir, instance, id);
+    let file = config.data_dir.join(PIDS).join(instance.to_string());
+    let noted = file.clone();
     let mut said = BufReader::new(said).lines();
     let (ending, ended) = oneshot::channel();
     let lasting = life.clone();
@@ -80,7 +81,7 @@ pub async fn start(program: Program, bound: Bound, config: Config, reach: Reach)
             async {
                 let status = process.wait().await;
                 lasting.ends();
-                forget(&file, id);
+                forget(&noted, id);
                 status
             },
             last_words,
@@ -98,7 +99,14 @@ pub async fn start(program: Program, bound: Bound, config: Config, reach: Reach)
         }
     });
     match outcome.await {
-        Ok(None) => Ok(child),
+        Ok(None) => {
+            note(&file, instance, id);
+            // It may have ended since.
+            if child.has_ended() {
+                forget(&file, id);
+            }
+            Ok(child)
+        }
         Ok(Some(why)) => {
             Err(Failure::new(format!("{instance} did not start: {}.", why.trim_end_matches('.'))))
         }
@@ -168,13 +176,11 @@ fn how(status: ExitStatus) -> String {
 }
 
 /// Writes down which process an instance is. Nothing depends on it but who looks.
-fn note(data_dir: &Path, instance: Instance, id: u32) -> PathBuf {
-    let file = data_dir.join(PIDS).join(instance.to_string());
-    let written = create_dir_all(data_dir.join(PIDS)).and_then(|()| write(&file, id.to_string()));
-    if let Err(error) = written {
+fn note(file: &Path, instance: Instance, id: u32) {
+    let folder = file.parent().unwrap_or(file);
+    if let Err(error) = create_dir_all(folder).and_then(|()| write(file, id.to_string())) {
         tracing::warn!(%instance, %error, "the id of its process cannot be written down");
     }
-    file
 }
 
 /// Takes it back, unless another has taken over.

@@ -42,6 +42,9 @@ const TABLES: [&str; 3] = [
     )",
 ];
 
+/// How often the queues are bound until a file that is always busy is an error.
+const TRIES: u32 = 20;
+
 #[derive(Clone, Debug)]
 pub(super) struct Queues {
     store: Store,
@@ -53,7 +56,14 @@ impl Queues {
         bindings: &[(&'static str, &'static str)],
     ) -> Result<Self, Failure> {
         let store = Store::file(&config.data_dir, "bus", &TABLES).await?;
-        let bound = bind(&store, bindings).await;
+        let mut tries = 1;
+        let bound = loop {
+            match bind(&store, bindings).await {
+                // Others who start at this moment are at the same file.
+                Err(sqlx::Error::PoolTimedOut) if tries < TRIES => tries += 1,
+                bound => break bound,
+            }
+        };
         bound.map_err(|why| Failure::new(format!("the queues of the bus cannot be bound: {why}.")))?;
         Ok(Self { store })
     }
