@@ -61,7 +61,7 @@ fn open(args: Args) -> Result<(), Failure> {
         #[cfg(not(feature = "stage"))]
         Command::Up(Up {}) => up::up(&config),
         #[cfg(feature = "stage")]
-        Command::Run { service, replica } => stage::run(config, service.replica(replica)?),
+        Command::Run { service, replica } => stage::run(config, service.replica(replica)?, kept),
         #[cfg(not(feature = "stage"))]
         Command::Run { service, replica } => up::run(&config, service.replica(replica)?, None),
         Command::Doctor(_) => Ok(()),

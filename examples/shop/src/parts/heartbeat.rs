@@ -79,7 +79,7 @@ impl Observed for Heart {
         let beat = self.beat();
         show("answers", f64::from(u8::from(beat.answers)));
         show("answer_seconds", beat.took.as_secs_f64());
-        show("heartbeat_age_seconds", Instant::now().saturating_duration_since(beat.last).as_secs_f64());
+        show("heartbeat_age_seconds", Instant::now().saturating_duration_since(beat.last).as_secs() as f64);
     }
 }
 

@@ -49,7 +49,7 @@ use traces::Kept;
 /// When a service cannot start.
 pub fn up(config: &Config, procs: bool, kept: Option<Kept>) -> Result<(), Failure> {
     let config = Config { faults: Faults::switched_on(), ..config.clone() };
-    block_on(work(&config, procs, kept))
+    block_on(work(&config, procs, kept.unwrap_or_default()))
 }
 
 /// Runs one service, which can be steered if whoever starts it wants that.
@@ -57,17 +57,22 @@ pub fn up(config: &Config, procs: bool, kept: Option<Kept>) -> Result<(), Failur
 /// # Errors
 ///
 /// When it cannot start, or has fallen over.
-pub fn run(config: Config, instance: Instance) -> Result<(), Failure> {
-    let (config, beside) = reach::open(config, instance)?;
+pub fn run(config: Config, instance: Instance, kept: Option<Kept>) -> Result<(), Failure> {
+    let (config, beside) = reach::open(config, instance, kept.unwrap_or_default())?;
     up::run(&config, instance, beside)
 }
 
-/// Where the traces of a command are kept, if it has some.
+/// Where the traces of a command are kept, if it has some and somebody looks at them.
 pub fn kept(command: &Command) -> Option<Kept> {
-    matches!(command, Command::Up(how) if !how.procs).then(Kept::default)
+    let looked_at = match command {
+        Command::Up(_) => true,
+        Command::Run { .. } => reach::is_steered(),
+        _ => false,
+    };
+    looked_at.then(Kept::default)
 }
 
-async fn work(config: &Config, procs: bool, kept: Option<Kept>) -> Result<(), Failure> {
+async fn work(config: &Config, procs: bool, kept: Kept) -> Result<(), Failure> {
     // Whoever reads the lines may send a signal at once, so the signals are heard first.
     let stop = asked_to_stop()?;
     asked::is_there(config).await?;
@@ -89,7 +94,7 @@ async fn work(config: &Config, procs: bool, kept: Option<Kept>) -> Result<(), Fa
     let claim = if procs { claim.share(&config)? } else { claim };
     token::keep(&config)?;
     let desk = own_config.map(|_| Desk::open(&config)).transpose()?;
-    let reach = procs.then(|| Reach::new(&config));
+    let reach = procs.then(|| Reach::new(&config, kept.clone()));
     if let (Some(desk), Some(reach)) = (&desk, &reach) {
         desk.tells(reach.clone());
     }

@@ -53,8 +53,8 @@ pub struct Stage {
     pub reach: Option<Reach>,
     /// What the services run, where they are processes of their own.
     pub deployments: Option<Deployments>,
-    /// The last traces, where they are in this process.
-    pub kept: Option<Kept>,
+    /// The last traces.
+    pub kept: Kept,
 }
 
 /// Makes the routes.

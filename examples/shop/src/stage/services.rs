@@ -150,7 +150,7 @@ impl Observed for Seen {
         }
         let process = self.process.load(Ordering::Relaxed);
         let heartbeat = *self.heartbeat.lock().unwrap_or_else(PoisonError::into_inner);
-        show("heartbeat_age_seconds", Instant::now().saturating_duration_since(heartbeat).as_secs_f64());
+        show("heartbeat_age_seconds", Instant::now().saturating_duration_since(heartbeat).as_secs() as f64);
         if process != 0 {
             show("pid", f64::from(process));
             show("deployment", f64::from(self.deployment.load(Ordering::Relaxed)));

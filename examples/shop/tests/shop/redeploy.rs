@@ -7,6 +7,7 @@ use super::procs::{hit, pids, shop_on};
 use http::Method;
 use serde_json::{Value, json};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -57,6 +58,23 @@ async fn a_new_version_takes_over_and_nobody_notices_and_a_bad_one_changes_nothi
         assert!(said.contains("422") && said.contains(why), "{said}");
     }
     assert_eq!(pids(home.path()), running);
+
+    // Those that took over before one could not start go back, and nobody notices that either.
+    let picky = elsewhere.path().join("picky");
+    fs::write(
+        &picky,
+        format!("#!/bin/sh\n[ \"$2\" = user ] && exit 7\nexec '{}' \"$@\"\n", program().display()),
+    )
+    .unwrap();
+    fs::set_permissions(&picky, fs::Permissions::from_mode(0o755)).unwrap();
+    let (code, said) = tokio::select! {
+        never = shop_on(&ada) => never,
+        done = redeploy(picky.to_str().unwrap()) => done,
+    };
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("user did not start: it ended with exit code 7; all run what they"), "{said}");
+    let running = pids(home.path());
+    assert_eq!(programs(home.path()), vec![copied; 10]);
 
     // Who falls over runs what was deployed last, even when that is gone from the disk.
     fs::remove_file(&copy).unwrap();

@@ -1,6 +1,6 @@
 //! What is no layer of calls, in Prometheus' text format: heartbeats, and what processes have used.
 
-use crate::parts::process::Figures;
+use super::super::process::Figures;
 use bartizan::core::registry::{self, Observed};
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -69,9 +69,12 @@ async fn work(
             way.has_told(version);
         }
         tokio::select! {
-            _ = looks.tick() => if let Some(picture) = way.layers().await {
-                mirrors.show(&picture);
-            },
+            _ = looks.tick() => {
+                if let Some(picture) = way.layers().await {
+                    mirrors.show(&picture);
+                }
+                way.fetch_spans().await;
+            }
             Ok(()) = wanted.changed() => {}
             Some(order) = orders.recv() => {
                 let outcome = way.order(&order).await;
@@ -101,6 +104,13 @@ impl Way {
     async fn layers(&self) -> Option<Bytes> {
         let answer = self.ask(Method::GET, "/layers", None).await?;
         answer.status().is_success().then(|| answer.into_body())
+    }
+
+    async fn fetch_spans(&self) {
+        let answer = self.ask(Method::GET, "/spans", None).await;
+        if let Some(sent) = answer.and_then(|answer| serde_json::from_slice(answer.body()).ok()) {
+            self.reach.0.kept.receive(sent);
+        }
     }
 
     /// What the console of the process says to it; in its words, when that is no.

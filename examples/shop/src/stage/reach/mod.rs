@@ -8,10 +8,11 @@ mod mirror;
 mod steered;
 
 pub use link::Link;
-pub use steered::{SAYS, VARIABLE, open};
+pub use steered::{SAYS, VARIABLE, is_steered, open};
 
 use super::config::Switch;
 use super::faults::Fault;
+use super::traces::Kept;
 use crate::parts::ask::ask;
 use crate::parts::config::Config;
 use crate::parts::tls::Https;
@@ -46,6 +47,8 @@ pub struct Reach(Arc<Shared>);
 struct Shared {
     http: Client<Https>,
     token: String,
+    /// Their spans come here.
+    kept: Kept,
     /// What is wanted, and how often it has changed.
     wanted: watch::Sender<(u64, Steering)>,
     /// Which change each link has told its process of.
@@ -54,10 +57,10 @@ struct Shared {
 }
 
 impl Reach {
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, kept: Kept) -> Self {
         let (http, token) = (Client::new(config.tls.http()), config.ops_token.clone());
         let (wanted, told) = (watch::Sender::default(), watch::Sender::default());
-        Self(Arc::new(Shared { http, token, wanted, told, links: AtomicU64::new(0) }))
+        Self(Arc::new(Shared { http, token, kept, wanted, told, links: AtomicU64::new(0) }))
     }
 
     /// These faults last, and no others.

@@ -10,6 +10,7 @@ use crate::parts::faults::Faults;
 use crate::parts::health::Health;
 use crate::parts::problem;
 use crate::parts::serve::{Limits, Stop, serve};
+use crate::stage::traces::Kept;
 use crate::stage::{config as values, faults, local};
 use crate::up::Beside;
 use axum::extract::State;
@@ -29,12 +30,17 @@ pub const VARIABLE: &str = "SHOP_STEERED";
 /// The first line that it says then, with the URL behind it.
 pub const SAYS: &str = "steered at ";
 
+/// Whether somebody wants to see and steer this process.
+pub fn is_steered() -> bool {
+    config::set(VARIABLE).is_ok_and(|text| text.is_some())
+}
+
 /// Lets a service be steered, where somebody wants to.
 ///
 /// # Errors
 ///
 /// When the variable makes no sense, or there is no port.
-pub fn open(config: Config, instance: Instance) -> Result<(Config, Option<Beside>), Failure> {
+pub fn open(config: Config, instance: Instance, kept: Kept) -> Result<(Config, Option<Beside>), Failure> {
     let Some(text) = config::set(VARIABLE)? else { return Ok((config, None)) };
     let steering = serde_json::from_str(&text)
         .map_err(|why| Failure::new(format!("{VARIABLE} is set, and makes no sense: {why}.")))?;
@@ -46,7 +52,7 @@ pub fn open(config: Config, instance: Instance) -> Result<(Config, Option<Beside
     let steered = Steered { instance, config: config.clone(), put: Arc::default() };
     steered.steer(steering);
     let tls = config.tls.acceptor()?;
-    let routes = routes(steered);
+    let routes = routes(steered, kept);
     let work = async move {
         // It ends with its process, and not before.
         let (_going, stop) = watch::channel(Stop::Not);
@@ -58,11 +64,12 @@ pub fn open(config: Config, instance: Instance) -> Result<(Config, Option<Beside
     Ok((config, Some(Beside { says, work: Box::pin(work) })))
 }
 
-fn routes(steered: Steered) -> Router {
+fn routes(steered: Steered, kept: Kept) -> Router {
     let token: Arc<str> = steered.config.ops_token.as_str().into();
     let health = steered.config.health.clone();
     let steering = Router::new().route("/steering", put(steer)).with_state(steered);
     let steering = steering.route("/readyz", get(async move || health.ready().await));
+    let steering = steering.route("/spans", get(async move || Json(kept.take())));
     let routes = steering.merge(Console::new().writable().router());
     let routes = problem::fallbacks(routes).layer(from_fn_with_state(token, operator));
     routes.layer(from_fn(local::only)).layer(CatchPanicLayer::custom(problem::of_panic))

@@ -5,6 +5,8 @@ use opentelemetry::trace::{SpanId, SpanKind, Status, TraceId};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span as Started, SpanData, SpanProcessor};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,18 +47,43 @@ pub(super) struct Trace {
     bytes: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Span {
+    #[serde(with = "hex")]
     pub(super) id: SpanId,
+    #[serde(with = "hex")]
     pub(super) parent: SpanId,
     pub(super) name: String,
     pub(super) instance: String,
-    pub(super) kind: &'static str,
+    pub(super) kind: Cow<'static, str>,
     /// Since 1970.
     pub(super) began: Duration,
     pub(super) took: Duration,
     pub(super) failed: bool,
     pub(super) attributes: Vec<(String, String)>,
+}
+
+/// A span on its way from the process that made it to the one that keeps it.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Sent {
+    /// In hexadecimal.
+    trace: String,
+    span: Span,
+}
+
+/// Ids as texts.
+mod hex {
+    use opentelemetry::trace::SpanId;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(id: &SpanId, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(id)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SpanId, D::Error> {
+        SpanId::from_hex(&String::deserialize(deserializer)?).map_err(Error::custom)
+    }
 }
 
 /// What a trace is about.
@@ -80,6 +107,26 @@ impl Kept {
 
     pub(super) fn trace(&self, id: TraceId) -> Option<Trace> {
         self.state().traces.get(&id).cloned()
+    }
+
+    /// Takes all that is kept, to be kept by another process.
+    pub fn take(&self) -> Vec<Sent> {
+        let State { traces, .. } = std::mem::take(&mut *self.state());
+        let sent = |(id, trace): (TraceId, Trace)| {
+            let trace_id = id.to_string();
+            trace.spans.into_iter().map(move |span| Sent { trace: trace_id.clone(), span })
+        };
+        traces.into_iter().flat_map(sent).collect()
+    }
+
+    /// Keeps what another process has sent.
+    pub fn receive(&self, sent: Vec<Sent>) {
+        let mut state = self.state();
+        for Sent { trace, span } in sent {
+            if let Ok(id) = TraceId::from_hex(&trace) {
+                state.keep(id, span);
+            }
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -193,13 +240,13 @@ impl Span {
             parent: span.parent_span_id,
             name: cut(&span.name).to_owned(),
             instance: instance.map(text).unwrap_or_default(),
-            kind: match span.span_kind {
+            kind: Cow::Borrowed(match span.span_kind {
                 SpanKind::Client => "client",
                 SpanKind::Server => "server",
                 SpanKind::Producer => "producer",
                 SpanKind::Consumer => "consumer",
                 SpanKind::Internal => "internal",
-            },
+            }),
             began: span.start_time.duration_since(UNIX_EPOCH).unwrap_or_default(),
             took: span.end_time.duration_since(span.start_time).unwrap_or_default(),
             failed: matches!(span.status, Status::Error { .. }),
@@ -227,7 +274,7 @@ pub(super) mod tests {
             parent: SpanId::from(parent),
             name: format!("span {id}"),
             instance: instance.into(),
-            kind: "server",
+            kind: "server".into(),
             began: Duration::from_millis(1000 + id),
             took: Duration::from_millis(ms),
             failed: false,
@@ -252,6 +299,20 @@ pub(super) mod tests {
         assert_eq!(briefs.len(), TRACES);
         assert_eq!(briefs.iter().filter(|brief| brief.took > Duration::from_secs(9)).count(), 20);
         assert!((1600..=2000).all(|trace| briefs.iter().any(|brief| brief.id == TraceId::from(trace))));
+    }
+
+    #[test]
+    fn what_one_process_sends_another_keeps() {
+        let (here, there) = (Kept::default(), Kept::default());
+        here.keep(7, span(1, 0, "gateway", 50));
+        there.keep(7, span(2, 1, "order", 40));
+        there.keep(8, span(3, 0, "mail", 1));
+        let sent = serde_json::to_vec(&there.take()).unwrap();
+        assert!(there.briefs().is_empty() && there.take().is_empty());
+        here.receive(serde_json::from_slice(&sent).unwrap());
+        let trace = here.trace(TraceId::from(7)).unwrap();
+        assert_eq!(trace.parent_of(&trace.spans[1]).map(|span| &*span.instance), Some("gateway"));
+        assert_eq!((here.briefs().len(), trace.spans[1].took), (2, Duration::from_millis(40)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use tower::ServiceExt;
 
 async fn get(kept: &Kept, path: &str) -> (u16, Value) {
     let request = Request::get(path).body(Body::empty()).unwrap();
-    let answer = routes(Some(kept.clone())).oneshot(request).await.unwrap();
+    let answer = routes(kept.clone()).oneshot(request).await.unwrap();
     let status = answer.status().as_u16();
     (status, serde_json::from_slice(&to_bytes(answer.into_body(), 1 << 20).await.unwrap()).unwrap())
 }
@@ -54,10 +54,4 @@ async fn one_is_a_tree() {
     for id in ["7", "nonsense", &format!("{:032x}", 9)] {
         assert_eq!(get(&kept, &format!("/traces/{id}")).await.0, 404, "{id}");
     }
-}
-
-#[tokio::test]
-async fn where_each_process_has_its_own_it_is_said_where_they_are() {
-    let request = Request::get("/traces").body(Body::empty()).unwrap();
-    assert_eq!(routes(None).oneshot(request).await.unwrap().status(), 404);
 }
