@@ -4,9 +4,9 @@
 use super::config::Desk;
 use super::load::Surges;
 use super::load::gateway::Gateway;
-use super::scene::{self, Backstage};
 use super::reach::Reach;
 use super::redeploy::{self, Deployments};
+use super::scene::{self, Backstage};
 use super::services::Seen;
 use super::supervisor::Supervision;
 use super::traces::{self, Kept};
@@ -86,7 +86,7 @@ async fn start(stage: Stage, config: Config, stop: watch::Receiver<Stop>) -> Res
     let (reads, writes) = (reads.merge(shown), writes.merge(switched));
     let token = HeaderValue::from_str(&config.ops_token).ok();
     let gateway = Gateway::new(config.local(Name::Gateway.replica(1)?), token, &config.tls);
-    let (kept, desk) = (stage.kept.clone(), stage.desk);
+    let (kept, desk) = (Some(stage.kept.clone()), stage.desk);
     let (shown, played) = scene::start(Backstage { gateway, kept, desk, store: store.clone(), stop });
     let (reads, writes) = (reads.merge(shown), writes.merge(played));
     let writes = writes.merge(redeploy::routes(stage.deployments));

@@ -3,7 +3,7 @@
 use super::customer::{Customer, say};
 use super::ops::{Ops, check, command};
 use super::process::{LONG, Shop, TOKEN, folder};
-use super::procs::{hit, pids, shop_on};
+use super::procs::{Fare, hit, pids};
 use http::Method;
 use serde_json::{Value, json};
 use std::fs;
@@ -30,9 +30,9 @@ async fn a_new_version_takes_over_and_nobody_notices_and_a_bad_one_changes_nothi
     let (ops, ada) = (Ops(&shop), Customer::new(&shop).await);
     let redeploy =
         async |binary: &str| command(&["redeploy", "--binary", binary], home.path(), shop.base).await;
-    let before = pids(home.path());
+    let (before, fare) = (pids(home.path()), Fare::default());
     let (code, said) = tokio::select! {
-        never = shop_on(&ada) => never,
+        never = fare.shop(&ada) => never,
         done = redeploy(copy.to_str().unwrap()) => done,
     };
     assert_eq!(code, Some(0), "{said}");
@@ -68,7 +68,7 @@ async fn a_new_version_takes_over_and_nobody_notices_and_a_bad_one_changes_nothi
     .unwrap();
     fs::set_permissions(&picky, fs::Permissions::from_mode(0o755)).unwrap();
     let (code, said) = tokio::select! {
-        never = shop_on(&ada) => never,
+        never = fare.shop(&ada) => never,
         done = redeploy(picky.to_str().unwrap()) => done,
     };
     assert_eq!(code, Some(1), "{said}");
@@ -88,6 +88,7 @@ async fn a_new_version_takes_over_and_nobody_notices_and_a_bad_one_changes_nothi
     ops.until("service", "user", "up").await;
     let shown = deployments().await;
     assert!(shown.len() == 10 && shown.iter().all(|it| it["deployment"] == 2), "{shown:?}");
+    fare.is_good();
     check(home.path(), shop.base).await;
 }
 

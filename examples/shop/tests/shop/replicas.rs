@@ -1,12 +1,12 @@
 //! Whom calls go to when replicas come, go and fall ill.
 
 use super::customer::{Customer, say};
-use super::ops::{Ops, check};
+use super::ops::{Ops, check, command};
 use super::process::{LONG, Shop, folder};
+use super::procs::Fare;
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -15,43 +15,15 @@ pub fn rounds(enough: u32) -> u32 {
     std::env::var("SHOP_ROUNDS").map_or(enough, |rounds| rounds.parse().expect("SHOP_ROUNDS is a number"))
 }
 
-/// Every instance of every service is replaced, again and again, while customers shop.
-async fn restarts_fail_nobody(shop: &Shop, folder: &Path, rounds: u32) {
-    let ops = Ops(shop);
-    let before = restarts(&ops).await;
-    let over = Cell::new(false);
-    let rolls = async {
-        for _ in 0..rounds {
-            for target in ["gateway", "user", "product", "order", "payment", "mail", "bank"] {
-                ops.set(target, "rolling", json!({})).await;
-                sleep(Duration::from_millis(200)).await;
-            }
+/// Replaces every instance of every service, again and again.
+async fn roll(ops: &Ops<'_>, rounds: u32) {
+    for _ in 0..rounds {
+        for target in ["gateway", "user", "product", "order", "payment", "mail", "bank"] {
+            ops.set(target, "rolling", json!({})).await;
+            sleep(Duration::from_millis(200)).await;
         }
-        over.set(true);
-    };
-    let customers = async {
-        let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
-        while !over.get() {
-            let load = ["load", "--rps", "30", "--for", "5s", "--customers", "8", "--json"];
-            let (code, said) = command(&load, folder, shop.base).await;
-            assert_eq!(code, Some(0), "{said}");
-            let figures: Value = serde_json::from_str(&said).unwrap_or_else(|why| panic!("{why}: {said}"));
-            for (outcome, count) in figures["total"]["outcomes"].as_object().unwrap() {
-                *outcomes.entry(outcome.clone()).or_default() += count.as_u64().unwrap();
-            }
-        }
-        outcomes
-    };
-    let (outcomes, ()) = tokio::join!(customers, rolls);
-    println!("{rounds} rounds: {outcomes:?}");
-    for lost in ["failed", "refused", "timeout"] {
-        assert_eq!(outcomes[lost], 0, "{outcomes:?}");
     }
-    assert!(outcomes["ok"] > 100, "{outcomes:?}");
-    for ((name, after), (_, before)) in restarts(&ops).await.iter().zip(&before) {
-        assert_eq!(after - before, f64::from(rounds), "{name}");
-    }
-    check(folder, shop.base).await;
+    println!("{rounds} rounds");
 }
 
 /// How often each instance of a service has been replaced.
@@ -66,14 +38,53 @@ async fn restarts(ops: &Ops<'_>) -> Vec<(String, f64)> {
 async fn a_rolling_restart_under_load_fails_nobody() {
     let folder = folder();
     let shop = Shop::open(folder.path()).await;
-    restarts_fail_nobody(&shop, folder.path(), rounds(2)).await;
+    let (ops, rounds, over) = (Ops(&shop), rounds(2), Cell::new(false));
+    let rolls = async {
+        roll(&ops, rounds).await;
+        over.set(true);
+    };
+    let customers = async {
+        let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
+        while !over.get() {
+            let load = ["load", "--rps", "30", "--for", "5s", "--customers", "8", "--json"];
+            let (code, said) = command(&load, folder.path(), shop.base).await;
+            assert_eq!(code, Some(0), "{said}");
+            let figures: Value = serde_json::from_str(&said).unwrap_or_else(|why| panic!("{why}: {said}"));
+            for (outcome, count) in figures["total"]["outcomes"].as_object().unwrap() {
+                *outcomes.entry(outcome.clone()).or_default() += count.as_u64().unwrap();
+            }
+        }
+        outcomes
+    };
+    let (outcomes, ()) = tokio::join!(customers, rolls);
+    println!("{outcomes:?}");
+    for lost in ["failed", "refused", "timeout"] {
+        assert_eq!(outcomes[lost], 0, "{outcomes:?}");
+    }
+    assert!(outcomes["ok"] > 100, "{outcomes:?}");
+    for (name, restarts) in restarts(&ops).await {
+        assert_eq!(restarts, f64::from(rounds), "{name}");
+    }
+    check(folder.path(), shop.base).await;
 }
 
 #[tokio::test]
-async fn a_rolling_restart_of_processes_under_load_fails_nobody() {
+async fn a_rolling_restart_of_processes_loses_nothing() {
     let folder = folder();
     let shop = Shop::open_procs(folder.path()).await;
-    restarts_fail_nobody(&shop, folder.path(), rounds(1)).await;
+    let (ops, rounds, fare) = (Ops(&shop), rounds(1), Fare::default());
+    let (ada, bob) = (Customer::new(&shop).await, Customer::new(&shop).await);
+    let before = restarts(&ops).await;
+    tokio::select! {
+        never = fare.shop(&ada) => never,
+        never = fare.shop(&bob) => never,
+        () = roll(&ops, rounds) => {}
+    }
+    fare.is_good();
+    for ((name, after), (_, before)) in restarts(&ops).await.iter().zip(&before) {
+        assert_eq!(after - before, f64::from(rounds), "{name}");
+    }
+    check(folder.path(), shop.base).await;
 }
 
 /// Has customers shop while something happens. A connection that breaks fails the test, and so does an order that is not
