@@ -2,12 +2,13 @@
 
 use super::customer::{Customer, say};
 use super::ops::Ops;
-use super::process::{LONG, Shop, TOKEN, folder};
+use super::process::{LONG, Shop, TOKEN, client, folder, free_base, program, stderr};
 use super::procs::{hit, pids};
 use super::protect::switch;
 use http::Method;
 use serde_json::json;
 use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::time::{sleep, timeout};
 
 async fn until(what: &str, is: impl AsyncFn() -> bool) {
@@ -121,4 +122,26 @@ async fn layers_of_processes_are_shown_and_steered() {
         ops.states("shed", "order->user").await.iter().all(|state| state != "disabled")
     })
     .await;
+}
+
+#[tokio::test]
+async fn nobody_is_steered_without_the_token() {
+    let (folder, base) = (folder(), free_base());
+    let mut torn = program(&["run", "bank"], folder.path(), base);
+    let said = stderr(&mut torn.env("SHOP_STEERED", "{").spawn().unwrap()).await;
+    assert!(said.starts_with("shop: SHOP_STEERED is set, and makes no sense: "), "{said}");
+    let nothing = json!({ "faults": [], "off": [] });
+    let mut bank = program(&["run", "bank"], folder.path(), base);
+    let mut bank = bank.env("SHOP_STEERED", nothing.to_string()).spawn().unwrap();
+    let mut lines = BufReader::new(bank.stdout.take().unwrap()).lines();
+    let line = timeout(LONG, lines.next_line()).await.expect("it says where in time").unwrap().unwrap();
+    let url = line.strip_prefix("steered at ").unwrap();
+    let http = client(LONG);
+    for path in ["/layers", "/spans", "/readyz", "/nowhere"] {
+        say(http.get(format!("{url}{path}"))).await.is_problem(401);
+    }
+    let put = || http.request(Method::PUT, format!("{url}/steering"));
+    say(put().json(&nothing)).await.is_problem(401);
+    say(put().bearer_auth(TOKEN).json(&json!({ "faults": 7 }))).await.is_problem(422);
+    assert_eq!(say(put().bearer_auth(TOKEN).json(&nothing)).await.status, 200);
 }
