@@ -1,12 +1,13 @@
 //! Whom calls go to when replicas come, go and fall ill.
 
 use super::customer::{Customer, say};
-use super::ops::{Ops, check, command};
+use super::ops::{Ops, check};
 use super::process::{LONG, Shop, folder};
 use super::procs::Fare;
-use serde_json::{Value, json};
-use std::cell::Cell;
-use std::collections::BTreeMap;
+use super::races::together;
+use super::survives::insist;
+use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -38,51 +39,10 @@ async fn restarts(ops: &Ops<'_>) -> Vec<(String, f64)> {
 async fn a_rolling_restart_under_load_fails_nobody() {
     let folder = folder();
     let shop = Shop::open(folder.path()).await;
-    let (ops, rounds, over) = (Ops(&shop), rounds(2), Cell::new(false));
-    let rolls = async {
-        roll(&ops, rounds).await;
-        over.set(true);
-    };
-    let customers = async {
-        let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
-        while !over.get() {
-            let load = ["load", "--rps", "30", "--for", "5s", "--customers", "8", "--json"];
-            let (code, said) = command(&load, folder.path(), shop.base).await;
-            assert_eq!(code, Some(0), "{said}");
-            let figures: Value = serde_json::from_str(&said).unwrap_or_else(|why| panic!("{why}: {said}"));
-            for (outcome, count) in figures["total"]["outcomes"].as_object().unwrap() {
-                *outcomes.entry(outcome.clone()).or_default() += count.as_u64().unwrap();
-            }
-        }
-        outcomes
-    };
-    let (outcomes, ()) = tokio::join!(customers, rolls);
-    println!("{outcomes:?}");
-    for lost in ["failed", "refused", "timeout"] {
-        assert_eq!(outcomes[lost], 0, "{outcomes:?}");
-    }
-    assert!(outcomes["ok"] > 100, "{outcomes:?}");
+    let (ops, rounds) = (Ops(&shop), rounds(2));
+    nobody_is_lost(&shop, roll(&ops, rounds)).await;
     for (name, restarts) in restarts(&ops).await {
         assert_eq!(restarts, f64::from(rounds), "{name}");
-    }
-    check(folder.path(), shop.base).await;
-}
-
-#[tokio::test]
-async fn a_rolling_restart_of_processes_loses_nothing() {
-    let folder = folder();
-    let shop = Shop::open_procs(folder.path()).await;
-    let (ops, rounds, fare) = (Ops(&shop), rounds(1), Fare::default());
-    let (ada, bob) = (Customer::new(&shop).await, Customer::new(&shop).await);
-    let before = restarts(&ops).await;
-    tokio::select! {
-        never = fare.shop(&ada) => never,
-        never = fare.shop(&bob) => never,
-        () = roll(&ops, rounds) => {}
-    }
-    fare.is_good();
-    for ((name, after), (_, before)) in restarts(&ops).await.iter().zip(&before) {
-        assert_eq!(after - before, f64::from(rounds), "{name}");
     }
     check(folder.path(), shop.base).await;
 }
@@ -120,6 +80,25 @@ pub async fn nobody_is_lost(shop: &Shop, happens: impl Future<Output = ()>) {
             assert_eq!(ada.settled(order).await["status"], "CONFIRMED");
         }
     }
+}
+
+#[tokio::test]
+async fn a_rolling_restart_of_processes_loses_nothing() {
+    let folder = folder();
+    let shop = Shop::open_procs(folder.path()).await;
+    let (ops, rounds, fare) = (Ops(&shop), rounds(1), Fare::default());
+    let (ada, bob) = (Customer::new(&shop).await, Customer::new(&shop).await);
+    let before = restarts(&ops).await;
+    tokio::select! {
+        never = fare.shop(&ada) => never,
+        never = fare.shop(&bob) => never,
+        () = roll(&ops, rounds) => {}
+    }
+    fare.is_good();
+    for ((name, after), (_, before)) in restarts(&ops).await.iter().zip(&before) {
+        assert_eq!(after - before, f64::from(rounds), "{name}");
+    }
+    check(folder.path(), shop.base).await;
 }
 
 /// Two shops share a registry. The products of one are gone, so that it sells what the other has: that is nowhere in its
