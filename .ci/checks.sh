@@ -117,6 +117,12 @@ page_in_browser() {
   $of_all --test page -- --ignored "$of_browser"
 }
 
+# The shop's page, in the same.
+shop_in_browser() {
+  or_skip python3 .ci/debian.py chromium-headless-shell chromium-headless-shell
+  ignored_of "$of_browser"
+}
+
 # The bugs that are planted, each in a shop of its own.
 planted_bugs() { $of_all --features shop/planted --test shop planted::; }
 

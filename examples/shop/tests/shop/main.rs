@@ -15,11 +15,15 @@ mod breaches;
 #[cfg(feature = "stage")]
 mod broker;
 #[cfg(feature = "stage")]
+mod browser;
+#[cfg(feature = "stage")]
 mod certificates;
 #[cfg(feature = "stage")]
 mod chaos;
 #[cfg(feature = "stage")]
 mod check;
+#[cfg(feature = "stage")]
+mod chromium;
 #[cfg(feature = "stage")]
 mod config;
 #[cfg(feature = "stage")]

@@ -8,15 +8,14 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// The layers of second chances, and the numbers of each that the page has words for.
-const CHANCES: [(&str, &[&str]); 3] = [
+/// The layers before a call, and the numbers of each that its card has words for.
+const CARD: [(&str, &[&str]); 8] = [
+    ("breaker", &["refused"]),
+    ("shed", &["in_flight", "limit", "queued", "refused"]),
     (
         "retry",
         &[
-            "calls",
             "retries",
-            "resent",
-            "waited",
             "recovered",
             "not_repeatable",
             "told",
@@ -27,15 +26,18 @@ const CHANCES: [(&str, &[&str]); 3] = [
             "too_large",
         ],
     ),
-    ("hedge", &["calls", "hedges", "won", "unpaid", "hopeless", "too_large"]),
+    ("hedge", &["hedges", "won", "unpaid", "hopeless", "too_large"]),
     ("budget", &["tokens", "cap"]),
+    ("stale", &["stale_if_error"]),
+    ("deadline", &["ended_total", "ended_head"]),
+    ("meter", &["successes", "failures", "throttled", "ignored"]),
 ];
 
 const CALLS: u64 = 6;
 
 /// A number by another name would be missing on the page, and nobody would miss it.
 #[tokio::test]
-async fn the_page_knows_second_chances_by_the_names_that_ops_tells() {
+async fn a_card_knows_the_layers_of_its_call_by_the_names_that_ops_tells() {
     let folder = folder();
     let shop = Shop::open(folder.path()).await;
     let (ops, ada) = (Ops(&shop), Customer::new(&shop).await);
@@ -46,13 +48,12 @@ async fn the_page_knows_second_chances_by_the_names_that_ops_tells() {
     };
     timeout(LONG, looked).await.expect("the shop answers");
     let html = say(ops.request(Method::GET, "/")).await.body;
-    assert!(html.as_str().unwrap().contains("Second chances"), "{html}");
-    let script = say(ops.request(Method::GET, "/chances.js")).await.body;
+    assert!(html.as_str().unwrap().contains("second chances"), "{html}");
+    let script = say(ops.request(Method::GET, "/calls.js")).await.body;
     let words = words(script.as_str().unwrap());
-    for (layer, numbers) in CHANCES {
+    for (layer, numbers) in CARD {
         assert!(words.contains(&layer), "the page does not know {layer}");
         let handle = ops.layers(layer, "gateway->product").await.remove(0);
-        assert_eq!(handle["name"], "gateway->product");
         for number in numbers {
             assert!(words.contains(number), "the page does not know {number} of {layer}");
             assert!(handle["numbers"][number].is_number(), "{number} is not in {handle}");
@@ -77,7 +78,7 @@ async fn the_page_knows_endpoints_by_the_names_that_ops_tells() {
     let folder = folder();
     let shop = Shop::open(folder.path()).await;
     let ops = Ops(&shop);
-    let script = say(ops.request(Method::GET, "/endpoints.js")).await.body;
+    let script = say(ops.request(Method::GET, "/tables.js")).await.body;
     let words = words(script.as_str().unwrap());
     let (call, endpoints) = ("order->payment", (5..8).map(|offset| shop.base + offset));
     for port in endpoints {
@@ -123,7 +124,7 @@ async fn the_page_knows_load_by_the_names_that_ops_tells() {
     let folder = folder();
     let shop = Shop::open(folder.path()).await;
     let ops = Ops(&shop);
-    let script = say(ops.request(Method::GET, "/load.js")).await.body;
+    let script = say(ops.request(Method::GET, "/tables.js")).await.body;
     let words = words(script.as_str().unwrap());
     for (layer, numbers) in LOAD {
         assert!(words.contains(&layer), "the page does not know {layer}");

@@ -1,5 +1,6 @@
 //! `/faults`: what is done to the shop on purpose. Reading is free; setting and clearing asks for the token.
 
+mod choices;
 mod engine;
 mod kind;
 mod records;
@@ -52,6 +53,7 @@ pub async fn start(
 ) -> Result<(Router, Router), Failure> {
     let engine = Engine::start(records::Records::new(store), places, surges, shop).await?;
     let reads = Router::new().route("/faults", get(list)).with_state(engine.clone());
+    let reads = reads.route("/faults/choices", get(choices::choices));
     let writes = Router::new()
         .route("/faults", post(set).delete(clear_all))
         .route("/faults/{id}", delete(clear))

@@ -1,11 +1,21 @@
 // Makes elements, and changes no more of them than there is to change.
-import { figure, label } from "./verdict.js";
+import { figure, label } from "./words.js";
 
 /** Makes an element: `make("li.chip", "text", child)`. */
 export function make(kind, ...inside) {
   const [name, ...classes] = kind.split(".");
   const element = document.createElement(name);
   element.classList.add(...classes);
+  element.append(...inside);
+  return element;
+}
+
+/** Makes an element of a picture: `shape("path.lever", { d: "M0 0" }, child)`. */
+export function shape(kind, attributes = {}, ...inside) {
+  const [name, ...classes] = kind.split(".");
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  element.classList.add(...classes);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...inside);
   return element;
 }
@@ -17,7 +27,7 @@ export function write(element, text) {
 
 /** Sets an attribute, or takes it away. */
 export function mark(element, name, value) {
-  if (value === "" || value === false || value === undefined) element.removeAttribute(name);
+  if (value === "" || value === false || value === undefined || value === null) element.removeAttribute(name);
   else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 }
 

@@ -1,60 +1,51 @@
-// Load: the crowd at the gateway, and what every place admits, has in flight and refuses.
-import { facts, keep, make, mark, name, part, write } from "./elements.js";
-import { figure, title, tone } from "./verdict.js";
+// Load: customers who come whether or not the shop keeps up, beside the 64.
+import { facts, make, mark, part, write } from "./elements.js";
+import { say } from "./drawer.js";
+import { ask, send } from "./source.js";
+import { figure } from "./words.js";
 
-const FRONT = "gateway";
+const TEN = 10;
 
-/** A limit beyond this is none. */
-const UNBOUNDED = 1e9;
+class Load extends HTMLElement {
+  connectedCallback() {
+    const slider = Object.assign(make("input"), { type: "range", id: "load-rps", min: 10, max: 500, step: 10, value: 50 });
+    const lasts = Object.assign(make("input"), { type: "number", id: "load-for", min: 1, max: 900, value: 60 });
+    const only = make("select", ...["everything", "orders", "browsing"].map((value) => Object.assign(make("option", value), { value })));
+    only.id = "load-only";
+    const [start, ten, stop] = [make("button.main", "Start"), make("button", "× 10"), make("button", "Stop")];
+    mark(ten, "aria-label", "Ten times as many");
+    start.type = "submit";
+    for (const button of [ten, stop]) button.type = "button";
+    const form = make("form", make("label.wide", make("span", "Requests a second ", make("output")), slider), make("label", make("span", "Lasts, s"), lasts), make("label", make("span", "Only"), only), make("div.quick", start, ten, stop));
+    this.append(form, make("div.heading", make("h3", "Now")), make("p.now"), make("dl.facts"));
+    const tell = () => write(part(this, "output"), slider.value);
+    slider.addEventListener("input", tell);
+    tell();
+    const wish = (times) => ({ rps: Number(slider.value) * times, for_s: Number(lasts.value), ...(only.value !== "everything" && { only: only.value }) });
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.send("POST", wish(1));
+    });
+    ten.addEventListener("click", () => this.send("POST", wish(TEN)));
+    stop.addEventListener("click", () => this.send("DELETE"));
+  }
 
-/** Takes the crowd and the sheds out of the layers: the one before the gateway first, then in the order of their names. */
-export function places(layers) {
-  const of = (kind) => layers.filter((it) => it.layer === kind);
-  const crowd = of("load").find((it) => it.name === FRONT);
-  const first = (it) => (it.name === FRONT ? 0 : 1);
-  const sheds = of("shed").sort((a, b) => first(a) - first(b) || (a.name < b.name ? -1 : 1));
-  return sheds.map((shed) => ({ name: shed.name, shed, crowd: shed.name === FRONT ? crowd : undefined }));
+  async send(method, wish) {
+    const { problem } = await send(method, "load", wish);
+    say(wish ? `${figure("", wish.rps)} requests a second come.` : "The load is stopped.", problem);
+    const told = await ask("load");
+    if (told) this.draw(told);
+  }
+
+  draw({ running }) {
+    if (!running) {
+      write(part(this, ".now"), "No load comes; the 64 customers are alone.");
+      return facts(part(this, "dl"), {});
+    }
+    const { rps, only, left_s: left, goodput, p50_ms, p99_ms, outcomes } = running;
+    write(part(this, ".now"), `${figure("", rps)} a second${only ? `, ${only} only` : ""}, for ${Math.ceil(left)} s still`);
+    facts(part(this, "dl"), { goodput, p50_ms, p99_ms, ...outcomes });
+  }
 }
 
-/** A card for each place. Those where nobody was refused and nobody is are one line less. */
-export function drawLoad(body, places) {
-  const born = (place) => {
-    const [bar, flight] = [make("meter"), make("span.faint")];
-    // The bar says the same in words.
-    mark(flight, "aria-hidden", "true");
-    mark(bar, "aria-label", "in flight");
-    return make("article.place", make("h3", title(place)), make("p.state"), make("p.wide.crowd"), make("div.wide.purse", bar, flight), make("dl.wide.facts"), make("p.wide.note.faint"));
-  };
-  keep(body, places, name, born, (card, { shed, crowd }) => {
-    mark(card, "data-tone", tone(shed));
-    write(part(card, ".state"), shed.state);
-    write(part(card, ".crowd"), crowd ? told(crowd) : "");
-    drawFlight(card, shed.numbers);
-    facts(part(card, "dl"), refusals(shed.numbers));
-    write(part(card, ".note"), shed.note ?? "");
-  });
-}
-
-/** What became of the crowd, the last one if there is none. */
-function told({ state, numbers: { a_second: rate, offered, served, stale, refused, failed } }) {
-  if (!offered) return state === "here" ? `A crowd comes, ${figure("", rate)} a second.` : "";
-  const came = state === "here" ? `A crowd is here, ${figure("", rate)} a second` : "The crowd is gone";
-  const old = stale ? ` (${figure("", stale)} of them something old)` : "";
-  const rest = failed ? `, ${figure("", failed)} failed` : "";
-  return `${came}: ${figure("", offered)} came, ${figure("", served)} were served${old}, ${figure("", refused)} refused${rest}.`;
-}
-
-function drawFlight(card, { in_flight: flight, limit }) {
-  const bar = part(card, "meter"), bounded = limit < UNBOUNDED;
-  const text = bounded ? `${figure("", flight)} of ${figure("", limit)} in flight` : `${figure("", flight)} in flight`;
-  bar.hidden = !bounded;
-  [bar.max, bar.value] = bounded ? [Math.max(1, limit), Math.min(flight, limit)] : [1, 0];
-  mark(bar, "aria-valuetext", text);
-  write(part(card, ".purse span"), text);
-}
-
-/** Who was admitted, who waits, and who was refused, by their priority. */
-function refusals(numbers) {
-  const { queued, admitted, refused_critical, refused_normal, refused_sheddable } = numbers;
-  return { queued, admitted, "refused critical": refused_critical, "refused normal": refused_normal, "refused sheddable": refused_sheddable };
-}
+customElements.define("shop-load", Load);

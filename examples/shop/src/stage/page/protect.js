@@ -1,77 +1,71 @@
 // Protections: the file with their values, and a switch for each layer of each call. Who has the token can switch.
 import { keep, make, mark, name, part, write } from "./elements.js";
-import { group, title, tone } from "./verdict.js";
+import { say } from "./drawer.js";
+import { ask, send } from "./source.js";
+import { group, title, tone } from "./words.js";
 
-let known, asking = 0, token = "";
+class Protections extends HTMLElement {
+  asking = 0;
 
-/** Draws what the config service tells of its file, and asks for the switches when something has changed. */
-export function drawProtections(body, config) {
-  if (!body.firstElementChild) body.append(...born(body));
-  const file = part(body, ".file");
-  mark(file, "data-tone", tone(config));
-  write(part(file, ".name"), config.name);
-  write(part(file, ".state"), config.state);
-  write(part(file, ".faint"), config.note ? `${config.note} – what was in force stays` : "");
-  if (known !== config.numbers.changes) {
-    known = config.numbers.changes;
-    ask(body);
+  connectedCallback() {
+    const file = make("p.file", make("span.name"), " ", make("span.state"), " ", make("span.faint"));
+    const button = (words, act) => {
+      const button = Object.assign(make("button", words), { type: "button" });
+      button.addEventListener("click", act);
+      return button;
+    };
+    const all = (on) => () => this.send("POST", { call: "all", layer: "all", on });
+    this.append(make("div.quick", button("All on", () => this.send("DELETE")), button("All off", all(false))), file, make("div.calls"));
   }
-}
 
-function born(body) {
-  const file = make("p.file", make("span.name"), " ", make("span.state"), " ", make("span.faint"));
-  const field = Object.assign(make("input"), { type: "password", autocomplete: "off", spellcheck: false });
-  field.addEventListener("input", () => { token = field.value; });
-  const clear = Object.assign(make("button", "All on"), { type: "button" });
-  clear.addEventListener("click", () => send(body, "DELETE"));
-  const said = make("p.said");
-  mark(said, "role", "status");
-  return [file, make("p.key", make("label", "Token ", field), clear), said, make("div.calls")];
-}
-
-/** Asks for all switches; of two answers, the one to the later question counts. */
-async function ask(body) {
-  const mine = ++asking;
-  try {
-    const answer = await fetch("protections");
-    const { protections } = await answer.json();
-    if (mine === asking) drawCalls(body, protections);
-  } catch {
-    known = undefined;
+  /** Draws what the config service tells of its file, and asks for the switches when something has changed. */
+  draw(layers) {
+    const config = layers.find((it) => it.layer === "config"), file = part(this, ".file");
+    file.hidden = !config;
+    if (config) {
+      mark(file, "data-tone", tone(config));
+      write(part(file, ".name"), config.name);
+      write(part(file, ".state"), config.state);
+      write(part(file, ".faint"), config.note ? `${config.note} – what was in force stays` : "");
+    }
+    const changes = config?.numbers.changes ?? 0;
+    if (this.known === changes) return;
+    this.known = changes;
+    this.ask();
   }
-}
 
-function drawCalls(body, protections) {
-  const calls = [...group(protections, (it) => it.call)].map(([name, layers]) => ({ name, layers }));
-  const bornCall = (call) => make("fieldset", make("legend", title(call)), make("div.switches"));
-  keep(part(body, ".calls"), calls, name, bornCall, (set, { layers }) => {
-    keep(part(set, "div"), layers, (it) => it.layer, (it) => bornSwitch(body, it), (place, it) => {
-      part(place, "input").checked = it.on;
+  /** Asks for all switches; of two answers, the one to the later question counts. */
+  async ask() {
+    const mine = ++this.asking, told = await ask("protections");
+    if (!told) this.known = undefined;
+    else if (mine === this.asking) this.drawCalls(told.protections);
+  }
+
+  drawCalls(protections) {
+    const calls = [...group(protections, (it) => it.call)].map(([name, layers]) => ({ name, layers }));
+    const born = (call) => make("fieldset", make("legend", title(call)), make("div.switches"));
+    keep(part(this, ".calls"), calls, name, born, (set, { layers }) => {
+      keep(part(set, "div"), layers, (it) => it.layer, (it) => this.bornSwitch(it), (place, it) => {
+        part(place, "input").checked = it.on;
+      });
     });
-  });
-}
-
-function bornSwitch(body, { call, layer }) {
-  const box = Object.assign(make("input"), { type: "checkbox" });
-  mark(box, "role", "switch");
-  mark(box, "aria-label", `${layer} of ${title({ name: call })}`);
-  box.addEventListener("change", () => send(body, "POST", { call, layer, on: box.checked }));
-  return make("label.switch", box, make("span", layer));
-}
-
-/** Switches, and says what came of it. What is shown then is what ops has. */
-async function send(body, method, wish) {
-  const what = wish ? `${wish.layer} of ${title({ name: wish.call })}` : "all";
-  const headers = { authorization: `Bearer ${token}`, ...(wish ? { "content-type": "application/json" } : {}) };
-  let said;
-  try {
-    const answer = await fetch("protections", { method, headers, body: wish && JSON.stringify(wish) });
-    if (answer.ok) said = `${what}: ${wish?.on === false ? "off" : "on"}`;
-    else if (answer.status === 401) said = "The token is not the one that the shop printed at its start.";
-    else said = (await answer.json()).detail;
-  } catch {
-    said = "The shop does not answer.";
   }
-  write(part(body, ".said"), said);
-  ask(body);
+
+  bornSwitch({ call, layer }) {
+    const box = Object.assign(make("input"), { type: "checkbox" });
+    mark(box, "role", "switch");
+    mark(box, "aria-label", `${layer} of ${title({ name: call })}`);
+    box.addEventListener("change", () => this.send("POST", { call, layer, on: box.checked }));
+    return make("label.flip", box, make("span", layer));
+  }
+
+  /** Switches, and says what came of it. What is shown then is what ops has. */
+  async send(method, wish) {
+    const what = wish && wish.call !== "all" ? `${wish.layer} of ${title({ name: wish.call })}` : "all";
+    const { problem } = await send(method, "protections", wish);
+    say(`${what}: ${wish?.on === false ? "off" : "on"}`, problem);
+    this.ask();
+  }
 }
+
+customElements.define("shop-protections", Protections);
