@@ -72,14 +72,14 @@ workspace_tests() { cargo test --workspace --no-fail-fast; }
 # Tests that need more than cargo are ignored elsewhere; these are the modules of those that each check below runs.
 readonly of_redis='bucket::|layer::|line::|redis::' of_strace='crash::|disk::' of_chaos='chaos::'
 readonly of_broker='broker::|rabbit::' of_consul='consul::' of_config='settings::'
-readonly of_otlp='collector::' of_browser='browser::'
+readonly of_otlp='collector::' of_browser='browser::' of_demo='demo::'
 
 # None is left out by all of them.
 ignored_tests_run() {
   local tests=$logs/tests.log
   [ -e "$tests" ] || cargo test --workspace --tests -- --list --ignored | sed -n 's/^\(.*\): test$/test \1 ... ignored/p' | tee "$tests"
   ! sed -nE 's/^test ([^ ]+) \.\.\. ignored.*/\1/p' "$tests" |
-    grep -vE "(^|::)($of_redis|$of_strace|$of_chaos|$of_broker|$of_consul|$of_config|$of_otlp|$of_browser)"
+    grep -vE "(^|::)($of_redis|$of_strace|$of_chaos|$of_broker|$of_consul|$of_config|$of_otlp|$of_browser|$of_demo)"
 }
 
 # Tells why a check is skipped beside its name.
@@ -133,7 +133,7 @@ traces_arrive() {
 }
 
 # What asks no store and no bus, or only on its way to something else: once, on files, is enough.
-readonly of_neither='again:: config:: doctor:: known:: limits:: load:: page:: procs:: protect:: registry:: replicas:: settings:: stage:: stale:: surge:: tls::'
+readonly of_neither='again:: config:: known:: limits:: load:: page:: procs:: protect:: registry:: replicas:: settings:: stale:: scene:: surge:: tls::'
 
 # The tests of the shop with its stores and its bus on real servers: the same as in files.
 stores_on() {
@@ -158,6 +158,14 @@ killed_under_load() {
   or_skip .ci/servers postgres rabbitmq -- sh -c \
     "SHOP_TEST_DATABASE_URL=\$POSTGRES_URL SHOP_TEST_AMQP_URL=\$AMQP_URL exec $of_all --test shop -- \
     --ignored chaos::postgres"
+}
+
+# The story of the demo, all of whose figures must be right: on files, and on real servers.
+demo_plays() {
+  ignored_of "$of_demo"
+  or_skip .ci/servers postgres rabbitmq -- sh -c \
+    "SHOP_TEST_DATABASE_URL=\$POSTGRES_URL SHOP_TEST_AMQP_URL=\$AMQP_URL exec cargo test -p shop --test shop -- \
+    --ignored $of_demo"
 }
 
 # What asks somebody else's server: where there is one, its variable says so.

@@ -6,6 +6,8 @@ use crate::stage::check::CheckArgs;
 #[cfg(feature = "stage")]
 use crate::stage::command::FaultCommand;
 #[cfg(feature = "stage")]
+use crate::stage::demo::DemoArgs;
+#[cfg(feature = "stage")]
 use crate::stage::keys::KeysCommand;
 #[cfg(feature = "stage")]
 use crate::stage::load::LoadArgs;
@@ -23,9 +25,9 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// Where the data of the services is kept
-    #[arg(long, global = true, value_name = "DIR", default_value = "var")]
-    pub data_dir: PathBuf,
+    /// Where the data of the services is kept [default: var]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
 
     /// The gateway's port; the others are counted from it
     #[arg(long, global = true, value_name = "N", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..=65_520))]
@@ -63,6 +65,9 @@ pub enum Command {
     /// Sends customers to a gateway, and says how they fared
     #[cfg(feature = "stage")]
     Load(LoadArgs),
+    /// Plays a story of faults and layers on a shop of its own; exit code 1 when a figure is missed
+    #[cfg(feature = "stage")]
+    Demo(DemoArgs),
     /// Checks that money and stock are where they must be; exit code 1 when they are not
     #[cfg(feature = "stage")]
     Check(CheckArgs),

@@ -41,10 +41,15 @@ fn main() -> ExitCode {
 fn open(args: Args) -> Result<(), Failure> {
     #[cfg(feature = "planted")]
     parts::planted::plant()?;
-    if let Some(Command::Doctor(how)) = &args.command {
-        return doctor::run(how, args.data_dir, args.port_base);
+    #[cfg(feature = "stage")]
+    if let Some(Command::Demo(how)) = &args.command {
+        return stage::demo::run(how, args.data_dir, args.port_base);
     }
-    let config = Config::new(args.data_dir, args.port_base)?;
+    let data_dir = args.data_dir.unwrap_or_else(|| "var".into());
+    if let Some(Command::Doctor(how)) = &args.command {
+        return doctor::run(how, data_dir, args.port_base);
+    }
+    let config = Config::new(data_dir, args.port_base)?;
     let command = args.command.unwrap_or(Command::Up(Up::default()));
     #[cfg(feature = "stage")]
     let kept = stage::kept(&command);
@@ -65,6 +70,8 @@ fn open(args: Args) -> Result<(), Failure> {
         #[cfg(not(feature = "stage"))]
         Command::Run { service, replica } => up::run(&config, service.replica(replica)?, None),
         Command::Doctor(_) => Ok(()),
+        #[cfg(feature = "stage")]
+        Command::Demo(_) => Ok(()),
         Command::DeadLetters(args) => dead_letters::run(&config, &args),
         #[cfg(feature = "stage")]
         Command::Fault(command) => stage::command::run(&config, command),

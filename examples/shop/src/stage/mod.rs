@@ -3,6 +3,7 @@
 pub mod check;
 pub mod command;
 mod config;
+pub mod demo;
 mod faults;
 mod incidents;
 pub mod keys;

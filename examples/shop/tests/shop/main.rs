@@ -30,6 +30,8 @@ mod config;
 mod crash;
 mod customer;
 #[cfg(feature = "stage")]
+mod demo;
+#[cfg(feature = "stage")]
 mod disk;
 mod doctor;
 #[cfg(feature = "stage")]
@@ -72,11 +74,11 @@ mod registry;
 #[cfg(feature = "stage")]
 mod replicas;
 mod saga;
+#[cfg(feature = "stage")]
+mod scene;
 mod sessions;
 #[cfg(feature = "stage")]
 mod settings;
-#[cfg(feature = "stage")]
-mod stage;
 #[cfg(feature = "stage")]
 mod stale;
 mod start;

@@ -54,6 +54,12 @@ impl Gateway {
         self.request(Method::POST, path).header(CONTENT_TYPE, "application/json").body(body.to_string())
     }
 
+    /// Whether who listens there says that it is ready.
+    pub(in crate::stage) async fn is_ready(&self) -> bool {
+        let request = self.http.request(Method::GET, format!("{}/readyz", self.url));
+        send(request).await.is_ok_and(|answer| answer.status.is_success())
+    }
+
     fn request(&self, method: Method, path: &str) -> Request {
         self.http.request(method, format!("{}/api/v1{path}", self.url)).headers(self.token.clone())
     }

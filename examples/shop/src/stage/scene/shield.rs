@@ -1,6 +1,7 @@
 //! Which layer now spares the customers the most.
 
 use super::sight::Glance;
+use super::trouble::service;
 use std::collections::BTreeMap;
 
 /// A layer, where it stands, and how many calls of the last seconds it has spared something.
@@ -22,18 +23,28 @@ impl Shield {
     }
 }
 
-/// The one with the most effect; of deadlines only where there is nothing else, for they end what would fail anyway.
-pub(super) fn shield(layers: &[Glance]) -> Option<Shield> {
+/// The one with the most effect against what fails, or at all, where nobody does; of deadlines only where there is nothing else,
+/// for they end what would fail anyway.
+pub(super) fn shield(layers: &[Glance], failing: &[String]) -> Option<Shield> {
     let mut effects = BTreeMap::<(bool, &'static str, &str), f64>::new();
     for it in layers {
         if let Some((layer, effect)) = effect(it, layers) {
             let call = if layer == "outbox" { "order->bus" } else { call(&it.name) };
+            if !is_against(call, failing) {
+                continue;
+            }
             *effects.entry((layer != "deadline", layer, call)).or_default() += effect;
         }
     }
     let most = effects.into_iter().filter(|(_, effect)| *effect >= 1.0);
     let most = most.max_by(|((first, ..), a), ((other, ..), b)| first.cmp(other).then(a.total_cmp(b)));
     most.map(|((_, layer, name), effect)| Shield { layer, name: name.to_owned(), effect })
+}
+
+/// Whether a layer stands before one of these, or keeps out what is too much for it.
+fn is_against(call: &str, failing: &[String]) -> bool {
+    let to = |name: &str| service(name.rsplit_once("->").map_or(name, |(_, to)| to)).to_owned();
+    failing.is_empty() || failing.iter().any(|name| to(name) == to(call))
 }
 
 fn effect(it: &Glance, layers: &[Glance]) -> Option<(&'static str, f64)> {

@@ -1,11 +1,21 @@
-//! What the layers show, and what they counted in the last ten seconds.
+//! What the layers show, and what they counted in the last ten seconds, and in the last four.
 
 use bartizan::core::registry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 /// Looks that are kept, a second apart.
-const LOOKS: usize = 11;
+const LOOKS: usize = 10;
+
+/// The looks that go back to what happened just now.
+const LATE: usize = 4;
+
+/// So many calls are enough to go by.
+const ENOUGH: f64 = 3.0;
+
+/// Calls that take longer are slow; this is the number that counts them.
+const SLOW: Duration = Duration::from_millis(800);
+pub(super) const TOOK_LONG: &str = "took long";
 
 /// The kinds of layers that tell how the shop is.
 const TELLING: [&str; 15] = [
@@ -35,8 +45,8 @@ pub(super) struct Glance {
     pub(super) numbers: BTreeMap<&'static str, f64>,
     /// By how much the numbers that only grow have grown.
     pub(super) grown: BTreeMap<&'static str, f64>,
-    /// Of a meter: what calls took lately, on average.
-    pub(super) took: Option<Duration>,
+    /// By how much in the last four seconds.
+    pub(super) late: BTreeMap<&'static str, f64>,
 }
 
 impl Glance {
@@ -47,36 +57,50 @@ impl Glance {
     pub(super) fn grown(&self, name: &str) -> f64 {
         self.grown.get(name).copied().unwrap_or_default()
     }
+
+    /// By how much these numbers have grown: just now if that is enough to go by, and else in the last ten seconds. So who
+    /// is well again is not told to be ill for long.
+    pub(super) fn grown_lately<const N: usize>(&self, names: [&str; N]) -> [f64; N] {
+        let late = names.map(|name| self.late.get(name).copied().unwrap_or_default());
+        if late.iter().sum::<f64>() >= ENOUGH { late } else { names.map(|name| self.grown(name)) }
+    }
 }
 
 type Key = (&'static str, String);
-type Buckets = Vec<(Option<Duration>, u64)>;
-
-/// What a layer had counted at a time.
-#[derive(Debug, Default)]
-struct Counted {
-    numbers: BTreeMap<&'static str, f64>,
-    took: Buckets,
-}
+type Numbers = BTreeMap<&'static str, f64>;
 
 /// The looks of the last ten seconds.
 #[derive(Debug, Default)]
-pub(super) struct Sight(VecDeque<HashMap<Key, Counted>>);
+pub(super) struct Sight(VecDeque<HashMap<Key, Numbers>>);
 
 impl Sight {
     /// Looks at all that this process knows; to be called every second.
     pub(super) fn look(&mut self) -> Vec<Glance> {
         let (mut seen, mut glances) = (HashMap::new(), Vec::new());
         for handle in registry::handles().iter().filter(|handle| TELLING.contains(&handle.layer())) {
-            let mut counted = Counted::default();
-            handle.numbers(&mut |name, number| counted.numbers.extend([(name, number)]));
+            let mut numbers = Numbers::new();
+            handle.numbers(&mut |name, number| numbers.extend([(name, number)]));
             if handle.layer() == "meter" {
-                handle.times(&mut |_, times| counted.took = times.buckets().collect());
+                let mut long = 0;
+                handle.times(&mut |_, times| {
+                    let is_long = |end: Option<Duration>| end.is_none_or(|end| end > SLOW);
+                    long +=
+                        times.buckets().filter(|(end, _)| is_long(*end)).map(|(_, count)| count).sum::<u64>();
+                });
+                numbers.insert(TOOK_LONG, long as f64);
             }
             let key = (handle.layer(), handle.name().to_owned());
-            let before = self.0.front().and_then(|look| look.get(&key));
-            glances.push(glance(&key, handle.state(), &counted, before));
-            seen.insert(key, counted);
+            let first = self.0.front().and_then(|look| look.get(&key));
+            let last = self.0.iter().rev().take(LATE).next_back().and_then(|look| look.get(&key));
+            glances.push(Glance {
+                layer: handle.layer(),
+                name: key.1.clone(),
+                state: handle.state(),
+                grown: grown(&numbers, first),
+                late: grown(&numbers, last),
+                numbers: numbers.clone(),
+            });
+            seen.insert(key, numbers);
         }
         self.0.push_back(seen);
         if self.0.len() > LOOKS {
@@ -86,59 +110,37 @@ impl Sight {
     }
 }
 
-/// What a layer has counted since `before`; from zero on, if it was not there yet, or began anew.
-fn glance((layer, name): &Key, state: &'static str, counted: &Counted, before: Option<&Counted>) -> Glance {
-    let grown = counted.numbers.iter().map(|(name, number)| {
-        let before = before.and_then(|before| before.numbers.get(name)).copied().unwrap_or_default();
+/// What was counted since `before`; from zero on, if the layer was not there yet, or began anew.
+fn grown(numbers: &Numbers, before: Option<&Numbers>) -> Numbers {
+    let grown = numbers.iter().map(|(name, number)| {
+        let before = before.and_then(|before| before.get(name)).copied().unwrap_or_default();
         (*name, if before <= *number { number - before } else { *number })
     });
-    Glance {
-        layer,
-        name: name.clone(),
-        state,
-        numbers: counted.numbers.clone(),
-        grown: grown.collect(),
-        took: average(&counted.took, before.map(|before| &before.took)),
-    }
-}
-
-fn average(took: &Buckets, before: Option<&Buckets>) -> Option<Duration> {
-    let (mut count, mut sum, mut end) = (0, Duration::ZERO, Duration::ZERO);
-    for (nth, (longest, now)) in took.iter().enumerate() {
-        // The last has no end.
-        end = longest.unwrap_or(end);
-        let before = before.and_then(|before| before.get(nth)).map_or(0, |(_, before)| *before);
-        let new = u32::try_from(now.saturating_sub(before)).unwrap_or(u32::MAX);
-        count += new;
-        sum += end * new;
-    }
-    (count > 0).then(|| sum / count)
+    grown.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn counted(successes: f64, took: &[u64]) -> Counted {
-        let ends = [Some(Duration::from_millis(10)), Some(Duration::from_millis(100)), None];
-        Counted {
-            numbers: [("successes", successes)].into(),
-            took: ends.into_iter().zip(took.iter().copied()).collect(),
-        }
+    #[test]
+    fn what_was_counted_long_ago_does_not_count() {
+        let numbers = |successes| Numbers::from([("successes", successes)]);
+        assert_eq!(grown(&numbers(46.0), Some(&numbers(40.0))), numbers(6.0));
+        // A new one in its place, or the first look of all.
+        assert_eq!(grown(&numbers(3.0), Some(&numbers(40.0))), numbers(3.0));
+        assert_eq!(grown(&numbers(46.0), None), numbers(46.0));
     }
 
     #[test]
-    fn what_was_counted_long_ago_does_not_count() {
-        let key = ("meter", "order".to_owned());
-        let (before, now) = (counted(40.0, &[40, 0, 0]), counted(46.0, &[42, 2, 0]));
-        let glance = glance(&key, "enabled", &now, Some(&before));
-        assert_eq!((glance.now("successes"), glance.grown("successes")), (46.0, 6.0));
-        assert_eq!(glance.took, Some(Duration::from_millis(55)));
-        // A new one in its place, or the first look of all.
-        let anew = super::glance(&key, "enabled", &counted(3.0, &[0, 1, 1]), Some(&before));
-        assert_eq!((anew.grown("successes"), anew.took), (3.0, Some(Duration::from_millis(100))));
-        assert_eq!(super::glance(&key, "enabled", &now, None).grown("successes"), 46.0);
-        assert_eq!(super::glance(&key, "enabled", &now, Some(&now)).took, None);
+    fn what_happened_just_now_counts_for_more_if_there_is_enough_of_it() {
+        let glance = |late| Glance {
+            grown: [("failures", 9.0), ("successes", 9.0)].into(),
+            late: [("failures", 0.0), ("successes", late)].into(),
+            ..Glance::default()
+        };
+        assert_eq!(glance(2.0).grown_lately(["failures", "successes"]), [9.0, 9.0]);
+        assert_eq!(glance(3.0).grown_lately(["failures", "successes"]), [0.0, 3.0]);
     }
 
     #[test]

@@ -1,17 +1,21 @@
 //! What is wrong, by what the services, their meters and those who call them show. What follows from something deeper down is
 //! not told: who calls a payment that fails does not fail by itself.
 
-use super::sight::Glance;
+use super::sight::{Glance, TOOK_LONG};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 /// Of the calls of the last seconds, the share and the number that must go wrong until somebody fails.
 const FAILS: f64 = 0.3;
 const FEW: f64 = 2.0;
 
-/// Calls that take so long on average are slow. Not those of who hashes passwords.
-const SLOW: Duration = Duration::from_millis(800);
+/// The same, of those whom a caller cannot reach: it may have been the caller who had no time.
+const SOME: f64 = 4.0;
+
+/// Whose calls may take long: passwords do.
 const PATIENT: [&str; 2] = ["gateway", "user"];
+
+/// Who is expected to answer so late is slow, in seconds.
+const LATE: f64 = 0.8;
 
 /// So many that were refused in the last seconds are too many.
 const REFUSED: f64 = 5.0;
@@ -55,7 +59,7 @@ pub(super) fn troubles(layers: &[Glance]) -> Vec<Trouble> {
 }
 
 /// `payment` of `payment-2`, and of `payment POST`.
-fn service(name: &str) -> &str {
+pub(super) fn service(name: &str) -> &str {
     let name = name.split(' ').next().unwrap_or(name);
     match name.rsplit_once('-') {
         Some((service, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => service,
@@ -126,18 +130,30 @@ impl<'a> Shop<'a> {
 
     fn illness(&self, instance: &str) -> Option<String> {
         let meter = self.all("meter").find(|it| it.name == instance)?;
-        let [good, bad, given_up] = ["successes", "failures", "abandoned"].map(|name| meter.grown(name));
+        let [good, bad, given_up] = meter.grown_lately(["successes", "failures", "abandoned"]);
         let all = good + bad + given_up;
         let is_many = |some: f64| some >= FEW && some >= all * FAILS;
-        if is_many(bad) {
-            return Some(format!("fails: {} of its calls go wrong", percent(bad / all)));
+        let [long, _, _, _] = meter.grown_lately([TOOK_LONG, "successes", "failures", "abandoned"]);
+        let is_late = self.is_late(instance) || is_many(long);
+        let is_slow = is_late && all > 0.0 && !PATIENT.contains(&service(instance));
+        match is_many(bad) {
+            true if is_slow => {
+                Some(format!("is slow, and fails: {} of its calls go wrong", percent(bad / all)))
+            }
+            true => Some(format!("fails: {} of its calls go wrong", percent(bad / all))),
+            false if is_many(given_up) => Some("is so slow that its callers give up".into()),
+            false if is_slow => Some("is slow: its calls take about a second, or longer".into()),
+            false => None,
         }
-        if is_many(given_up) {
-            return Some("is so slow that its callers give up".into());
-        }
-        let slow =
-            meter.took.filter(|took| *took >= SLOW && all >= FEW && !PATIENT.contains(&service(instance)))?;
-        Some(format!("is slow: its calls take {:.1} s", slow.as_secs_f64()))
+    }
+
+    /// Whether those who call it expect it to be late.
+    fn is_late(&self, instance: &str) -> bool {
+        self.all("endpoint").any(|it| {
+            let at = it.name.split_once('/').and_then(|(_, at)| self.at(at));
+            let is_asked = it.grown("successes") + it.grown("failures") + it.grown("unanswered") >= 1.0;
+            at.is_some_and(|at| at.name == instance) && is_asked && it.now("latency_seconds") >= LATE
+        })
     }
 
     /// What those who call see go wrong, where who is called has not even heard of it.
@@ -152,13 +168,13 @@ impl<'a> Shop<'a> {
         for (call, endpoints) in calls {
             let Some((from, to)) = call.split_once("->") else { continue };
             let counts = |it: &Glance| {
-                let bad = it.grown("failures") + it.grown("unanswered");
-                (bad, bad + it.grown("successes"))
+                let [good, bad, none] = it.grown_lately(["successes", "failures", "unanswered"]);
+                (bad + none, bad + none + good)
             };
             let used: Vec<_> = endpoints.iter().filter(|(it, _)| counts(it).1 >= FEW).collect();
             let fails = |it: &Glance| {
                 let (bad, all) = counts(it);
-                bad >= FEW && bad >= all * FAILS
+                bad >= SOME && bad >= all * FAILS
             };
             let is_heard = |instance: &Option<&Glance>| {
                 instance.is_some_and(|it| is_away(it) || self.ill.contains_key(it.name.as_str()))
@@ -167,6 +183,8 @@ impl<'a> Shop<'a> {
             let hop = || format!("{}->{}", service(from), service(to));
             match failing.as_slice() {
                 [] => {}
+                // Whose breakers are open is not asked.
+                _ if self.is_open(call) => found.push((hop(), service(to))),
                 [(_, Some(at))] if used.len() > 1 => found.push((at.name.clone(), service(to))),
                 some if some.len() == used.len() => found.push((hop(), service(to))),
                 some => {
@@ -178,6 +196,10 @@ impl<'a> Shop<'a> {
         found.sort();
         found.dedup();
         found
+    }
+
+    fn is_open(&self, call: &str) -> bool {
+        self.all("breaker").any(|it| it.name.starts_with(call) && matches!(it.state, "open" | "half-open"))
     }
 
     /// Who listens at a URL.
@@ -244,7 +266,13 @@ impl<'a> Shop<'a> {
             .into_iter()
             .map(|(name, _)| Trouble {
                 names: vec![name.clone()],
-                words: format!("{} fails: what is sent there is not answered well", title(name)),
+                words: match name.split_once("->") {
+                    Some((from, to)) if self.is_open(name) => {
+                        format!("{from} → {to} fails, and its breakers are open")
+                    }
+                    Some(_) => format!("{} fails: what is sent there is not answered well", title(name)),
+                    None => format!("{name} fails those who call it"),
+                },
                 grade: Grade::Ill,
             })
             .collect();
@@ -259,11 +287,12 @@ impl<'a> Shop<'a> {
     }
 
     fn refusing(&self) -> Option<Trouble> {
-        let refused = |it: &&Glance| it.grown("refused") >= REFUSED && !self.is_explained(service(&it.name));
-        let worst = self
-            .all("shed")
-            .filter(refused)
-            .max_by(|a, b| a.grown("refused").total_cmp(&b.grown("refused")))?;
+        let refused = |it: &Glance| {
+            let [refused, _] = it.grown_lately(["refused", "admitted"]);
+            refused
+        };
+        let much = |it: &&Glance| refused(it) >= REFUSED && !self.is_explained(service(&it.name));
+        let worst = self.all("shed").filter(much).max_by(|a, b| refused(a).total_cmp(&refused(b)))?;
         let words = format!("{} refuses what is too much", title(&worst.name));
         Some(Trouble { names: vec![worst.name.clone()], words, grade: Grade::Ill })
     }

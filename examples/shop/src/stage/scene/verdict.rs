@@ -58,7 +58,13 @@ pub(super) fn verdict(layers: &[Glance], crowd: Crowd) -> Verdict {
     let is_off = layers.iter().any(|it| it.layer == "config" && it.now("switched_off") > 0.0);
     let refused = layers.iter().find(|it| it.layer == "config" && it.state == "refused");
     let in_trouble = is_hurt || troubles.iter().any(|trouble| trouble.grade != Grade::Beside);
-    let shield = shield(layers).filter(|_| in_trouble && crowd.hurt + crowd.degraded > 0);
+    let mut failing = Vec::new();
+    for name in troubles.iter().flat_map(|trouble| &trouble.names) {
+        if !failing.contains(name) {
+            failing.push(name.clone());
+        }
+    }
+    let shield = shield(layers, &failing).filter(|_| in_trouble && crowd.hurt + crowd.degraded > 0);
 
     let mut said = Vec::new();
     if !troubles.is_empty() {
@@ -87,12 +93,6 @@ pub(super) fn verdict(layers: &[Glance], crowd: Crowd) -> Verdict {
         () => Tone::Good,
     };
     let sentence = if said.is_empty() { "All is well.".into() } else { format!("{}.", said.join(". ")) };
-    let mut failing = Vec::new();
-    for name in troubles.into_iter().flat_map(|trouble| trouble.names) {
-        if !failing.contains(&name) {
-            failing.push(name);
-        }
-    }
     let protected_by = shield.map(|shield| format!("{} {}", shield.layer, shield.name));
     Verdict { tone, sentence, failing, hurt, protected_by }
 }

@@ -141,12 +141,27 @@ fn who_fails_without_being_down_is_found_by_its_own_meter() {
     grows(&mut shop, "meter", "payment-2", &[("failures", 0.0), ("abandoned", 4.0)]);
     let told = verdict(&shop, crowd(0, 7));
     assert!(told.sentence.starts_with("Payment-2 is so slow that its callers give up."), "{told:?}");
-    grows(&mut shop, "meter", "payment-2", &[("abandoned", 0.0)]);
-    grows(&mut shop, "meter", "order", &[("failures", 0.0)]);
-    grows(&mut shop, "meter", "gateway", &[("failures", 0.0)]);
+    for name in ["payment-2", "order", "gateway"] {
+        grows(&mut shop, "meter", name, &[("successes", 12.0), ("failures", 0.0), ("abandoned", 0.0)]);
+    }
     grows(&mut shop, "endpoint", "order->payment", &[("failures", 0.0)]);
-    change(&mut shop, "meter", "payment-2", |it| it.took = Some(std::time::Duration::from_millis(2000)));
-    assert!(verdict(&shop, crowd(0, 7)).sentence.starts_with("Payment-2 is slow: its calls take 2.0 s."));
+    assert_eq!(verdict(&shop, crowd(0, 7)).failing, Vec::<String>::new());
+    grows(&mut shop, "meter", "payment-2", &[("took long", 5.0)]);
+    assert_eq!(verdict(&shop, crowd(0, 7)).failing, ["payment-2"]);
+    grows(&mut shop, "meter", "payment-2", &[("took long", 0.0)]);
+    change(&mut shop, "endpoint", "order->payment/http://127.0.0.1:7/", |it| {
+        it.numbers.insert("latency_seconds", 2.0);
+    });
+    let told = verdict(&shop, crowd(0, 7)).sentence;
+    assert!(told.starts_with("Payment-2 is slow: its calls take about a second, or longer."), "{told}");
+}
+
+#[test]
+fn who_is_well_again_is_not_told_to_be_ill() {
+    let mut shop = shop();
+    grows(&mut shop, "meter", "payment-2", &[("successes", 6.0), ("failures", 6.0)]);
+    change(&mut shop, "meter", "payment-2", |it| it.late = [("successes", 5.0), ("failures", 0.0)].into());
+    assert_eq!(sentence(&shop, crowd(0, 0)), (Tone::Good, "All is well.".into()));
 }
 
 #[test]
@@ -155,7 +170,11 @@ fn a_hop_fails_when_who_is_called_hears_nothing() {
     grows(&mut shop, "endpoint", "gateway->product", &[("failures", 9.0)]);
     let told = verdict(&shop, crowd(0, 12));
     assert_eq!(told.failing, ["gateway->product"]);
-    assert!(told.sentence.starts_with("Gateway → product fails"), "{told:?}");
+    assert!(told.sentence.starts_with("Gateway → product fails: what is sent there"), "{told:?}");
+    change(&mut shop, "breaker", "gateway->product-1", |it| it.state = "open");
+    let told = verdict(&shop, crowd(0, 12)).sentence;
+    assert!(told.starts_with("Gateway → product fails, and its breakers are open"), "{told}");
+    change(&mut shop, "breaker", "gateway->product-1", |it| it.state = "closed");
     grows(&mut shop, "endpoint", "gateway->product/http://127.0.0.1:3/", &[("failures", 0.0)]);
     assert_eq!(verdict(&shop, crowd(0, 12)).failing, ["product-2"]);
 }
@@ -189,7 +208,18 @@ fn the_layer_with_the_most_effect_protects() {
         layer("shed", "gateway->product", &[("refused", 6.0)]).as_deref(),
         Some("bulkhead gateway->product")
     );
-    assert_eq!(layer("shed", "gateway", &[("refused", 7.0)]).as_deref(), Some("shed gateway"));
+    // What the others do is beside the point.
+    let aside = layer("retry", "order->user", &[("recovered", 60.0)]);
+    assert_eq!(aside.as_deref(), Some("bulkhead gateway->product"));
+    grows(&mut shop, "endpoint", "gateway->product", &[("failures", 0.0)]);
+    shop.retain(|it| it.layer != "shed");
+    assert_eq!(verdict(&shop, crowd(12, 0)).protected_by.as_deref(), Some("retry order->user"));
+}
+
+#[test]
+fn who_is_ejected_is_spared() {
+    let mut shop = shop();
+    grows(&mut shop, "meter", "payment-2", &[("successes", 6.0), ("failures", 6.0)]);
     change(&mut shop, "endpoint", "order->payment/http://127.0.0.1:7/", |it| it.state = "ejected");
     assert_eq!(verdict(&shop, crowd(0, 12)).protected_by.as_deref(), Some("ejection order->payment"));
 }
