@@ -1,3 +1,4 @@
+use crate::backup::{BackupArgs, RestoreArgs};
 use crate::dead_letters::DeadLettersArgs;
 use crate::doctor::DoctorArgs;
 use crate::parts::config::Name;
@@ -44,9 +45,15 @@ pub enum Command {
         /// Which of its replicas, where it has several
         #[arg(long, value_name = "N", default_value_t = 1)]
         replica: u16,
+        #[command(flatten)]
+        at: At,
     },
     /// Says what is missing or unreachable; exit code 1 when something is
     Doctor(DoctorArgs),
+    /// Copies a shop, open or not, into a folder
+    Backup(BackupArgs),
+    /// Makes a shop of what was copied
+    Restore(RestoreArgs),
     /// Shows what nobody could handle, delivers it again, or drops it
     DeadLetters(DeadLettersArgs),
     /// Sets, lists and clears what is done to the shop on purpose
@@ -71,6 +78,17 @@ pub enum Command {
     /// Checks that money and stock are where they must be; exit code 1 when they are not
     #[cfg(feature = "stage")]
     Check(CheckArgs),
+}
+
+/// Where a service that runs alone listens.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct At {
+    /// The address it listens at, or a name of this machine [default: SHOP_LISTEN, or 127.0.0.1]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Its port [default: that of the table, counted from --port-base]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
 }
 
 #[derive(clap::Args, Clone, Copy, Debug, Default)]

@@ -1,6 +1,7 @@
 //! A shop of services that stands on Bartizan's layers. `shop` opens it; `README.md` says what it is.
 
 mod args;
+mod backup;
 mod claim;
 mod contracts;
 mod dead_letters;
@@ -8,6 +9,7 @@ mod doctor;
 mod handed;
 #[cfg_attr(not(feature = "stage"), expect(dead_code, reason = "only the stage kills, holds and replaces"))]
 mod host;
+mod listen;
 #[cfg_attr(not(feature = "stage"), expect(dead_code, reason = "only the stage has ops and does harm"))]
 mod parts;
 mod services;
@@ -66,10 +68,12 @@ fn open(args: Args) -> Result<(), Failure> {
         #[cfg(not(feature = "stage"))]
         Command::Up(Up {}) => up::up(&config),
         #[cfg(feature = "stage")]
-        Command::Run { service, replica } => stage::run(config, service.replica(replica)?, kept),
+        Command::Run { service, replica, at } => stage::run(config, service.replica(replica)?, &at, kept),
         #[cfg(not(feature = "stage"))]
-        Command::Run { service, replica } => up::run(&config, service.replica(replica)?, None),
+        Command::Run { service, replica, at } => up::run(&config, service.replica(replica)?, &at, None),
         Command::Doctor(_) => Ok(()),
+        Command::Backup(args) => backup::run(&config, &args),
+        Command::Restore(args) => backup::restore(&config, &args),
         #[cfg(feature = "stage")]
         Command::Demo(_) => Ok(()),
         Command::DeadLetters(args) => dead_letters::run(&config, &args),

@@ -1,9 +1,11 @@
 //! `shop up`: every service in this process. `shop run <service>`: one of them.
 
+use crate::args::At;
 use crate::claim::Claim;
 use crate::contracts::events::BINDINGS;
 use crate::handed::{self, Giver, Word};
 use crate::host::{self, Bound, Running, bind, service};
+use crate::listen;
 use crate::parts::config::{Config, Instance, Name};
 use crate::parts::failure::Failure;
 use crate::parts::{buckets, bus, policy, registry, traces};
@@ -45,12 +47,13 @@ pub fn open_at(config: &Config) -> String {
 /// # Errors
 ///
 /// When it cannot start, or has fallen over.
-pub fn run(config: &Config, instance: Instance, beside: Option<Beside>) -> Result<(), Failure> {
+pub fn run(config: &Config, instance: Instance, at: &At, beside: Option<Beside>) -> Result<(), Failure> {
     let handed = handed::bound(instance)?;
+    let own = if handed.is_none() { listen::bound(config, instance, at)? } else { None };
     let bank = instance.service == Name::Payment && config.bank_url.is_none();
     let instances: Vec<_> =
         bank.then_some(Name::Bank).into_iter().flat_map(Name::instances).chain([instance]).collect();
-    block_on(work(config, &instances, handed, beside, |running| {
+    block_on(work(config, &instances, handed, own, beside, |running| {
         running
             .last()
             .map(|it| format!("{} is open at {}", it.instance, config.at(&it.address)))
@@ -77,6 +80,7 @@ async fn work(
     config: &Config,
     instances: &[Instance],
     handed: Option<Bound>,
+    own: Option<Bound>,
     beside: Option<Beside>,
     lines: impl FnOnce(&[Running]) -> Vec<String>,
 ) -> Result<(), Failure> {
@@ -96,7 +100,7 @@ async fn work(
             bus::is_there(config, BINDINGS).await?;
         }
     }
-    let (config, bound) = bind_all(config, instances, handed)?;
+    let (config, bound) = bind_all(config, instances, handed.or(own))?;
     let _claim =
         if giver.is_some() { Claim::join(&config, instances) } else { Claim::take(&config, instances) }?;
     if let Some(Beside { says, work }) = beside {

@@ -66,8 +66,8 @@ async fn listens(config: &Config, instance: Instance) -> bool {
 fn gone(config: &Config, instance: Instance) -> Failure {
     let (port, folder) = (config.port(instance), config.data_dir.display());
     Failure::new(format!(
-        "{instance} belongs to a shop on {folder}, but nobody listens at port {port}: it was killed, or the shop \
-         has another --port-base."
+        "{instance} belongs to a shop on {folder}, but nobody listens at port {port}: it was killed, or listens \
+         elsewhere, by another --port-base or by --listen."
     ))
 }
 

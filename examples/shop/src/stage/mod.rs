@@ -23,7 +23,7 @@ pub mod tls;
 mod token;
 mod traces;
 
-use crate::args::Command;
+use crate::args::{At, Command};
 use crate::claim::Claim;
 use crate::contracts::events::BINDINGS;
 use crate::host::service;
@@ -58,9 +58,9 @@ pub fn up(config: &Config, procs: bool, kept: Option<Kept>) -> Result<(), Failur
 /// # Errors
 ///
 /// When it cannot start, or has fallen over.
-pub fn run(config: Config, instance: Instance, kept: Option<Kept>) -> Result<(), Failure> {
+pub fn run(config: Config, instance: Instance, at: &At, kept: Option<Kept>) -> Result<(), Failure> {
     let (config, beside) = reach::open(config, instance, kept.unwrap_or_default())?;
-    up::run(&config, instance, beside)
+    up::run(&config, instance, at, beside)
 }
 
 /// Where the traces of a command are kept, if it has some and somebody looks at them.

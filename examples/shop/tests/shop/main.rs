@@ -9,6 +9,8 @@ mod again;
 #[cfg(feature = "stage")]
 mod apart;
 mod arrows;
+#[cfg(feature = "stage")]
+mod backup;
 mod bank;
 #[cfg(feature = "stage")]
 mod breaches;
@@ -47,6 +49,7 @@ mod known;
 #[cfg(feature = "stage")]
 mod ledgers;
 mod limits;
+mod listen;
 #[cfg(feature = "stage")]
 mod load;
 mod mail;
