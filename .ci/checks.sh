@@ -235,6 +235,9 @@ loom_models() {
 # The experiments whose figures do not depend on the machine, on few seeds.
 yardstick_simulated() { cargo run --release -p yardstick -- all --quick --simulated; }
 
+# The image, the containers and the manifests of the shop, by their schemas.
+deploy_files() { or_skip python3 .ci/deploy.py; }
+
 # The README's first command, and a customer; then both over TLS.
 shop_sells() {
   cargo build --release -p shop
