@@ -120,7 +120,7 @@ page_in_browser() {
 # The shop's page, in the same.
 shop_in_browser() {
   or_skip python3 .ci/debian.py chromium-headless-shell chromium-headless-shell
-  ignored_of "$of_browser"
+  ignored_of "$of_browser --test-threads=1"
 }
 
 # The bugs that are planted, each in a shop of its own.
