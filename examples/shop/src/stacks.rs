@@ -8,6 +8,7 @@ use crate::parts::buckets::Buckets;
 use crate::parts::bus::{Gate, Work};
 use crate::parts::config::{Config, Name};
 use crate::parts::failure::Failure;
+use crate::parts::faults::{Line, Mark};
 use crate::parts::peer::Peer;
 use crate::parts::problem;
 use axum::Router;
@@ -42,6 +43,7 @@ mod guards;
 mod heads;
 mod replicas;
 mod routes;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -52,6 +54,7 @@ use call::{call, somebody};
 use guards::{Guards, say};
 use heads::{caller, is_log_in, own_load, rank, route, tell_trace, template, user};
 use routes::routes;
+use shape::ShapeLayer;
 
 // Before the routes of a service: its deadline, and whether a breaker stands before its store.
 pub const GATEWAY: Routes = routes(Name::Gateway, ms(3000), false);
@@ -168,6 +171,7 @@ impl Routes {
             .layer(CatchPanicLayer::custom(problem::of_panic))
             .layer(standard)
             .layer(BreakerLayer::new(BREAKER.enabled(self.breaker)).named(here).key(route))
+            .layer(config.faults.heed())
             .layer(config.faults.layer(here));
         routes.layer(stack)
     }
@@ -202,6 +206,7 @@ impl Routes {
             .layer(shed)
             .layer(from_fn_with_state(who, auth::identify))
             .layer(buckets.keep(by_user.named("gateway by user")))
+            .layer(config.faults.heed())
             .layer(config.faults.layer(here));
         routes.layer(stack)
     }
@@ -209,12 +214,15 @@ impl Routes {
 
 impl Call {
     /// trace → meter → what is said instead → the last good answer → deadline of the call → retry → hedge → in flight → balance → for each:
-    /// trace of the attempt → breaker → deadline of the attempt → fault → HTTP
+    /// trace of the attempt → breaker → deadline of the attempt → shape of the answer → scope of faults → fault → HTTP
     pub fn http(self, config: &Config) -> Result<Peer, Failure> {
         let base = self.first(config)?;
         let guards = Guards::new(self, config);
         let replicas = guards.replicas.clone();
-        let balance = BalanceLayer::new(guards.balance()).each(move |url: &Uri| replicas.before(url));
+        let balance = BalanceLayer::new(guards.balance()).each(move |url: &Uri| {
+            let (trace, breaker, attempt, scope, fault) = replicas.before(url);
+            (trace, breaker, attempt, ShapeLayer(self.to), scope, fault)
+        });
         let balance = balance.named(guards.name.as_str());
         guards.follow(config, balance.handle());
         let stack = ServiceBuilder::new()
@@ -227,20 +235,20 @@ impl Call {
             .layer(guards.hedge)
             .layer(guards.in_flight)
             .layer(balance.discover(self.endpoints(config)))
-            .service(config.tls.http());
+            .service(config.tls.http_by(self.line(config)));
         Ok(Peer::new(self.to.as_str(), Client::new(stack).base_url(base).boxed()))
     }
 
     /// trace → meter → deadline of the call → retry → in flight → balance → for each: trace of the attempt → breaker → deadline of the
-    /// attempt → fault → gRPC
+    /// attempt → scope of faults → fault → gRPC
     pub fn grpc(self, config: &Config) -> Result<Payments, Failure> {
         self.first(config)?;
         // So that a connection that is refused is seen for what it is.
         recognise::<tonic::transport::Error>();
         let guards = Guards::new(self, config);
-        let (replicas, tls) = (guards.replicas.clone(), config.tls.clone());
+        let (replicas, tls, line) = (guards.replicas.clone(), config.tls.clone(), self.line(config));
         let balance = BalanceService::new(guards.balance(), move |url: &Uri| {
-            let channel = tls.channel(url);
+            let channel = tls.channel(url, line.clone());
             replicas.before(url).layer(AnyBody::new(channel, tonic::body::Body::new as _))
         });
         let balance = balance.named(guards.name.as_str());
@@ -259,6 +267,11 @@ impl Call {
         }
     }
 
+    /// The way of its connections.
+    fn line(self, config: &Config) -> Option<Line> {
+        config.faults.line(&format!("{}->{}", self.from, self.to))
+    }
+
     /// One of the replicas that are configured.
     fn first(self, config: &Config) -> Result<Uri, Failure> {
         let Some(url) = config.urls(self.to).into_iter().next() else {
@@ -269,14 +282,15 @@ impl Call {
     }
 }
 
-/// in flight → breaker → deadline → the bus
+/// in flight → breaker → deadline → fault → the bus
 pub fn bus(config: &Config) -> Gate {
     let name = format!("{}->bus", config.here);
     let stack = ServiceBuilder::new()
         .layer(ShedLayer::new(Shed::fixed(8)).typed().backlog(WAITING).named(name.as_str()))
         .layer(BreakerLayer::new(BREAKER).named(name.as_str()).typed())
         .layer(DeadlineLayer::new(BUS).typed().named(name.as_str()));
-    Gate::new(stack.service_fn(|work: Work| work))
+    let door = config.faults.door(&format!("bus of {}", config.here));
+    Gate::new(stack.service_fn(|work: Work| work), door)
 }
 
 /// What limits the guesses of passwords.
@@ -289,7 +303,8 @@ pub fn guesses(buckets: &Buckets) -> Guesses {
 pub type Payments =
     PaymentsClient<TraceService<MeterService<DeadlineService<RetryService<BacklogService<Balanced>>>>>>;
 
-type Balanced = BalanceService<Uri, TraceService<BreakerService<DeadlineService<FaultService<AnyChannel>>>>>;
+type Balanced =
+    BalanceService<Uri, TraceService<BreakerService<DeadlineService<Mark<FaultService<AnyChannel>>>>>>;
 
 /// tonic's channel, for the bodies that the layers make.
 type AnyChannel = AnyBody<Channel, fn(bartizan::client::Body) -> tonic::body::Body>;

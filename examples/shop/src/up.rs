@@ -63,7 +63,6 @@ pub fn run(config: &Config, instance: Instance, at: &At, beside: Option<Beside>)
 }
 
 /// What is done as long as a service runs, and knows nothing of it.
-#[cfg_attr(not(feature = "stage"), expect(dead_code, reason = "only the stage has something to do"))]
 pub struct Beside {
     /// Said before anything else.
     pub says: String,

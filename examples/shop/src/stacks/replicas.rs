@@ -3,6 +3,7 @@
 use super::TRACE;
 use super::call::Call;
 use crate::parts::config::Config;
+use crate::parts::faults::MarkLayer;
 use bartizan::breaker::{Breaker, Evidence};
 use bartizan::stack::ClientStack;
 use bartizan::{BreakerLayer, DeadlineLayer, FaultLayer, TraceLayer, breaker, deadline};
@@ -12,8 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What stands before each replica, outside in: trace of the attempt → breaker → deadline of the attempt → fault.
-pub(super) type Replica = (TraceLayer, BreakerLayer, DeadlineLayer, FaultLayer);
+/// What stands before each replica, outside in: trace of the attempt → breaker → deadline of the attempt → scope of faults → fault.
+pub(super) type Replica = (TraceLayer, BreakerLayer, DeadlineLayer, MarkLayer, FaultLayer);
 
 /// Clones make layers of the same values.
 #[derive(Clone)]
@@ -51,7 +52,7 @@ impl Replicas {
         let attempt = attempt.named(format!("{name}, attempt"));
         let breaker = BreakerLayer::new(self.breaker(&made.stack)).named(name.as_str());
         made.handles.insert(name, (breaker.handle(), attempt.handle()));
-        (trace, breaker, attempt, self.fault.clone())
+        (trace, breaker, attempt, MarkLayer, self.fault.clone())
     }
 
     /// Takes over other values, for those who are there and those who come.

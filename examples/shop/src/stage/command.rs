@@ -4,6 +4,7 @@ use super::faults::{Kind, List, Wish};
 use super::remote::Ops;
 use crate::parts::config::Config;
 use crate::parts::failure::Failure;
+use crate::parts::faults::SCOPE;
 use crate::up::{block_on, say};
 use clap::Subcommand;
 use http::Method;
@@ -12,7 +13,7 @@ use http::Method;
 pub enum FaultCommand {
     /// Sets a fault, and says its id
     Set {
-        /// A service, a replica (payment-2) or a hop ("order->payment")
+        /// A service, a replica (payment-2), a hop ("order->payment"), or what stands beside them: bus, registry, config
         target: String,
         kind: Kind,
         /// The share of the calls that it is done to: above 0, up to 1 [default: 1]
@@ -24,6 +25,9 @@ pub enum FaultCommand {
         /// How long it lasts: 1 to 900 [default: 60]
         #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
         ttl: Option<i64>,
+        /// Only requests with this header, and what is asked for them: "x-shop-fault: <value>" [default: all]
+        #[arg(long, value_name = "HEADER")]
+        header: Option<String>,
     },
     /// Lists the faults that last
     List,
@@ -44,8 +48,8 @@ pub fn run(config: &Config, command: FaultCommand) -> Result<(), Failure> {
     block_on(async {
         let ops = Ops::of(config)?;
         match command {
-            FaultCommand::Set { target, kind, share, ms, ttl } => {
-                let wish = Wish { target, kind: kind.as_str().into(), share, ms, ttl_s: ttl };
+            FaultCommand::Set { target, kind, share, ms, ttl, header } => {
+                let wish = Wish { target, kind: kind.as_str().into(), share, ms, ttl_s: ttl, header };
                 let set =
                     ops.ask(Method::POST, "/faults", Some(serde_json::to_value(wish).unwrap_or_default()));
                 say(&[set.await?["id"].as_str().unwrap_or_default().to_owned()]);
@@ -57,8 +61,10 @@ pub fn run(config: &Config, command: FaultCommand) -> Result<(), Failure> {
                 let now = crate::parts::clock::now_ms();
                 let line = |fault: &super::faults::Fault| {
                     let (share, left) = (fault.share * 100.0, (fault.expires_at - now).max(0) / 1000);
+                    let scope =
+                        fault.header.as_ref().map(|value| format!("  {SCOPE}: {value}")).unwrap_or_default();
                     format!(
-                        "{}  {}  {}  {share} %  {} ms  {left} s left",
+                        "{}  {}  {}  {share} %  {} ms  {left} s left{scope}",
                         fault.id,
                         fault.target,
                         fault.kind.as_str(),

@@ -12,6 +12,7 @@ mod local;
 mod ops;
 mod page;
 pub mod protect;
+mod proxy;
 mod reach;
 pub mod redeploy;
 mod registry;

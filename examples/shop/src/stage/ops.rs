@@ -80,7 +80,8 @@ async fn start(stage: Stage, config: Config, stop: watch::Receiver<Stop>) -> Res
     let store = Store::file(&config.data_dir, "ops", &[faults::TABLE, incidents::TABLE]).await?;
     let surges = Surges::new(config.local(Name::Gateway.replica(1)?), &config.ops_token, &config.tls);
     let places = config.faults.clone();
-    let shop = faults::Shop { supervision: stage.supervision, here, reach: stage.reach };
+    let shop =
+        faults::Shop { config: config.clone(), supervision: stage.supervision, here, reach: stage.reach };
     let (reads, writes) = faults::start(store.clone(), places, surges, shop).await?;
     let (shown, switched) = protect::routes(stage.desk.clone());
     let (reads, writes) = (reads.merge(shown), writes.merge(switched));

@@ -41,6 +41,8 @@ mod faults;
 mod guards;
 #[cfg(feature = "stage")]
 mod incidents;
+#[cfg(feature = "stage")]
+mod infrastructure;
 mod input;
 mod issuer;
 mod journey;
@@ -95,3 +97,5 @@ mod tls;
 mod tokens;
 #[cfg(feature = "stage")]
 mod traces;
+#[cfg(feature = "stage")]
+mod wire;

@@ -41,7 +41,7 @@ async fn open(mut command: Command) -> (Child, String) {
 }
 
 /// A shop with a development CA, and who trusts that.
-async fn shop(folder: &Path) -> Shop {
+pub async fn shop(folder: &Path) -> Shop {
     let base = free_base();
     let (process, line) = open(secret(&[], folder, base)).await;
     assert_eq!(line, format!("shop is open at https://127.0.0.1:{base}"));

@@ -1,5 +1,6 @@
 //! What stands before the bus: the layers that `stacks.rs` puts there.
 
+use super::super::faults::Door;
 use bartizan::Refused;
 use std::fmt;
 use std::pin::Pin;
@@ -62,16 +63,24 @@ impl fmt::Display for Trouble {
 
 /// Where all that is done with the bus passes. Clones share the layers; by default there are none.
 #[derive(Clone, Debug, Default)]
-pub struct Gate(Option<BoxCloneSyncService<Work, (), Trouble>>);
+pub struct Gate {
+    layers: Option<BoxCloneSyncService<Work, (), Trouble>>,
+    door: Door,
+}
 
 impl Gate {
-    /// A gate of layers around a service that does the work.
-    pub fn new<S>(stack: S) -> Self
+    /// A gate of layers around a service that does the work, and behind it a door on the way to the bus.
+    pub fn new<S>(stack: S, door: Door) -> Self
     where
         S: Service<Work, Response = (), Error = Trouble> + Clone + Send + Sync + 'static,
         S::Future: Send + 'static,
     {
-        Self(Some(BoxCloneSyncService::new(stack)))
+        Self { layers: Some(BoxCloneSyncService::new(stack)), door }
+    }
+
+    /// Goes through the door alone.
+    pub(super) async fn door(&self) -> Result<(), Trouble> {
+        Ok(self.door.pass().await?)
     }
 
     /// Does some work, if the layers let it pass.
@@ -80,9 +89,11 @@ impl Gate {
         F: Future<Output = Result<T, Trouble>> + Send + 'static,
         T: Send + 'static,
     {
-        let Some(stack) = self.0.clone() else { return Box::pin(work) };
+        let Some(stack) = self.layers.clone() else { return Box::pin(work) };
         let (done, outcome) = oneshot::channel();
+        let door = self.door.clone();
         let work = Work(Box::pin(async move {
+            door.pass().await?;
             let _ = done.send(work.await?);
             Ok(())
         }));

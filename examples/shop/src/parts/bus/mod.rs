@@ -162,6 +162,7 @@ impl Bus {
     ///
     /// When not; the trouble says why.
     pub async fn ping(&self) -> Result<(), Trouble> {
+        self.gate.door().await?;
         match &self.kind {
             Kind::File(queues) => Ok(queues.store().ping().await?),
             Kind::Rabbit(rabbit) => rabbit.ping().await,

@@ -1,5 +1,6 @@
 //! A store in a file of SQLite.
 
+use super::super::faults::Door;
 use super::OPENING;
 use super::group::Group;
 use super::place::Kind;
@@ -26,11 +27,15 @@ const READS_ONLY: &str = "PRAGMA query_only = ON;";
 /// Opens a file for those who read, and for who writes; none when it has other tables. Others may be opening it at the
 /// same time, or just be leaving it: SQLite does not wait for whoever makes it a file with a write-ahead log, or one
 /// without, but says at once that it is locked. So it is tried again for a while.
-pub(super) async fn open(url: &str, tables: &[&'static str]) -> sqlx::Result<Option<(AnyPool, Group)>> {
-    patiently(|| open_once(url, tables)).await
+pub(super) async fn open(
+    url: &str,
+    tables: &[&'static str],
+    door: Door,
+) -> sqlx::Result<Option<(AnyPool, Group)>> {
+    patiently(|| open_once(url, tables, door.clone())).await
 }
 
-async fn open_once(url: &str, tables: &[&'static str]) -> sqlx::Result<Option<(AnyPool, Group)>> {
+async fn open_once(url: &str, tables: &[&'static str], door: Door) -> sqlx::Result<Option<(AnyPool, Group)>> {
     look_at(url).await?;
     let mut writer = AnyConnection::connect(url).await?;
     sqlx::raw_sql(SETTINGS).execute(&mut writer).await?;
@@ -39,7 +44,7 @@ async fn open_once(url: &str, tables: &[&'static str]) -> sqlx::Result<Option<(A
     }
     sqlx::raw_sql(PATIENCE).execute(&mut writer).await?;
     let readers = readers(url).await?;
-    Ok(Some((readers, Group::new(url.to_owned(), writer))))
+    Ok(Some((readers, Group::new(url.to_owned(), writer, door))))
 }
 
 /// The first of them is there when this returns, however busy the machine is that opens a whole shop at once.

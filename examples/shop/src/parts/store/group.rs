@@ -4,8 +4,10 @@
 //! had their turn who were waiting when it was opened. Nobody is answered before. A change that fails goes back to its
 //! savepoint, alone; a commit that fails, fails all that are in it. One that comes alone is committed at once.
 
+use super::super::faults::Door;
 use super::change::Change;
 use super::file::{PATIENCE, SETTINGS};
+use super::passed;
 use super::trouble::{copy, is_locked};
 use sqlx::{AnyConnection, Connection};
 use std::mem::take;
@@ -29,6 +31,8 @@ pub(super) struct Group {
     /// How often somebody whose turn it was has found the store locked.
     locked: AtomicU64,
     commits: AtomicU64,
+    /// What each commit passes.
+    door: Door,
 }
 
 /// What is handed on with the turn.
@@ -60,10 +64,10 @@ pub(super) struct Seat {
 
 impl Group {
     /// Goes on with the connection on which the store was opened.
-    pub(super) fn new(url: String, connection: AnyConnection) -> Self {
+    pub(super) fn new(url: String, connection: AnyConnection, door: Door) -> Self {
         let slot = Slot { connection: Some(connection), ..Slot::default() };
         let (locked, commits) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { url, turn: Arc::new(Semaphore::new(1)), slot: Mutex::new(slot), locked, commits }
+        Self { url, turn: Arc::new(Semaphore::new(1)), slot: Mutex::new(slot), locked, commits, door }
     }
 
     /// How often something was flushed.
@@ -117,8 +121,14 @@ impl Group {
             self.slot().connection = Some(connection);
             return;
         };
-        let end = if waiting.is_empty() { "ROLLBACK" } else { "COMMIT" };
-        match sqlx::raw_sql(end).execute(&mut connection).await {
+        let ended = async {
+            let end = if waiting.is_empty() { "ROLLBACK" } else { "COMMIT" };
+            if !waiting.is_empty() {
+                passed(&self.door).await?;
+            }
+            sqlx::raw_sql(end).execute(&mut connection).await
+        };
+        match ended.await {
             Ok(_) => {
                 self.commits.fetch_add(u64::from(!waiting.is_empty()), Ordering::Relaxed);
                 self.slot().connection = Some(connection);

@@ -14,6 +14,7 @@
 //! flush. On a server the server sees to both.
 
 mod change;
+mod condition;
 mod file;
 mod group;
 mod look;
@@ -35,7 +36,10 @@ pub use trouble::{Contended, is_taken, patiently, repeated};
 
 use super::config::Config;
 use super::failure::{Failure, root};
+use super::faults::Door;
 use super::traces::spawn;
+use bartizan::core::Instant;
+use condition::Condition;
 use group::Group;
 use server::{Held, Session};
 use sqlx::any::{AnyRow, install_default_drivers};
@@ -65,6 +69,9 @@ pub struct Store {
     kind: Kind,
     /// Who writes to a file.
     group: Option<Arc<Group>>,
+    /// What each read and each commit passes.
+    door: Door,
+    condition: Arc<Condition>,
 }
 
 impl Store {
@@ -74,7 +81,8 @@ impl Store {
     ///
     /// When it cannot be reached or written, is none of ours, or has other tables than these.
     pub async fn open(config: &Config, name: &str, tables: &[&'static str]) -> Result<Self, Failure> {
-        Self::at(&Place::of(config, name), tables).await
+        let door = config.faults.door(&format!("store of {}", config.here));
+        Self::at(&Place::of(config, name), tables, door, Condition::new(&config.here)).await
     }
 
     /// Opens `<folder>/<name>.db`, whatever the environment names.
@@ -83,7 +91,7 @@ impl Store {
     ///
     /// As [`open`](Self::open).
     pub async fn file(folder: &Path, name: &str, tables: &[&'static str]) -> Result<Self, Failure> {
-        Self::at(&Place::file(folder, name), tables).await
+        Self::at(&Place::file(folder, name), tables, Door::default(), Condition::new(name)).await
     }
 
     /// Opens a store for a test: a file, or a part of the server of `SHOP_TEST_DATABASE_URL`.
@@ -96,7 +104,12 @@ impl Store {
         Self::open(&config, name, tables).await
     }
 
-    async fn at(place: &Place, tables: &[&'static str]) -> Result<Self, Failure> {
+    async fn at(
+        place: &Place,
+        tables: &[&'static str],
+        door: Door,
+        condition: Arc<Condition>,
+    ) -> Result<Self, Failure> {
         #[cfg(feature = "planted")]
         let tables = &super::planted::tables(tables)[..];
         let failed = |why: String| Failure::new(format!("the store {place} cannot be opened: {why}."));
@@ -107,8 +120,8 @@ impl Store {
         install_default_drivers();
         let url = place.url().map_err(|why| failed(why.to_string()))?;
         let opened = match place.kind() {
-            Kind::Sqlite => Self::in_file(&url, tables).await,
-            kind => Self::on_server(&url, kind, tables).await,
+            Kind::Sqlite => Self::in_file(&url, tables, door, condition).await,
+            kind => Self::on_server(&url, kind, tables, door, condition).await,
         };
         opened.map_err(|why| failed(root(&why)))?.ok_or_else(|| {
             let elsewhere = match place {
@@ -119,12 +132,25 @@ impl Store {
         })
     }
 
-    async fn in_file(url: &str, tables: &[&'static str]) -> sqlx::Result<Option<Self>> {
-        let Some((pool, group)) = file::open(url, tables).await? else { return Ok(None) };
-        Ok(Some(Self { pool, kind: Kind::Sqlite, group: Some(Arc::new(group)) }))
+    async fn in_file(
+        url: &str,
+        tables: &[&'static str],
+        door: Door,
+        condition: Arc<Condition>,
+    ) -> sqlx::Result<Option<Self>> {
+        let Some((pool, group)) = file::open(url, tables, door.clone()).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Self { pool, kind: Kind::Sqlite, group: Some(Arc::new(group)), door, condition }))
     }
 
-    async fn on_server(url: &str, kind: Kind, tables: &[&'static str]) -> sqlx::Result<Option<Self>> {
+    async fn on_server(
+        url: &str,
+        kind: Kind,
+        tables: &[&'static str],
+        door: Door,
+        condition: Arc<Condition>,
+    ) -> sqlx::Result<Option<Self>> {
         let connected = timeout(OPENING, AnyConnection::connect(url)).await;
         let mut connection = connected.map_err(|_| sqlx::Error::PoolTimedOut)??;
         let prepared = tables::prepare(&mut connection, kind, tables).await?;
@@ -132,7 +158,7 @@ impl Store {
         if !prepared {
             return Ok(None);
         }
-        Ok(Some(Self { pool: server::pool(url, kind).await?, kind, group: None }))
+        Ok(Some(Self { pool: server::pool(url, kind).await?, kind, group: None, door, condition }))
     }
 
     /// A statement whose text is written with `$1`, `$2` and so on, once each and in their order.
@@ -146,10 +172,20 @@ impl Store {
     ///
     /// When no connection is free in time, or the statement fails.
     pub async fn fetch_all(&self, statement: Statement) -> sqlx::Result<Vec<AnyRow>> {
-        let mut connection = Held::new(self.acquire().await?);
+        let began = Instant::now();
+        let rows = self.read(statement).await;
+        self.condition.note(&rows, began);
+        rows
+    }
+
+    async fn read(&self, statement: Statement) -> sqlx::Result<Vec<AnyRow>> {
+        let (mut connection, door) = (Held::new(self.acquire().await?), self.door.clone());
         let reads = async move {
-            let rows = timeout(LONGEST, statement.fetch_all(&mut *connection)).await;
-            let rows = rows.map_err(|_| sqlx::Error::PoolTimedOut)??;
+            let rows = timeout(LONGEST, async {
+                passed(&door).await?;
+                statement.fetch_all(&mut *connection).await
+            });
+            let rows = rows.await.map_err(|_| sqlx::Error::PoolTimedOut)??;
             connection.back();
             Ok(rows)
         };
@@ -190,21 +226,25 @@ impl Store {
         T: Send + 'static,
         E: From<sqlx::Error> + Send + 'static,
     {
+        let condition = self.condition.clone();
         if let Some(group) = &self.group {
-            let (turn, group) = (group.turn().await?, group.clone());
+            let turn = group.turn().await.inspect_err(|why| condition.failed(why))?;
+            let group = group.clone();
             return undropped(async move {
-                let (begun, seen) = group.begin(turn).await?;
-                let done = change(begun).await;
+                let begun = group.begin(turn).await.inspect_err(|why| condition.failed(why))?;
+                let (begun, seen) = begun;
+                let done = change(begun.watched(condition)).await;
                 seen.known().await?;
                 done
             })
             .await;
         }
-        let (connection, kind) = (self.acquire().await?, self.kind);
+        let connection = self.acquire().await.inspect_err(|why| condition.failed(why))?;
+        let (kind, door) = (self.kind, self.door.clone());
         undropped(async move {
             let made = async {
                 let (session, left) = Session::begin(connection, kind).await?;
-                let done = change(Change::on_server(session, kind)).await;
+                let done = change(Change::on_server(session, kind, door).watched(condition)).await;
                 left.undo().await;
                 done
             };
@@ -254,6 +294,11 @@ impl Store {
     pub fn pool(&self) -> &AnyPool {
         &self.pool
     }
+}
+
+/// Goes through the door of a store. Who is refused there has had no answer.
+async fn passed(door: &Door) -> sqlx::Result<()> {
+    door.pass().await.map_err(|_| sqlx::Error::PoolTimedOut)
 }
 
 /// Works where nobody can drop it.

@@ -120,6 +120,11 @@ where
     }
 }
 
+/// Whether there is no room left.
+pub(super) fn is_full(error: &sqlx::Error) -> bool {
+    trouble(error) == Trouble::Full
+}
+
 /// Whether another process has SQLite's lock.
 pub(super) fn is_locked(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|why| why.message().contains("locked"))

@@ -7,6 +7,7 @@ mod given;
 mod tests;
 
 use super::failure::Failure;
+use super::faults::{Connector, Line};
 use super::serve::KEEP;
 use bartizan::client::HyperService;
 use bartizan::discover::Http;
@@ -32,7 +33,7 @@ const SILENT: Duration = Duration::from_secs(15);
 const IN_VAIN: u32 = 3;
 
 /// A client of HTTP/1, over TLS or not as a URL says. It knows no proxy, and follows nobody elsewhere.
-pub type Https = HyperService<HttpsConnector<HttpConnector>>;
+pub type Https = HyperService<HttpsConnector<Connector>>;
 
 /// How a shop speaks with its parts, and they with each other. Clones are the same.
 #[derive(Clone, Debug)]
@@ -77,7 +78,7 @@ impl Tls {
     /// When a certificate or key is none that can be used, or they do not belong together.
     pub fn new(roots: RootCertStore, identity: Option<Identity>) -> Result<Self, Error> {
         let asks = asking(roots.clone());
-        let each = Some(client(&asks, 0));
+        let each = Some(client(&asks, 0, None));
         let serves = identity.map(serving).transpose()?;
         Ok(Self(Arc::new(State { on: true, roots, asks, serves, each })))
     }
@@ -110,7 +111,12 @@ impl Tls {
 
     /// A client that trusts whom the shop trusts, with connections of its own.
     pub fn http(&self) -> Https {
-        client(&self.0.asks, usize::MAX)
+        self.http_by(None)
+    }
+
+    /// The same, whose connections go by a line.
+    pub fn http_by(&self, line: Option<Line>) -> Https {
+        client(&self.0.asks, usize::MAX, line)
     }
 
     /// A client that makes a connection for each exchange; none without TLS, where those who ask in the background have one of
@@ -128,30 +134,35 @@ impl Tls {
         }
     }
 
-    /// A gRPC channel, which connects when it is used.
-    pub fn channel(&self, url: &Uri) -> Channel {
-        let endpoint = Endpoint::from(url.clone());
+    /// A gRPC channel, which connects when it is used, by a line.
+    pub fn channel(&self, url: &Uri, line: Option<Line>) -> Channel {
+        let (endpoint, connector) = (Endpoint::from(url.clone()), Connector::new(tcp(), line));
         if url.scheme() != Some(&Scheme::HTTPS) {
-            return endpoint.connect_lazy();
+            return endpoint.connect_with_connector_lazy(connector);
         }
         let tls = ClientTlsConfig::new().trust_anchors(self.0.roots.roots.iter().cloned());
         // Without it, the endpoint refuses to speak to https at all.
-        endpoint.clone().tls_config(tls).unwrap_or(endpoint).connect_lazy()
+        endpoint.clone().tls_config(tls).unwrap_or(endpoint).connect_with_connector_lazy(connector)
     }
 }
 
 /// A client that keeps so many connections to a host that nobody uses, and each of them for less time than its server does.
-fn client(asks: &Arc<ClientConfig>, idle: usize) -> Https {
+fn client(asks: &Arc<ClientConfig>, idle: usize, line: Option<Line>) -> Https {
+    let mut client = Client::builder(TokioExecutor::new());
+    client.timer(TokioTimer::new()).pool_timer(TokioTimer::new());
+    client.pool_idle_timeout(KEEP).pool_max_idle_per_host(idle);
+    HyperService::new(client.build(HttpsConnector::from((Connector::new(tcp(), line), asks.clone()))))
+}
+
+/// Makes connections that are looked at when nothing comes.
+fn tcp() -> HttpConnector {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_keepalive(Some(SILENT));
     tcp.set_keepalive_interval(Some(SILENT));
     tcp.set_keepalive_retries(Some(IN_VAIN));
-    let mut client = Client::builder(TokioExecutor::new());
-    client.timer(TokioTimer::new()).pool_timer(TokioTimer::new());
-    client.pool_idle_timeout(KEEP).pool_max_idle_per_host(idle);
-    HyperService::new(client.build(HttpsConnector::from((tcp, asks.clone()))))
+    tcp
 }
 
 /// How somebody asks who trusts these roots and no others.

@@ -40,7 +40,7 @@ pub(super) async fn choices() -> Json<Choices> {
 /// What is granted is what can be chosen: there is one place that knows.
 fn granted(kind: &str, target: &str, share: Option<f64>, ms: Option<i64>) -> bool {
     let (kind, target) = (kind.to_owned(), target.to_owned());
-    Wish { target, kind, share, ms, ttl_s: None }.grant().is_ok()
+    Wish { target, kind, share, ms, ttl_s: None, header: None }.grant().is_ok()
 }
 
 #[cfg(test)]

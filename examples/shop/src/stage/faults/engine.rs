@@ -4,17 +4,19 @@
 
 use super::Shop;
 use super::kind::{Kind, Target};
+use super::lock::Lock;
 use super::records::Records;
 use super::wish::Fault;
 use crate::parts::clock::now_ms;
 use crate::parts::config::{Instance, Name};
 use crate::parts::failure::Failure;
-use crate::parts::faults::Faults;
+use crate::parts::faults::{Detour, Detoured, Faults, SCOPE};
 use crate::parts::problem::Problem;
 use crate::stage::load::{Surge, Surges};
+use crate::stage::proxy::Proxy;
 use crate::stage::supervisor::Wanted;
 use bartizan::fault::{FaultId, Handle};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
@@ -85,6 +87,10 @@ struct Active {
     _put: Vec<Put>,
     /// The crowd that it sends. It leaves when this is dropped.
     _surge: Option<Surge>,
+    /// The store that it holds.
+    lock: Option<Lock>,
+    /// Where connections go by it. They are cut when this is dropped.
+    _detours: Vec<(Detoured, Proxy)>,
 }
 
 /// A fault that is in one place of calls, until this is dropped.
@@ -108,9 +114,12 @@ pub fn put_in(places: &Faults, instance: Instance, fault: &Fault) -> Vec<Put> {
 impl Put {
     /// Nothing, for what is done to processes.
     fn new(places: &Faults, place: &str, fault: &Fault) -> Option<Self> {
-        let injected =
-            fault.kind.injected(Duration::from_millis(fault.ms.unsigned_abs()))?.share(fault.share);
-        let place = places.layer(place).handle();
+        let time = Duration::from_millis(fault.ms.unsigned_abs());
+        let mut injected = fault.kind.injected(time)?.share(fault.share);
+        if let Some(value) = &fault.header {
+            injected = injected.header(SCOPE, HeaderValue::from_str(value).ok()?);
+        }
+        let place = places.layer(&fault.kind.place(place)).handle();
         let id = place.inject(injected).ok()?;
         Some(Self { place, id })
     }
@@ -140,7 +149,11 @@ impl Work {
             if fault.kind.is_momentary() {
                 let _ = self.records.end(&fault.id).await;
             } else {
-                self.put_in(fault, target).await;
+                let lock = self.lock(&fault).await.unwrap_or_else(|problem| {
+                    tracing::warn!(target = fault.target, ?problem, "a store is not locked any more");
+                    None
+                });
+                self.put_in(fault, target, lock).await;
             }
         }
         loop {
@@ -179,16 +192,40 @@ impl Work {
                 format!("`target` {} is not in this shop, but where its variable says", fault.target);
             return Err(Problem::invalid(detail));
         }
+        // There is no layer that could do the same as a proxy.
+        if fault.kind == Kind::Refuse && self.shop.reach.is_some() {
+            let detail = "the services of this shop are processes of their own, whose connections go no other way; \
+                open it without --procs for that";
+            return Err(Problem::new(StatusCode::CONFLICT, "out-of-reach", detail));
+        }
         if fault.kind == Kind::Load && self.active.iter().any(|active| active.fault.kind == Kind::Load) {
             let detail = "a crowd is there already; it can be cleared, and another sent";
             return Err(Problem::new(StatusCode::CONFLICT, "crowded", detail));
         }
+        let lock = self.lock(&fault).await?;
         self.records.add(&fault).await?;
         if fault.kind.is_momentary() {
             return self.renew(&fault, &target).await;
         }
-        self.put_in(fault, target).await;
+        self.put_in(fault, target, lock).await;
         Ok(())
+    }
+
+    /// Takes the lock of the store that a fault locks, if it locks one.
+    async fn lock(&self, fault: &Fault) -> Result<Option<Lock>, Problem> {
+        if fault.kind != Kind::DbLocked {
+            return Ok(None);
+        }
+        if self.active.iter().any(|active| active.lock.is_some() && active.fault.target == fault.target) {
+            let detail = format!("the store of {} is locked already", fault.target);
+            return Err(Problem::new(StatusCode::CONFLICT, "locked", detail));
+        }
+        match Lock::take(&self.shop.config, &fault.target).await {
+            Ok(lock) => Ok(Some(lock)),
+            Err(why) => {
+                Err(Problem::unavailable(format!("the store of {} cannot be locked: {why}", fault.target)))
+            }
+        }
     }
 
     /// Starts new instances in the place of the old ones: all at once, or one after another. What is killed or held by
@@ -213,19 +250,48 @@ impl Work {
         outcome
     }
 
-    async fn put_in(&mut self, fault: Fault, target: Target) {
+    async fn put_in(&mut self, fault: Fault, target: Target, lock: Option<Lock>) {
         tracing::info!(target = fault.target, kind = fault.kind.as_str(), "fault set");
         // What is done in another process is told to that.
         let beside = |instance: &Instance| matches!(instance.service, Name::Registry | Name::Config);
         let here = self.shop.reach.is_none()
             || !target.instances().is_empty() && target.instances().iter().all(beside);
+        let detours = self.detours(&fault, &target).await;
         let put = |place: &String| Put::new(&self.places, place, &fault);
-        let put = if here { target.places().iter().filter_map(put).collect() } else { Vec::new() };
+        // What is done to connections is not done to calls once more.
+        let places = if here && detours.is_empty() { target.places() } else { Vec::new() };
+        let put = places.iter().filter_map(put).collect();
         let left = Duration::from_millis(fault.expires_at.saturating_sub(now_ms()).max(1) as u64);
         let surge = (fault.kind == Kind::Load).then(|| self.surges.send(fault.share, left)).flatten();
-        self.active.push(Active { fault, target, _put: put, _surge: surge });
+        self.active.push(Active { fault, target, _put: put, _surge: surge, lock, _detours: detours });
         self.settle().await;
         self.tell().await;
+    }
+
+    /// Sends the connections by proxies that a fault is done to, if it is done to any. The processes of others go their own way.
+    async fn detours(&self, fault: &Fault, target: &Target) -> Vec<(Detoured, Proxy)> {
+        let harm = fault.kind.harm(Duration::from_millis(fault.ms.unsigned_abs()));
+        let Some(harm) = harm.filter(|_| self.shop.reach.is_none()) else { return Vec::new() };
+        let (hop, addresses) = target.addresses(&self.shop.config);
+        let mut detours = Vec::new();
+        for from in addresses {
+            let proxy = match Proxy::open(harm, from).await {
+                Ok(proxy) => proxy,
+                Err(error) => {
+                    tracing::warn!(%error, "there is no port for a proxy");
+                    continue;
+                }
+            };
+            let detour = Detour {
+                hop: hop.map(str::to_owned),
+                from,
+                to: proxy.address(),
+                share: fault.share,
+                stands: fault.kind == Kind::Blackhole,
+            };
+            detours.extend(self.places.divert(detour).map(|detoured| (detoured, proxy)));
+        }
+        detours
     }
 
     async fn take_out(&mut self, which: impl Fn(&Fault) -> bool) {
@@ -233,6 +299,9 @@ impl Work {
             tracing::info!(target = active.fault.target, kind = active.fault.kind.as_str(), "fault cleared");
             if let Err(error) = self.records.end(&active.fault.id).await {
                 tracing::warn!(%error, "the end of a fault could not be written down");
+            }
+            if let Some(lock) = active.lock {
+                lock.release().await;
             }
         }
         self.settle().await;

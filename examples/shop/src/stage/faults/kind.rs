@@ -1,8 +1,11 @@
 //! What can be done to the shop, and to what.
 
-use crate::parts::config::{Instance, Name};
+use crate::parts::config::{Config, Instance, Name};
+use crate::stage::proxy::Harm;
 use bartizan::fault::Fault;
+use http::{StatusCode, Uri};
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -21,6 +24,8 @@ pub enum Kind {
     Hang,
     /// The connection breaks instead of an answer
     Reset,
+    /// Nobody takes the connection
+    Refuse,
     /// The answer comes in drips, `ms` apart
     Drip,
     /// The answer is an error
@@ -37,6 +42,14 @@ pub enum Kind {
     Restart,
     /// The same, one replica after another
     Rolling,
+    /// The answers have a shape that nobody can read
+    Schema,
+    /// Somebody else holds the write lock of the store
+    DbLocked,
+    /// Reads and commits of the store take longer by `ms`
+    DbSlow,
+    /// The way to the bus is gone
+    BusDown,
     /// The registry is gone
     RegistryDown,
     /// The config service is gone
@@ -47,9 +60,6 @@ pub enum Kind {
 
 /// Bytes of an answer that come at a time.
 const DRIP: NonZeroUsize = NonZeroUsize::new(64).unwrap();
-
-/// Names of the API that this shop has no fault for yet.
-pub(super) const NOT_YET: [&str; 5] = ["refuse", "schema", "db_locked", "db_slow", "bus_down"];
 
 impl Kind {
     /// Every name, as the API spells it.
@@ -65,6 +75,7 @@ impl Kind {
             Self::Blackhole => "blackhole",
             Self::Hang => "hang",
             Self::Reset => "reset",
+            Self::Refuse => "refuse",
             Self::Drip => "drip",
             Self::Error => "error",
             Self::Panic => "panic",
@@ -73,6 +84,10 @@ impl Kind {
             Self::Pause => "pause",
             Self::Restart => "restart",
             Self::Rolling => "rolling",
+            Self::Schema => "schema",
+            Self::DbLocked => "db_locked",
+            Self::DbSlow => "db_slow",
+            Self::BusDown => "bus_down",
             Self::RegistryDown => "registry_down",
             Self::ConfigDown => "config_down",
             Self::Load => "load",
@@ -103,18 +118,13 @@ impl Kind {
             Self::Error => Some(Fault::error()),
             Self::Panic => Some(Fault::panic()),
             Self::ReplyLost => Some(Fault::lose_reply()),
+            // A problem where something good is promised; to a gRPC client, no message and no status.
+            Self::Schema => Some(Fault::status(StatusCode::OK)),
+            Self::DbSlow => Some(Fault::delay(time)),
+            Self::BusDown => Some(Fault::error()),
+            Self::DbLocked | Self::Refuse => None,
             Self::Kill | Self::Pause | Self::Restart | Self::Rolling => None,
             Self::RegistryDown | Self::ConfigDown | Self::Load => None,
-        }
-    }
-
-    /// The one service that it can be done to, if it is named for one.
-    pub(super) fn only(self) -> Option<Name> {
-        match self {
-            Self::RegistryDown => Some(Name::Registry),
-            Self::ConfigDown => Some(Name::Config),
-            Self::Load => Some(Name::Gateway),
-            _ => None,
         }
     }
 
@@ -125,9 +135,90 @@ impl Kind {
 
     /// Whether it says how long something takes.
     pub(super) fn has_time(self) -> bool {
-        matches!(self, Self::Latency | Self::Delay | Self::Drip)
+        matches!(self, Self::Latency | Self::Delay | Self::Drip | Self::DbSlow)
+    }
+
+    /// What it does to the bytes of a connection, if it is done to connections.
+    pub(super) fn harm(self, time: Duration) -> Option<Harm> {
+        match self {
+            Self::Latency => Some(Harm::Latency(time)),
+            Self::Blackhole => Some(Harm::Blackhole),
+            Self::Reset => Some(Harm::Reset),
+            Self::Refuse => Some(Harm::Refuse),
+            Self::Drip => Some(Harm::Drip(DRIP, time)),
+            _ => None,
+        }
+    }
+
+    /// Whether it can be done to the requests alone that carry a header.
+    pub(super) fn has_scope(self) -> bool {
+        matches!(self, Self::Delay | Self::Error | Self::Hang | Self::Panic | Self::ReplyLost | Self::Schema)
+    }
+
+    /// Who can have it, if not all can.
+    pub(super) fn of(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::RegistryDown => Some(&["registry"]),
+            Self::ConfigDown => Some(&["config"]),
+            Self::Load => Some(&["gateway"]),
+            // Replicas share their store.
+            Self::DbLocked => Some(&STORES),
+            Self::DbSlow => Some(&CONNECTED),
+            Self::BusDown => Some(&["bus", "order", "user", "mail"]),
+            Self::Refuse => Some(&CALLED),
+            _ => None,
+        }
+    }
+
+    /// The place of `parts::faults` at which it is done to somebody.
+    pub(super) fn place(self, of: &str) -> String {
+        match self {
+            Self::DbSlow => format!("store of {of}"),
+            Self::BusDown => format!("bus of {of}"),
+            _ => of.to_owned(),
+        }
     }
 }
+
+/// Who has a store of its own.
+const STORES: [&str; 6] = ["user", "product", "order", "payment", "mail", "bank"];
+
+/// The same, and each replica that is connected to it.
+const CONNECTED: [&str; 11] = [
+    "user",
+    "product",
+    "product-1",
+    "product-2",
+    "order",
+    "payment",
+    "payment-1",
+    "payment-2",
+    "payment-3",
+    "mail",
+    "bank",
+];
+
+/// Whom others call, and their calls.
+const CALLED: [&str; 18] = [
+    "user",
+    "product",
+    "product-1",
+    "product-2",
+    "order",
+    "payment",
+    "payment-1",
+    "payment-2",
+    "payment-3",
+    "bank",
+    HOPS[0],
+    HOPS[1],
+    HOPS[2],
+    HOPS[3],
+    HOPS[4],
+    HOPS[5],
+    HOPS[6],
+    HOPS[7],
+];
 
 /// Who may be hurt.
 const SERVICES: [Name; 9] = [
@@ -160,13 +251,21 @@ pub enum Target {
     /// The replicas of a service, or one of them.
     Instances(Vec<Instance>),
     Hop(&'static str),
+    /// The bus, and so the way of all to it.
+    Bus,
 }
 
+/// Who has something to say to the bus, or hears it.
+const ON_THE_BUS: [&str; 3] = ["order", "user", "mail"];
+
 impl Target {
-    /// A service, a replica (`payment-2`) or a hop (`order->payment`).
+    /// A service, a replica (`payment-2`), a hop (`order->payment`) or the bus.
     pub(super) fn parse(name: &str) -> Option<Self> {
         if let Some(hop) = HOPS.into_iter().find(|hop| *hop == name) {
             return Some(Self::Hop(hop));
+        }
+        if name == "bus" {
+            return Some(Self::Bus);
         }
         let all = || SERVICES.into_iter().flat_map(Name::instances);
         let of = |wanted: &dyn Fn(Instance) -> bool| {
@@ -181,20 +280,47 @@ impl Target {
         match self {
             Self::Instances(instances) => instances.iter().map(ToString::to_string).collect(),
             Self::Hop(hop) => vec![(*hop).to_owned()],
+            Self::Bus => ON_THE_BUS.map(str::to_owned).to_vec(),
         }
     }
 
     pub(super) fn instances(&self) -> &[Instance] {
         match self {
             Self::Instances(instances) => instances,
-            Self::Hop(_) => &[],
+            Self::Hop(_) | Self::Bus => &[],
+        }
+    }
+
+    /// Where connections to it go, and of which hop alone. Nobody of the shop calls the gateway, or what stands beside the services.
+    pub(super) fn addresses(&self, config: &Config) -> (Option<&'static str>, Vec<SocketAddr>) {
+        let of = |service: Name| {
+            let address = |url: String| url.parse::<Uri>().ok()?.authority()?.as_str().parse().ok();
+            config.urls(service).into_iter().filter_map(address).collect::<Vec<_>>()
+        };
+        let is_called = |name: Name| CALLED.contains(&name.as_str());
+        match self {
+            Self::Bus => (None, Vec::new()),
+            Self::Hop(hop) => {
+                let called = hop.split_once("->").map_or("", |(_, called)| called);
+                (
+                    Some(*hop),
+                    SERVICES.into_iter().find(|name| name.as_str() == called).map(of).unwrap_or_default(),
+                )
+            }
+            Self::Instances(instances) => {
+                let called = instances.iter().filter(|instance| is_called(instance.service));
+                let replica = |instance: &Instance| {
+                    of(instance.service).get(usize::from(instance.replica) - 1).copied()
+                };
+                (None, called.filter_map(replica).collect())
+            }
         }
     }
 
     pub(super) fn all() -> String {
         let replicas = SERVICES.into_iter().filter(|name| name.replicas() > 1).flat_map(Name::instances);
         let names = SERVICES.iter().map(ToString::to_string).chain(replicas.map(|it| it.to_string()));
-        names.chain(HOPS.map(str::to_owned)).collect::<Vec<_>>().join(", ")
+        names.chain(["bus".to_owned()]).chain(HOPS.map(str::to_owned)).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -224,6 +350,5 @@ mod tests {
             let flag = clap::ValueEnum::to_possible_value(kind).unwrap();
             assert_eq!(flag.get_name(), kind.as_str());
         }
-        assert!(NOT_YET.iter().all(|name| Kind::parse(name).is_none()));
     }
 }

@@ -3,6 +3,7 @@
 mod choices;
 mod engine;
 mod kind;
+mod lock;
 mod records;
 mod wish;
 
@@ -12,7 +13,7 @@ pub use wish::{Fault, List, Wish};
 
 use crate::contracts::object::Object;
 use crate::parts::body::Input;
-use crate::parts::config::Instance;
+use crate::parts::config::{Config, Instance};
 use crate::parts::failure::Failure;
 use crate::parts::faults::Faults;
 use crate::parts::id::Id;
@@ -33,6 +34,7 @@ pub use records::TABLE;
 /// The shop to which it is done.
 #[derive(Debug)]
 pub struct Shop {
+    pub config: Config,
     pub supervision: Supervision,
     /// Whom it has.
     pub here: Vec<Instance>,

@@ -15,7 +15,8 @@ pub const TABLE: &str = "CREATE TABLE IF NOT EXISTS faults (
     ms BIGINT NOT NULL,
     started_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
-    ended_at BIGINT
+    ended_at BIGINT,
+    header VARCHAR(80)
 )";
 
 #[derive(Clone)]
@@ -28,14 +29,15 @@ impl Records {
 
     pub(super) async fn add(&self, fault: &Fault) -> sqlx::Result<()> {
         let insert = self.0.sql(
-            "INSERT INTO faults (id, target, kind, share_ppm, ms, started_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO faults (id, target, kind, share_ppm, ms, started_at, expires_at, header)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         );
         let insert = insert.bind(fault.id.clone()).bind(fault.target.clone()).bind(fault.kind.as_str());
         // The smallest share is one, too: none at all would be no fault.
         let share = (fault.share * 1e6).round().max(1.0) as i64;
         let insert = insert.bind(share).bind(fault.ms);
-        self.0.execute(insert.bind(fault.started_at).bind(fault.expires_at)).await.map(drop)
+        let insert = insert.bind(fault.started_at).bind(fault.expires_at);
+        self.0.execute(insert.bind(fault.header.clone())).await.map(drop)
     }
 
     /// Notes that a fault has ended.
@@ -47,7 +49,7 @@ impl Records {
     /// Those that have neither ended nor expired.
     pub(super) async fn lasting(&self) -> sqlx::Result<Vec<Fault>> {
         let rows = self.0.sql(
-            "SELECT id, target, kind, share_ppm, ms, started_at, expires_at FROM faults
+            "SELECT id, target, kind, share_ppm, ms, started_at, expires_at, header FROM faults
              WHERE ended_at IS NULL AND expires_at > $1 ORDER BY started_at, id",
         );
         self.0.fetch_all(rows.bind(now_ms())).await?.iter().map(fault).collect()
@@ -66,5 +68,6 @@ fn fault(row: &AnyRow) -> sqlx::Result<Fault> {
         ms: row.try_get(4)?,
         started_at: row.try_get(5)?,
         expires_at: row.try_get(6)?,
+        header: row.try_get(7)?,
     })
 }

@@ -1,7 +1,8 @@
 //! What is asked for, and what becomes of it.
 
-use super::kind::{Kind, NOT_YET, Target};
+use super::kind::{Kind, Target};
 use crate::parts::clock::now_ms;
+use crate::parts::faults::SCOPE;
 use crate::parts::id;
 use crate::parts::problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,9 @@ const LONGEST: i64 = 15 * 60;
 /// How long something takes when it is not said, and at most. In milliseconds.
 const TAKES: i64 = 300;
 const SLOWEST: i64 = 60_000;
+
+/// Of a header.
+const LONGEST_VALUE: usize = 64;
 
 /// `POST /faults`
 #[derive(Debug, Deserialize, Serialize)]
@@ -29,6 +33,9 @@ pub struct Wish {
     /// 1 to 900. Default: 60.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl_s: Option<i64>,
+    /// `x-shop-fault: <value>`: only requests that carry this header are hurt, and what is asked for them. Default: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
 }
 
 /// `GET /faults` → 200
@@ -49,6 +56,9 @@ pub struct Fault {
     pub started_at: i64,
     /// Milliseconds since 1970.
     pub expires_at: i64,
+    /// The value of [`SCOPE`] by which it chooses its requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
 }
 
 impl Wish {
@@ -74,9 +84,20 @@ impl Wish {
                 return Err(Problem::invalid(format!("`share` of a {} can only be 1", self.kind)));
             }
         }
-        if let Some(only) = kind.only().filter(|only| self.target != only.as_str()) {
-            return Err(Problem::invalid(format!("`target` of a {} can only be {only}", self.kind)));
+        let is_of = |of: &&[&str]| of.contains(&self.target.as_str());
+        if let Some(of) = kind.of().filter(|of| !is_of(of)) {
+            let all = of.join(", ");
+            return Err(Problem::invalid(format!("`target` of a {} can only be {all}", self.kind)));
         }
+        if kind.of().is_none() && target == Target::Bus {
+            let detail =
+                format!("`target` of a {} cannot be the bus; a bus_down can be done to it", self.kind);
+            return Err(Problem::invalid(detail));
+        }
+        if kind == Kind::DbLocked && self.share.is_some_and(|share| share != 1.0) {
+            return Err(Problem::invalid("`share` of a db_locked can only be 1"));
+        }
+        let header = self.header.map(|header| scope(kind, &header)).transpose()?;
         let share = self.share.unwrap_or(1.0);
         if !(share > 0.0 && share <= 1.0) {
             return Err(Problem::invalid("`share` must be above 0 and at most 1"));
@@ -92,14 +113,35 @@ impl Wish {
         }
         let started_at = now_ms();
         let expires_at = started_at + ttl_s * 1000;
-        Ok((Fault { id: id::new(), target: self.target, kind, share, ms, started_at, expires_at }, target))
+        Ok((
+            Fault { id: id::new(), target: self.target, kind, share, ms, started_at, expires_at, header },
+            target,
+        ))
     }
 }
 
-fn unknown_kind(kind: &str) -> Problem {
-    if NOT_YET.contains(&kind) {
-        return Problem::invalid(format!("`kind` {kind:?} is not built yet; there are {}", Kind::names()));
+/// The value of a header that names requests.
+fn scope(kind: Kind, header: &str) -> Result<String, Problem> {
+    if !kind.has_scope() {
+        let detail =
+            format!("`header` cannot be said of a {}, which is not done to single requests", kind.as_str());
+        return Err(Problem::invalid(detail));
     }
+    let value = header.split_once(':').filter(|(name, _)| name.trim().eq_ignore_ascii_case(SCOPE.as_str()));
+    let value = value.map(|(_, value)| value.trim());
+    let is_plain = |value: &&str| {
+        (1..=LONGEST_VALUE).contains(&value.len())
+            && value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+    };
+    let Some(value) = value.filter(is_plain) else {
+        let detail =
+            format!("`header` must be \"{SCOPE}: \" and up to {LONGEST_VALUE} visible ASCII characters");
+        return Err(Problem::invalid(detail));
+    };
+    Ok(value.to_owned())
+}
+
+fn unknown_kind(kind: &str) -> Problem {
     Problem::invalid(format!("`kind` must be one of {}, not {kind:?}", Kind::names()))
 }
 
@@ -127,7 +169,10 @@ mod tests {
         for (field, value) in [
             ("target", json!("warehouse")),
             ("kind", json!("earthquake")),
-            ("kind", json!("db_locked")),
+            ("header", json!("x-shop-fault")),
+            ("header", json!("x-shop-fault: ")),
+            ("header", json!("x-shop-fault: l\u{e4}rm")),
+            ("header", json!("x-other: one")),
             ("share", json!(0)),
             ("share", json!(1.1)),
             ("share", json!(-0.5)),
@@ -150,6 +195,17 @@ mod tests {
             json!({ "target": "order", "kind": "load" }),
             json!({ "target": "gateway->product", "kind": "load" }),
             json!({ "target": "gateway", "kind": "load", "ms": -1 }),
+            json!({ "target": "gateway", "kind": "db_locked" }),
+            json!({ "target": "product-1", "kind": "db_locked" }),
+            json!({ "target": "order", "kind": "db_locked", "share": 0.5 }),
+            json!({ "target": "order->payment", "kind": "db_slow" }),
+            json!({ "target": "payment", "kind": "bus_down" }),
+            json!({ "target": "bus", "kind": "error" }),
+            json!({ "target": "gateway", "kind": "refuse" }),
+            json!({ "target": "mail", "kind": "refuse" }),
+            json!({ "target": "payment", "kind": "kill", "header": "x-shop-fault: one" }),
+            json!({ "target": "order", "kind": "db_slow", "header": "x-shop-fault: one" }),
+            json!({ "target": "order", "kind": "latency", "header": "x-shop-fault: one" }),
         ] {
             assert!(grant(bad.clone()).is_err(), "{bad}");
         }

@@ -109,14 +109,20 @@ fn seen(handle: &dyn Observed, before: Option<&Seen>) -> Option<Seen> {
             "many under way".clone_into(&mut state);
             Some(Wrong::EVIDENCE)
         }
+        ("store", "full") => Some(Wrong::after(2, "store_full")),
+        ("store", "locked") => Some(Wrong::after(6, "store_locked")),
+        ("store", "failing") => Some(Wrong::after(6, "store_failing")),
+        ("store", "slow") => Some(Wrong::EVIDENCE),
         ("invariant", "broken") => Some(Wrong::after(0, "invariant_broken")),
         ("balance", "panic" | "empty")
         | ("budget", "empty")
         | ("shed", "shedding")
         | ("stale", "degraded") => Some(Wrong::EVIDENCE),
-        ("breaker" | "endpoint" | "orders" | "invariant" | "balance" | "budget" | "shed" | "stale", _) => {
-            None
-        }
+        (
+            "breaker" | "endpoint" | "orders" | "invariant" | "balance" | "budget" | "shed" | "stale"
+            | "store",
+            _,
+        ) => None,
         _ => return None,
     };
     // What an invariant says names rows, and what others say is of a closed set.

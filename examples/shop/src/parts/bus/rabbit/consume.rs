@@ -75,6 +75,7 @@ impl Rabbit {
         let _subscribed = Subscribed(&self.subscription);
         let mut store = Patience::default();
         while let Some(delivery) = next(&mut consumer).await {
+            gate.door().await?;
             match self.deliver(channel, queue, &delivery?, handle).await? {
                 None => store = Patience::default(),
                 Some(error) => {
