@@ -27,7 +27,7 @@ const SERVICES: [Name; 6] =
 /// When a service cannot start, or has fallen over.
 #[cfg_attr(feature = "stage", expect(dead_code, reason = "the stage opens a shop that can be watched"))]
 pub fn up(config: &Config) -> Result<(), Failure> {
-    block_on(work(config, &instances(config), None, None, |_| vec![open_at(config)]))
+    block_on(work(config, &instances(config), None, None, None, |_| vec![open_at(config)]))
 }
 
 /// Everything that a shop is made of, but what shows it.
