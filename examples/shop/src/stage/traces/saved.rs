@@ -43,7 +43,7 @@ mod tests {
     fn attempt(id: u64, attempt: u32, hedge: Option<u32>, failed: bool) -> Span {
         let hedge = hedge.map(|hedge| ("hedge".to_owned(), hedge.to_string()));
         let attributes = [("attempt".to_owned(), attempt.to_string())].into_iter().chain(hedge).collect();
-        Span { kind: "client", failed, attributes, ..span(id, 1, "gateway", 5) }
+        Span { kind: "client".into(), failed, attributes, ..span(id, 1, "gateway", 5) }
     }
 
     fn of(attempts: &[Span]) -> Option<Saved> {
