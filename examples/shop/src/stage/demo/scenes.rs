@@ -1,11 +1,11 @@
 //! The story.
 
 use super::customer::Placed;
-use super::figures::{Figure, of, seen};
+use super::figures::{Figure, Seen, of, seen};
 use super::house::House;
 use super::play::{Play, Stage};
 use crate::parts::failure::Failure;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// How many scenes there are.
@@ -184,12 +184,22 @@ async fn back(play: &mut Play, orders: &[String]) -> Result<(), Failure> {
         Ok(of(stage.customer.confirmed(orders).await, all, all))
     })
     .await?;
-    play.until("breakers before payment that are closed", "all", async |stage| {
-        // A breaker closes when somebody asks.
-        stage.customer.orders(WAVE / 2).await;
-        let (all, closed) = stage.states("breaker", "order->payment", "closed").await?;
-        Ok(of(closed, all, all.max(1)))
-    })
+    play.until(
+        "breakers before payment that refuse nobody any more",
+        "all, and one at least is closed",
+        async |stage| {
+            // A breaker closes when somebody asks; one whose pause is over lets the next one through.
+            stage.customer.orders(WAVE).await;
+            let (all, closed) = stage.states("breaker", "order->payment", "closed").await?;
+            let refuses = |it: &Value| {
+                it["state"] == "open" && it["numbers"]["retry_after_seconds"].as_f64() > Some(0.0)
+            };
+            let refusing =
+                stage.layers("breaker", "order->payment").await?.iter().filter(|it| refuses(it)).count();
+            let still = of(all.saturating_sub(refusing), all, all.max(1));
+            Ok(Seen { is_met: still.is_met && closed > 0, ..still })
+        },
+    )
     .await?;
     holds(play).await?;
     play.ends().await

@@ -50,6 +50,8 @@ fn is_against(call: &str, failing: &[String]) -> bool {
 fn effect(it: &Glance, layers: &[Glance]) -> Option<(&'static str, f64)> {
     let is_call = it.name.contains("->");
     Some(match (it.layer, it.state) {
+        // What it did before it was switched off, it does not do now.
+        (_, "disabled") => return None,
         ("breaker", _) if is_call => ("breaker", it.grown("refused")),
         ("endpoint", "ejected") => ("ejection", spared(it, layers)),
         ("endpoint", "down") => ("balance", spared(it, layers)),
