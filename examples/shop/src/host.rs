@@ -53,6 +53,9 @@ pub fn bind(config: &Config, instance: Instance) -> Result<Bound, Failure> {
     })
 }
 
+/// How many connections may wait to be accepted, if the system lets them: as many as are served at once.
+const WAITING: i32 = 4096;
+
 /// Takes an address.
 ///
 /// # Errors
@@ -60,6 +63,8 @@ pub fn bind(config: &Config, instance: Instance) -> Result<Bound, Failure> {
 /// When somebody else has it.
 pub fn bind_again(instance: Instance, address: SocketAddr) -> io::Result<Bound> {
     let listener = TcpListener::bind(address)?;
+    // Bound by the standard library, 128 may wait; who comes then is not told, and tries again a second later.
+    rustix::net::listen(&listener, WAITING)?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     Ok(Bound { instance, listener, address })

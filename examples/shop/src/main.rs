@@ -60,6 +60,7 @@ fn open(args: Args) -> Result<(), Failure> {
     let name = if let Command::Run { service, .. } = &command { service.as_str() } else { "shop" };
     let traces = Traces::new(&config, name, kept.clone())?;
     log(&traces)?;
+    parts::serve::raise_files();
     #[cfg(feature = "stage")]
     let config = stage::tls::lent(config, &command)?;
     match command {

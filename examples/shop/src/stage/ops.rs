@@ -2,8 +2,8 @@
 //! changes something asks for the token that was printed at the start.
 
 use super::config::Desk;
-use super::load::Surges;
 use super::load::gateway::Gateway;
+use super::load::{self, Surges};
 use super::reach::Reach;
 use super::redeploy::{self, Deployments};
 use super::scene::{self, Backstage};
@@ -78,7 +78,8 @@ async fn start(stage: Stage, config: Config, stop: watch::Receiver<Stop>) -> Res
     let console = console(&config.ops_token);
     tokio::spawn(close(console.clone(), stop.clone()));
     let store = Store::file(&config.data_dir, "ops", &[faults::TABLE, incidents::TABLE]).await?;
-    let surges = Surges::new(config.local(Name::Gateway.replica(1)?), &config.ops_token, &config.tls);
+    let gateway = config.local(Name::Gateway.replica(1)?);
+    let surges = Surges::new(gateway.clone(), &config.ops_token, &config.tls);
     let places = config.faults.clone();
     let shop =
         faults::Shop { config: config.clone(), supervision: stage.supervision, here, reach: stage.reach };
@@ -86,7 +87,9 @@ async fn start(stage: Stage, config: Config, stop: watch::Receiver<Stop>) -> Res
     let (shown, switched) = protect::routes(stage.desk.clone());
     let (reads, writes) = (reads.merge(shown), writes.merge(switched));
     let token = HeaderValue::from_str(&config.ops_token).ok();
-    let gateway = Gateway::new(config.local(Name::Gateway.replica(1)?), token, &config.tls);
+    let gateway = Gateway::new(gateway, token, &config.tls);
+    let (shown, sent) = load::routes(gateway.clone(), config.data_dir.clone());
+    let (reads, writes) = (reads.merge(shown), writes.merge(sent));
     let (kept, desk) = (Some(stage.kept.clone()), stage.desk);
     let (shown, played) = scene::start(Backstage { gateway, kept, desk, store: store.clone(), stop });
     let (reads, writes) = (reads.merge(shown), writes.merge(played));

@@ -2,14 +2,20 @@
 
 use super::process::{LONG, Shop, at, folder, free_base, program, signal_to, stderr};
 use super::stores;
-use serde_json::Value;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::StatusCode;
+use serde_json::{Value, json};
 use sqlx::{Connection, Row};
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::Child;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 const OUTCOMES: [&str; 8] =
     ["ok", "pending", "stale", "sold_out", "declined", "refused", "failed", "timeout"];
@@ -123,7 +129,7 @@ async fn ctrl_c_ends_a_load_early_and_it_says_how_it_was() {
     let load = program(&args, folder.path(), shop.base).spawn().unwrap();
     let noted = async {
         while !folder.path().join("load.journal").exists() || journal(folder.path()).is_empty() {
-            sleep(std::time::Duration::from_millis(50)).await;
+            sleep(Duration::from_millis(50)).await;
         }
     };
     timeout(LONG, noted).await.expect("the journal is written while the load runs");
@@ -161,7 +167,7 @@ async fn a_gateway_that_takes_no_customers_is_a_sentence_and_no_journal_is_kept_
     let folder = folder();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async { axum::serve(listener, axum::Router::new()).await });
+    tokio::spawn(async { axum::serve(listener, Router::new()).await });
     let args = ["load", "--gateway", &url];
     let mut load = program(&args, folder.path(), free_base()).spawn().unwrap();
     let said = stderr(&mut load).await;
@@ -184,6 +190,104 @@ async fn another_gateway_leaves_no_journal_here() {
     assert!(here.path().read_dir().unwrap().next().is_none(), "nothing was written");
 }
 
+/// A gateway that knows everybody and shows one product, but stands still for a while after it has been shown for the
+/// hundredth time.
+async fn stalls() -> String {
+    let (shown, opens) = (Arc::new(AtomicU32::new(0)), Arc::new(OnceLock::new()));
+    let products = async move || {
+        if shown.fetch_add(1, Ordering::Relaxed) >= 100 {
+            sleep_until(*opens.get_or_init(|| Instant::now() + STALL)).await;
+        }
+        let tea = json!({ "id": "tea", "name": "Tea", "category": "teas", "price_cents": 1, "stock": 1 });
+        Json(json!({ "products": [tea] }))
+    };
+    let session = async || Json(json!({ "token": "t", "expires_in": 3600 }));
+    let routes = Router::new()
+        .route("/api/v1/users", post(async || StatusCode::CREATED))
+        .route("/api/v1/sessions", post(session))
+        .route("/api/v1/products", get(products.clone()))
+        .route("/api/v1/products/{id}", get(products));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async { axum::serve(listener, routes).await });
+    url
+}
+
+const STALL: Duration = Duration::from_millis(1500);
+
+/// Who waits for answers before it asks again would have asked once in the stall, and told of one slow answer.
+#[tokio::test]
+async fn a_gateway_that_stalls_is_seen_by_all_who_were_to_come_and_the_report_says_the_same() {
+    let (folder, url) = (folder(), stalls().await);
+    let dir = folder.path().join("a/report");
+    let args =
+        ["load", "--gateway", &url, "--rps", "200", "--for", "3s", "--customers", "1", "--only", "browsing"];
+    let args = [&args[..], &["--json", "--report", dir.to_str().unwrap()]].concat();
+    let told = figures(program(&args, folder.path(), free_base()).spawn().unwrap()).await;
+    add_up(&told);
+    let bars = told["latency_histogram"].as_array().unwrap();
+    let count = |bar: &Value| number(&bar["count"]);
+    let slow = bars.iter().filter(|bar| bar["to_ms"].as_f64() >= Some(1000.0)).map(count).sum::<u64>();
+    // A second of the stall at 200 a second.
+    assert!(slow >= 150, "{slow}: {told:#}");
+    assert_eq!(bars.iter().map(count).sum::<u64>(), number(&told["sent"]), "{told:#}");
+    let points = told["over_time"].as_array().unwrap();
+    let asked = points.iter().map(|point| point["asked"].as_f64().unwrap()).sum::<f64>();
+    assert_eq!(asked as u64, number(&told["arrivals"]), "{told:#}");
+
+    let kept = fs::read(dir.join("report.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&kept).unwrap(), told);
+    let page = fs::read_to_string(dir.join("report.html")).unwrap();
+    for point in points {
+        let columns = ["at_s", "asked", "sent", "served", "goodput"];
+        let row: String = columns.iter().map(|name| format!("<td>{}</td>", point[name])).collect();
+        assert!(page.contains(&row), "{row}: {page}");
+    }
+    let total = &told["total"];
+    let all = format!("<th>total</th><td>{}</td><td>{}</td>", total["sent"], total["goodput"]);
+    let latencies =
+        ["p50", "p99", "p99.9"].map(|name| format!("<td>{}</td>", total["all_ms"][name])).concat();
+    assert!(page.contains(&all) && page.contains(&latencies), "{page}");
+    assert_eq!(page.matches("<svg").count(), 4);
+}
+
+#[tokio::test]
+async fn rates_and_mixes_are_as_they_are_asked_for() {
+    let (folder, url) = (folder(), stalls().await);
+    let common = ["load", "--gateway", &url, "--for", "2s", "--customers", "1", "--json"];
+    let told = async |more: &[&str]| {
+        let args = [&common[..], more].concat();
+        figures(program(&args, folder.path(), free_base()).spawn().unwrap()).await
+    };
+    let ramp = told(&["--ramp", "10..50", "--mix", "browse=2,order=0"]).await;
+    add_up(&ramp);
+    assert_eq!((&ramp["rps"], &ramp["ramp"]), (&json!(30), &json!([10, 50])));
+    let arrivals = number(&ramp["arrivals"]);
+    assert!((30..100).contains(&arrivals) && number(&ramp["orders"]["all"]["sent"]) == 0, "{ramp:#}");
+    let steps = told(&["--steps", "10,30", "--mix", "browse=1,account=1"]).await;
+    add_up(&steps);
+    assert_eq!((&steps["rps"], &steps["steps"]), (&json!(20), &json!([10, 30])));
+    assert!(steps["mix"]["place"] == 0.0 && steps["mix"]["own"].as_f64() > Some(0.3), "{steps:#}");
+    assert!(number(&steps["orders"]["own"]["outcomes"]["failed"]) > 0, "it has no orders: {steps:#}");
+}
+
+#[tokio::test]
+async fn flags_that_exclude_each_other_and_a_report_that_cannot_be_written_are_told() {
+    for (flags, code, why) in [
+        (&["--rps", "1", "--ramp", "1..2"][..], 2, "cannot be used with"),
+        (&["--ramp", "1..2", "--steps", "1,2"], 2, "cannot be used with"),
+        (&["--mix", "order=1", "--only", "orders"], 2, "cannot be used with"),
+        (&["--report", "/dev/null/here"], 1, "shop: the report cannot be written to /dev/null/here: "),
+    ] {
+        let folder = folder();
+        let args = [&["load"], flags].concat();
+        let mut load = program(&args, folder.path(), free_base()).spawn().unwrap();
+        let said = stderr(&mut load).await;
+        assert!(said.contains(why), "{flags:?}: {said}");
+        assert_eq!(load.wait().await.unwrap().code(), Some(code), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn a_bad_flag_is_named_with_what_it_should_be() {
     for (flag, value, why) in [
@@ -198,6 +302,11 @@ async fn a_bad_flag_is_named_with_what_it_should_be() {
         ("--customers", "0", "1..=1000"),
         ("--customers", "-3", "1..=1000"),
         ("--gateway", "banana", "http://127.0.0.1:8080"),
+        ("--ramp", "50", "like 50..500"),
+        ("--ramp", "0..50", "like 50..500"),
+        ("--steps", "50,many", "like 50,100,200"),
+        ("--mix", "tea=1", "like browse=70"),
+        ("--mix", "browse=0", "somebody must come"),
     ] {
         let folder = folder();
         let mut load = program(&["load", flag, value], folder.path(), free_base()).spawn().unwrap();

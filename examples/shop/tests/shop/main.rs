@@ -54,6 +54,8 @@ mod limits;
 mod listen;
 #[cfg(feature = "stage")]
 mod load;
+#[cfg(feature = "stage")]
+mod loads;
 mod mail;
 #[cfg(feature = "stage")]
 mod metrics;

@@ -14,11 +14,18 @@ pub(super) struct Activity(Arc<Mutex<Seen>>);
 
 struct Seen {
     in_flight: usize,
+    /// Since when bodies of requests are awaited, by their numbers.
+    bodies: Vec<(u64, Instant)>,
+    next_body: u64,
+    /// Since when the other end takes nothing of what is to be sent.
+    stuck_since: Option<Instant>,
+    /// When the connection was accepted.
+    opened: Instant,
     /// Whether a request has come.
     used: bool,
     /// On HTTP/2, bytes between requests are its own and begin no head.
     multiplexed: bool,
-    /// When the connection was accepted, or its last request ended.
+    /// Since when it waits for the first request, or the next one.
     free_since: Instant,
     /// When the first byte of the head that is being read came.
     head_since: Option<Instant>,
@@ -27,12 +34,16 @@ struct Seen {
 }
 
 impl Activity {
-    pub(super) fn new(now: Instant) -> Self {
-        let (in_flight, used, multiplexed) = (0, false, false);
+    /// It was `opened` before, when a handshake has come first.
+    pub(super) fn new(opened: Instant, now: Instant) -> Self {
         Self(Arc::new(Mutex::new(Seen {
-            in_flight,
-            used,
-            multiplexed,
+            in_flight: 0,
+            bodies: Vec::new(),
+            next_body: 0,
+            stuck_since: None,
+            opened,
+            used: false,
+            multiplexed: false,
             free_since: now,
             head_since: None,
             moved: now,
@@ -42,12 +53,17 @@ impl Activity {
     /// When the connection is overdue if nothing happens until then.
     pub(super) fn due(&self, limits: &Limits) -> Instant {
         let seen = self.seen();
-        match seen.head_since {
+        let first_head = seen.opened + limits.first_byte + limits.header;
+        let due = match seen.head_since {
             _ if seen.in_flight > 0 => seen.moved + limits.idle,
-            Some(since) => since + limits.header,
-            None if !seen.used => seen.free_since + limits.first_byte,
-            None => seen.free_since + limits.idle,
-        }
+            Some(since) if seen.used => since + limits.header,
+            Some(since) => first_head.min(since + limits.header),
+            None if !seen.used => first_head.min(seen.free_since + limits.first_byte),
+            None if seen.multiplexed => seen.free_since + limits.idle,
+            None => seen.free_since + limits.between,
+        };
+        let bodies = seen.bodies.iter().map(|(_, since)| *since + limits.body);
+        bodies.chain(seen.stuck_since.map(|since| since + limits.unread)).fold(due, Instant::min)
     }
 
     /// Since when it waits for a request of which no byte has come.
@@ -74,6 +90,15 @@ impl Activity {
         InFlight(self.clone())
     }
 
+    /// The body of a request is awaited until the guard is dropped.
+    pub(super) fn await_body(&self) -> Awaited {
+        let mut seen = self.seen();
+        let nth = seen.next_body;
+        seen.next_body += 1;
+        seen.bodies.push((nth, Instant::now()));
+        Awaited(self.clone(), nth)
+    }
+
     fn read(&self, now: Instant) {
         let mut seen = self.seen();
         seen.moved = now;
@@ -83,7 +108,13 @@ impl Activity {
     }
 
     fn written(&self, now: Instant) {
-        self.seen().moved = now;
+        let mut seen = self.seen();
+        seen.moved = now;
+        seen.stuck_since = None;
+    }
+
+    fn stuck(&self, now: Instant) {
+        self.seen().stuck_since.get_or_insert(now);
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -99,6 +130,15 @@ impl Drop for InFlight {
         let mut seen = self.0.seen();
         seen.in_flight -= 1;
         seen.free_since = Instant::now();
+    }
+}
+
+/// The body of a request that has not come to its end.
+pub(super) struct Awaited(Activity, u64);
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.0.seen().bodies.retain(|(nth, _)| *nth != self.1);
     }
 }
 
@@ -126,8 +166,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
 impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        if let Poll::Ready(Ok(1..)) = polled {
-            self.activity.written(Instant::now());
+        match polled {
+            Poll::Ready(Ok(1..)) => self.activity.written(Instant::now()),
+            Poll::Pending => self.activity.stuck(Instant::now()),
+            Poll::Ready(_) => {}
         }
         polled
     }

@@ -2,12 +2,13 @@
 
 use super::activity::{Activity, Watched};
 use super::handshake::shake;
-use super::held::Held;
+use super::held::{Coming, Held};
 use super::limits::Limits;
 use super::{Caller, Stop};
 use axum::Router;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Version};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -45,31 +46,37 @@ pub(super) async fn drive(
 ) {
     // An answer is written in one go; waiting to fill a packet only delays it.
     let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else { return speak(stream, from, routes, limits, stop).await };
+    let opened = Instant::now();
+    let Some(tls) = tls else { return speak(stream, opened, from, routes, limits, stop).await };
     let shaken = tokio::select! {
         shaken = shake(&tls, stream, &limits) => shaken,
         _ = stop.wait_for(|stop| *stop == Stop::Now) => None,
     };
     if let Some(stream) = shaken {
-        speak(stream, from, routes, limits, stop).await;
+        speak(stream, opened, from, routes, limits, stop).await;
     }
 }
 
 /// Speaks HTTP, whatever is below it.
 async fn speak(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    opened: Instant,
     from: Caller,
     routes: Router,
     limits: Limits,
     mut stop: watch::Receiver<Stop>,
 ) {
-    let activity = Activity::new(Instant::now());
+    let activity = Activity::new(opened, Instant::now());
     let service = {
         let (activity, stop) = (activity.clone(), stop.clone());
         service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(from);
             let multiplexed = request.version() == Version::HTTP_2;
             let in_flight = activity.begin(multiplexed);
+            let request = request.map(|body| {
+                let awaited = (!body.is_end_stream()).then(|| activity.await_body());
+                Coming { body, awaited }
+            });
             let (answer, stop) = (routes.clone().oneshot(request), stop.clone());
             async move {
                 let mut answer = answer.await?;

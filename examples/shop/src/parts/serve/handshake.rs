@@ -21,7 +21,7 @@ connection: close\r\n\r\n{\"type\":\"urn:shop:problem:no-tls\",\"title\":\"Bad R
 const FAREWELL: Duration = Duration::from_millis(200);
 
 /// Returns the stream below which TLS is spoken; nothing when the client is late, or speaks otherwise. It has as long as for the
-/// first byte of a request and for the rest of its head. That one cannot do it is nobody's fault here, and no warning.
+/// first byte of a request, and then as for the rest of its head. That one cannot do it is nobody's fault here, and no warning.
 pub(super) async fn shake(
     tls: &TlsAcceptor,
     mut stream: TcpStream,

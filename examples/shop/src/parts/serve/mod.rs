@@ -13,7 +13,7 @@ mod limits;
 mod tests;
 
 pub use connection::{KEEP, LEAVE};
-pub use limits::Limits;
+pub use limits::{Limits, raise_files};
 
 use axum::Router;
 use std::net::SocketAddr;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -24,7 +25,16 @@ struct Server {
 
 /// Limits of which none is met by chance.
 fn patient() -> Limits {
-    Limits { connections: 8, first_byte: LONG * 9, header: LONG * 9, idle: LONG * 9 }
+    let long = LONG * 9;
+    Limits {
+        connections: 8,
+        first_byte: long,
+        header: long,
+        body: long,
+        between: long,
+        unread: long,
+        idle: long,
+    }
 }
 
 const SHORT: Duration = Duration::from_millis(60);
@@ -33,6 +43,13 @@ async fn server(limits: Limits) -> Server {
     let routes = Router::new()
         .route("/", get(async || "open"))
         .route("/slow", get(async || sleep(SHORT * 4).await))
+        .route(
+            "/late",
+            post(async |body: Bytes| {
+                sleep(SHORT * 4).await;
+                body.len().to_string()
+            }),
+        )
         .route("/flood", get(async || vec![b'x'; 64 * 1024 * 1024]))
         .route("/upload", post(async |body: Bytes| body.len().to_string()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -98,7 +115,7 @@ async fn a_dripping_head_is_closed() {
 
 #[tokio::test]
 async fn a_connection_without_a_next_request_is_closed() {
-    let server = server(Limits { idle: SHORT, ..patient() }).await;
+    let server = server(Limits { between: SHORT, ..patient() }).await;
     let mut stream = server.connect().await;
     stream.write_all(REQUEST).await.unwrap();
     assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200"));
@@ -117,7 +134,7 @@ async fn the_second_head_has_its_limit_too() {
 
 #[tokio::test]
 async fn a_reader_that_stopped_is_closed() {
-    let server = server(Limits { idle: SHORT * 2, connections: 1, ..patient() }).await;
+    let server = server(Limits { unread: SHORT * 2, connections: 1, ..patient() }).await;
     let mut stuck = server.connect().await;
     stuck.write_all(b"GET /flood HTTP/1.1\r\nhost: shop\r\n\r\n").await.unwrap();
     assert!(answer(&mut stuck).await.starts_with("HTTP/1.1 200"));
@@ -126,14 +143,86 @@ async fn a_reader_that_stopped_is_closed() {
     assert!(answer(&mut next).await.starts_with("HTTP/1.1 200"), "the one place is free again");
 }
 
+const UPLOAD: &[u8] = b"POST /upload HTTP/1.1\r\nhost: shop\r\ncontent-length: 100\r\n\r\nhalf";
+
+/// Writes a byte again and again, until it is told that nobody listens.
+fn drip(mut writes: OwnedWriteHalf, drop: &'static [u8]) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        while writes.write_all(drop).await.is_ok() {
+            sleep(SHORT / 6).await;
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_dripping_body_is_closed() {
+    let server = server(Limits { body: SHORT * 2, ..patient() }).await;
+    let (mut reads, mut writes) = server.connect().await.into_split();
+    // So long that no drip comes to its end.
+    let head = b"POST /upload HTTP/1.1\r\nhost: shop\r\ncontent-length: 1000000\r\n\r\n";
+    writes.write_all(head).await.unwrap();
+    let drip = drip(writes, b".");
+    let end = timeout(LONG, reads.read_to_end(&mut Vec::new())).await;
+    assert!(end.is_ok(), "the drip never stops, the connection does");
+    drip.abort();
+}
+
+#[tokio::test]
+async fn a_dripping_body_of_http_2_is_closed() {
+    const DROP: &[u8] = &[0, 0, 1, 0, 0, 0, 0, 0, 1, b'.'];
+    let server = server(Limits { body: SHORT * 2, ..patient() }).await;
+    let (mut reads, mut writes) = server.connect().await.into_split();
+    writes.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    writes.write_all(&frame(4, 0, 0, &[])).await.unwrap();
+    // POST http://shop/upload
+    let head = [&[0x83, 0x86, 0x44, 7][..], b"/upload", &[0x41, 4], b"shop"].concat();
+    writes.write_all(&frame(1, 4, 1, &head)).await.unwrap();
+    let drip = drip(writes, DROP);
+    let end = timeout(LONG, reads.read_to_end(&mut Vec::new())).await;
+    assert!(end.is_ok(), "the drip never stops, the connection does");
+    drip.abort();
+}
+
+/// The time for a body is over with the body, however long the answer takes.
+#[tokio::test]
+async fn a_body_that_has_come_has_no_limit_any_more() {
+    let server = server(Limits { body: SHORT, ..patient() }).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"POST /late HTTP/1.1\r\nhost: shop\r\ncontent-length: 4\r\n\r\nbody").await.unwrap();
+    assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200"));
+}
+
+/// Each costs the server something, and the one that sends them nothing.
+#[tokio::test]
+async fn requests_that_are_taken_back_at_once_end_the_connection() {
+    let server = server(patient()).await;
+    let (mut reads, mut writes) = server.connect().await.into_split();
+    writes.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    writes.write_all(&frame(4, 0, 0, &[])).await.unwrap();
+    let head = [&[0x82, 0x86, 0x84, 0x41, 4][..], b"shop"].concat();
+    let flood = async {
+        for begin in (1..).step_by(1000) {
+            let pair = |stream| [frame(1, 5, stream, &head), frame(3, 0, stream, &[0, 0, 0, 8])].concat();
+            let burst: Vec<_> = (begin..begin + 1000).step_by(2).flat_map(pair).collect();
+            if writes.write_all(&burst).await.is_err() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let end = async { while reads.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {} };
+    let ended = timeout(LONG, async { tokio::join!(flood, end) }).await;
+    assert!(ended.is_ok(), "it is sent away");
+    let mut next = server.connect().await;
+    next.write_all(REQUEST).await.unwrap();
+    assert!(answer(&mut next).await.starts_with("HTTP/1.1 200"), "others are served");
+}
+
 #[tokio::test]
 async fn a_body_that_stopped_is_closed() {
     let server = server(Limits { idle: SHORT, ..patient() }).await;
     let mut stream = server.connect().await;
-    stream
-        .write_all(b"POST /upload HTTP/1.1\r\nhost: shop\r\ncontent-length: 100\r\n\r\nhalf")
-        .await
-        .unwrap();
+    stream.write_all(UPLOAD).await.unwrap();
     closed(&mut stream).await;
 }
 

@@ -66,6 +66,15 @@ async fn come(gateway: &Gateway) -> Result<Customer, Failure> {
 }
 
 impl Crowd {
+    /// For those who only look.
+    pub(super) fn nobody() -> Self {
+        Self {
+            customers: Vec::new(),
+            desk: Arc::new(Semaphore::new(AT_ONCE)),
+            logged_in_again: AtomicU64::new(0),
+        }
+    }
+
     pub(super) fn logged_in_again(&self) -> u64 {
         self.logged_in_again.load(Ordering::Relaxed)
     }

@@ -1,7 +1,9 @@
 //! The open loop: customers come by the clock, and nobody is waited for.
 
-use super::errand::{Errand, Errands, Journey, Mix};
+use super::errand::{Errand, Errands, Mix};
+use super::profile::Profile;
 use super::schedule::Schedule;
+use super::series::Series;
 use super::shopping::Done;
 use super::tally::Tally;
 use std::panic::resume_unwind;
@@ -19,10 +21,10 @@ const MOST_IN_FLIGHT: usize = 4096;
 /// How often the pulse is taken. The journal is written then, and must never be more than a second behind.
 const TICK: Duration = Duration::from_millis(250);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Plan {
     /// Arrivals a second, on average.
-    pub(super) rate: u32,
+    pub(super) profile: Profile,
     pub(super) lasts: Duration,
     pub(super) customers: usize,
     pub(super) products: usize,
@@ -39,29 +41,31 @@ pub(super) struct Course {
     /// The longest time from the moment at which a customer was to come to that at which they were sent.
     pub(super) worst_lag: Duration,
     pub(super) tally: Tally,
+    pub(super) series: Series,
 }
 
 /// How a load goes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pulse {
-    /// Since the start; no longer than planned.
+pub(super) struct Pulse<'a> {
+    /// Since the start.
     pub(super) gone: Duration,
-    pub(super) good: u64,
     pub(super) in_flight: usize,
+    pub(super) tally: &'a Tally,
+    pub(super) series: &'a Series,
 }
 
 /// Sends customers until the plan is over or `stop` ends, and waits for those who are on their way then: each has their
 /// own patience, so that this ends.
 pub(super) async fn drive<F: Future<Output = Done> + Send + 'static>(
-    plan: Plan,
+    plan: &Plan,
     walk: impl Fn(Errand) -> F,
     stop: impl Future<Output = ()>,
-    pulse: impl Fn(Pulse),
+    pulse: impl Fn(Pulse<'_>),
 ) -> Course {
-    let mut schedule = Schedule::new(plan.rate, plan.lasts, SEED).peekable();
+    let mut schedule = Schedule::new(&plan.profile, plan.lasts, SEED).peekable();
     let mut errands = Errands::new(plan.mix, plan.customers, plan.products, SEED);
     let mut walking = JoinSet::new();
-    let mut tally = Tally::new();
+    let (mut tally, mut series) = (Tally::new(), Series::new(plan.lasts));
     let (mut sent, mut not_sent, mut worst_lag) = (0, 0, Duration::ZERO);
     let mut stop = pin!(stop);
     let mut stopped = None;
@@ -80,42 +84,56 @@ pub(super) async fn drive<F: Future<Output = Done> + Send + 'static>(
                 while let Some(at) = schedule.next_if(|at| start + *at <= now) {
                     let (due, errand) = (start + at, errands.next());
                     worst_lag = worst_lag.max(now - due);
-                    if walking.len() >= MOST_IN_FLIGHT {
+                    let has_room = walking.len() < MOST_IN_FLIGHT;
+                    series.come(at, has_room);
+                    if !has_room {
                         not_sent += 1;
                         continue;
                     }
                     sent += 1;
                     let walk = walk(errand);
-                    walking.spawn(async move { (walk.await, Instant::now() - due) });
+                    walking.spawn(async move {
+                        let done = walk.await;
+                        let now = Instant::now();
+                        (done, now - start, now - due)
+                    });
                 }
             }
             Some(walked) = walking.join_next() => {
-                let (done, latency) = walked.unwrap_or_else(|fell| resume_unwind(fell.into_panic()));
+                let (done, at, latency) = walked.unwrap_or_else(|fell| resume_unwind(fell.into_panic()));
                 tally.note(done, latency);
+                series.end(at, done.outcome, latency);
             }
             now = tick.tick() => {
-                let gone = now.saturating_duration_since(start).min(plan.lasts);
-                pulse(Pulse { gone, good: tally.of(&Journey::ALL).good(), in_flight: walking.len() });
+                let gone = now.saturating_duration_since(start);
+                pulse(Pulse { gone, in_flight: walking.len(), tally: &tally, series: &series });
             }
         }
     }
     let lasted = stopped.map_or(plan.lasts, |stopped| stopped.min(plan.lasts));
-    Course { lasted, sent, not_sent, worst_lag, tally }
+    Course { lasted, sent, not_sent, worst_lag, tally, series }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::errand::Journey;
     use super::super::outcome::Outcome;
     use super::*;
     use std::future::{pending, ready};
     use tokio::time::{advance, sleep};
 
     fn plan(rate: u32, lasts: Duration) -> Plan {
-        Plan { rate, lasts, customers: 8, products: 24, mix: Mix::ALL }
+        Plan {
+            profile: Profile::Steady(rate),
+            lasts,
+            customers: 8,
+            products: 24,
+            mix: Mix::only(&Journey::ALL),
+        }
     }
 
-    fn planned(plan: Plan) -> u64 {
-        Schedule::new(plan.rate, plan.lasts, SEED).count() as u64
+    fn planned(plan: &Plan) -> u64 {
+        Schedule::new(&plan.profile, plan.lasts, SEED).count() as u64
     }
 
     fn done(journey: Journey) -> Done {
@@ -123,7 +141,7 @@ mod tests {
     }
 
     /// Everybody is in the shop for so long.
-    async fn with_service_time(plan: Plan, takes: Duration) -> Course {
+    async fn with_service_time(plan: &Plan, takes: Duration) -> Course {
         let walk = move |errand: Errand| async move {
             sleep(takes).await;
             done(errand.journey)
@@ -135,8 +153,8 @@ mod tests {
     async fn nobody_is_waited_for() {
         let plan = plan(100, Duration::from_secs(5));
         // Longer than the whole load: a closed loop would send a handful.
-        let course = with_service_time(plan, Duration::from_secs(60)).await;
-        assert_eq!((course.sent, course.not_sent), (planned(plan), 0));
+        let course = with_service_time(&plan, Duration::from_secs(60)).await;
+        assert_eq!((course.sent, course.not_sent), (planned(&plan), 0));
         let all = course.tally.of(&Journey::ALL);
         assert_eq!((all.ended(), all.good()), (course.sent, course.sent));
         assert_eq!(course.lasted, plan.lasts);
@@ -145,16 +163,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn those_for_whom_is_no_room_are_counted() {
         let plan = plan(10_000, Duration::from_secs(1));
-        let course = with_service_time(plan, Duration::from_secs(60)).await;
+        let course = with_service_time(&plan, Duration::from_secs(60)).await;
         assert_eq!(course.sent, MOST_IN_FLIGHT as u64);
-        assert_eq!(course.sent + course.not_sent, planned(plan));
+        assert_eq!(course.sent + course.not_sent, planned(&plan));
         assert_eq!(course.tally.of(&Journey::ALL).ended(), course.sent);
     }
 
     #[tokio::test(start_paused = true)]
     async fn latency_counts_from_when_somebody_was_to_come() {
         let plan = plan(1000, Duration::from_secs(1));
-        let driven = tokio::spawn(drive(plan, |errand| ready(done(errand.journey)), pending(), |_| ()));
+        let driven = tokio::spawn(async move {
+            drive(&plan, |errand| ready(done(errand.journey)), pending(), |_| ()).await
+        });
         tokio::task::yield_now().await;
         // The load stands still for a second. All come at its end, and those who were due first have waited longest.
         advance(Duration::from_secs(1)).await;
@@ -171,9 +191,9 @@ mod tests {
             sleep(Duration::from_secs(1)).await;
             done(errand.journey)
         };
-        let course = drive(plan, walk, sleep(Duration::from_secs(10)), |_| ()).await;
+        let course = drive(&plan, walk, sleep(Duration::from_secs(10)), |_| ()).await;
         assert_eq!(course.lasted.as_secs(), 10);
-        let due = Schedule::new(plan.rate, course.lasted, SEED).count() as u64;
+        let due = Schedule::new(&plan.profile, course.lasted, SEED).count() as u64;
         assert!(course.sent.abs_diff(due) <= 1, "{} of {due}", course.sent);
         assert_eq!(course.tally.of(&Journey::ALL).ended(), course.sent);
     }
@@ -186,15 +206,38 @@ mod tests {
             sleep(Duration::from_secs(5)).await;
             done(errand.journey)
         };
-        drive(plan, walk, pending(), |pulse| beats.borrow_mut().push(pulse)).await;
+        let beat = |pulse: Pulse<'_>| (pulse.in_flight as u64, pulse.tally.good());
+        drive(&plan, walk, pending(), |pulse| beats.borrow_mut().push(beat(pulse))).await;
         let beats = beats.into_inner();
         // To the end of the last, not of the load.
         assert!(beats.len() >= 4 * 6, "{}", beats.len());
+        assert!(beats.iter().all(|(in_flight, good)| in_flight + good <= planned(&plan)));
+        assert!(beats.last().is_some_and(|(_, good)| *good > 0));
+    }
+
+    /// What stands still is seen in the seconds in which it did, by those who came meanwhile.
+    #[tokio::test(start_paused = true)]
+    async fn the_series_shows_a_stall_and_adds_up() {
+        let plan = plan(100, Duration::from_secs(10));
+        let opens = Instant::now() + Duration::from_secs(6);
+        let stall = opens - Duration::from_secs(3);
+        let walk = |errand: Errand| async move {
+            if Instant::now() > stall {
+                sleep_until(opens).await;
+            }
+            done(errand.journey)
+        };
+        let course = drive(&plan, walk, pending(), |_| ()).await;
+        let told = course.series.json();
+        let told = told.as_array().unwrap();
+        let rate = |nth: usize, name: &str| told[nth][name].as_f64().unwrap();
         assert!(
-            beats
-                .iter()
-                .all(|beat| beat.gone <= plan.lasts && beat.in_flight as u64 + beat.good <= planned(plan))
+            [3, 4, 5].into_iter().all(|nth| rate(nth, "served") < 10.0 && rate(nth, "asked") > 60.0),
+            "{told:#?}"
         );
-        assert!(beats.last().is_some_and(|beat| beat.good > 0));
+        assert!(rate(6, "served") > 300.0 && rate(6, "p99_ms") > 2500.0 && rate(6, "p50_ms") > 500.0);
+        assert!(rate(9, "p99.9_ms") < 5.0);
+        let sum = |name| told.iter().map(|point| point[name].as_f64().unwrap()).sum::<f64>() as u64;
+        assert_eq!((sum("asked"), sum("served")), (course.sent, course.sent));
     }
 }

@@ -66,37 +66,60 @@ pub(super) struct Errand {
     pub(super) seed: u64,
 }
 
-/// What customers of a load come for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Mix {
-    pub(super) journeys: &'static [Journey],
-    /// Of all, those who place an order; the others keep their shares among each other. None: as everybody does.
-    pub(super) orders: Option<f64>,
-}
+/// What customers of a load come for: the weight of each journey.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Mix([f64; Journey::ALL.len()]);
 
 impl Mix {
-    #[cfg(test)]
-    pub(super) const ALL: Self = Self { journeys: &Journey::ALL, orders: None };
+    /// Some journeys, which keep their shares among each other.
+    pub(super) fn only(journeys: &[Journey]) -> Self {
+        Self::of([(journeys, 1.0)])
+    }
+
+    /// So many of all place an order; the others keep their shares among each other.
+    pub(super) fn orders(share: f64) -> Self {
+        Self::of([(&[Journey::Place], share), (&Journey::READING, 1.0 - share)])
+    }
+
+    /// So many look around, place an order and look at their own orders. One of them must be more than none.
+    pub(super) fn parts(browse: f64, order: f64, account: f64) -> Self {
+        let account = (&[Journey::Own, Journey::Last][..], account);
+        Self::of([(&Journey::BROWSING, browse), (&[Journey::Place], order), account])
+    }
+
+    fn of<const N: usize>(groups: [(&[Journey], f64); N]) -> Self {
+        let mut weights = [0.0; _];
+        for (journeys, weight) in groups {
+            let all: u32 = journeys.iter().map(|journey| journey.share()).sum();
+            for journey in journeys {
+                weights[*journey as usize] = weight * f64::from(journey.share()) / f64::from(all);
+            }
+        }
+        Self(weights)
+    }
+
+    /// How many of all come for it.
+    pub(super) fn share(self, journey: Journey) -> f64 {
+        self.0[journey as usize] / self.0.iter().sum::<f64>()
+    }
+
+    /// Whether nobody has to log in.
+    pub(super) fn only_looks(self) -> bool {
+        Journey::ORDERS.into_iter().all(|journey| self.0[journey as usize] == 0.0)
+    }
 
     fn dice(self, dice: &mut fastrand::Rng) -> Journey {
-        match self.orders {
-            None => dice_of(self.journeys, dice),
-            Some(share) if dice.f64() < share => Journey::Place,
-            Some(_) => dice_of(&Journey::READING, dice),
+        let mut die = dice.f64() * self.0.iter().sum::<f64>();
+        let mut drawn = Journey::List;
+        for journey in Journey::ALL.into_iter().filter(|journey| self.0[*journey as usize] > 0.0) {
+            drawn = journey;
+            die -= self.0[journey as usize];
+            if die < 0.0 {
+                break;
+            }
         }
+        drawn
     }
-}
-
-fn dice_of(journeys: &[Journey], dice: &mut fastrand::Rng) -> Journey {
-    let all: u32 = journeys.iter().map(|journey| journey.share()).sum();
-    let mut die = dice.u32(..all);
-    for journey in journeys {
-        match die.checked_sub(journey.share()) {
-            Some(rest) => die = rest,
-            None => return *journey,
-        }
-    }
-    Journey::List
 }
 
 /// The errands of a load, one after the other. The same seed gives the same.
@@ -133,7 +156,7 @@ mod tests {
     #[test]
     fn shares_are_percent_and_are_kept() {
         assert_eq!(Journey::ALL.map(Journey::share).iter().sum::<u32>(), 100);
-        let mut errands = Errands::new(Mix::ALL, 64, 24, 1);
+        let mut errands = Errands::new(Mix::only(&Journey::ALL), 64, 24, 1);
         let drawn: Vec<_> = (0..100_000).map(|_| errands.next()).collect();
         for journey in Journey::ALL {
             let share = drawn.iter().filter(|errand| errand.journey == journey).count() / 1000;
@@ -148,7 +171,7 @@ mod tests {
 
     #[test]
     fn some_journeys_keep_their_shares_among_each_other() {
-        let mut errands = Errands::new(Mix { journeys: &Journey::BROWSING, orders: None }, 1, 24, 1);
+        let mut errands = Errands::new(Mix::only(&Journey::BROWSING), 1, 24, 1);
         let drawn: Vec<_> = (0..60_000).map(|_| errands.next().journey).collect();
         let lists = drawn.iter().filter(|journey| **journey == Journey::List).count() / 1000;
         let products = drawn.iter().filter(|journey| **journey == Journey::Product).count() / 1000;
@@ -158,8 +181,7 @@ mod tests {
     #[test]
     fn so_many_place_an_order_and_the_others_keep_their_shares() {
         let drawn = |orders| {
-            let mix = Mix { journeys: &Journey::ALL, orders: Some(orders) };
-            let mut errands = Errands::new(mix, 1, 24, 1);
+            let mut errands = Errands::new(Mix::orders(orders), 1, 24, 1);
             let drawn: Vec<_> = (0..100_000).map(|_| errands.next().journey).collect();
             Journey::ALL.map(|journey| drawn.iter().filter(|drawn| **drawn == journey).count() / 100)
         };
@@ -172,9 +194,25 @@ mod tests {
     }
 
     #[test]
+    fn parts_are_weights_and_need_not_be_percent() {
+        let mix = Mix::parts(7.0, 2.0, 1.0);
+        let mut errands = Errands::new(mix, 1, 24, 1);
+        let drawn: Vec<_> = (0..100_000).map(|_| errands.next().journey).collect();
+        let counts =
+            Journey::ALL.map(|journey| drawn.iter().filter(|drawn| **drawn == journey).count() / 100);
+        // In tenths of a percent: those who look are shared as 35 to 25, those with an account as 10 to 5.
+        for ((drawn, share), journey) in counts.into_iter().zip([200, 67, 33, 408, 292]).zip(Journey::ALL) {
+            assert!(drawn.abs_diff(share) <= 5, "{drawn}, not {share}");
+            assert!((mix.share(journey) * 1000.0 - share as f64).abs() < 1.0, "{journey:?}");
+        }
+        assert!(!mix.only_looks() && !Mix::parts(0.0, 0.0, 1.0).only_looks());
+        assert!(Mix::parts(1.0, 0.0, 0.0).only_looks() && Mix::only(&Journey::BROWSING).only_looks());
+    }
+
+    #[test]
     fn a_seed_gives_the_same_errands_again() {
         let draw = |seed| {
-            let mut errands = Errands::new(Mix::ALL, 8, 24, seed);
+            let mut errands = Errands::new(Mix::only(&Journey::ALL), 8, 24, seed);
             (0..50).map(|_| errands.next()).collect::<Vec<_>>()
         };
         assert_eq!(draw(1), draw(1));

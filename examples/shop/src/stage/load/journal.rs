@@ -73,6 +73,13 @@ impl Journal {
     }
 }
 
+/// What was noted is not lost with a load that is cut off.
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
 fn unwritten(path: &Path, why: &io::Error) -> Failure {
     Failure::new(format!("the journal {} cannot be written: {why}.", path.display()))
 }

@@ -7,19 +7,26 @@
 mod bar;
 mod crowd;
 mod customer;
+mod desk;
 mod drive;
 mod errand;
 mod flags;
 pub(super) mod gateway;
+mod html;
 mod insist;
 mod journal;
 pub(super) mod outcome;
+mod plot;
+mod profile;
 mod report;
 mod schedule;
+mod seen;
+mod series;
 mod shopping;
 mod surge;
 mod table;
 mod tally;
+mod wish;
 
 use crate::parts::config::Config;
 use crate::parts::failure::Failure;
@@ -32,13 +39,16 @@ use gateway::Gateway;
 use http::uri::Scheme;
 use http::{HeaderValue, Uri};
 use journal::Journal;
+use profile::Profile;
 use report::Report;
 use shopping::Shopping;
 use std::io::{Write, stdout};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime;
 
+pub(super) use desk::routes;
 pub use surge::{Surge, Surges};
 
 /// Where `up` leaves the ops token, in the data folder.
@@ -48,8 +58,17 @@ const TOKEN_FILE: &str = "ops.token";
 pub struct LoadArgs {
     /// How many customers come each second, on average: 1 to 10000
     #[arg(long, value_name = "N", default_value_t = 50, allow_negative_numbers = true,
-          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(flags::FASTEST)))]
     rps: u32,
+
+    /// In the place of --rps: more or fewer each second, from the first number to the second
+    #[arg(long, value_name = "N..N", allow_hyphen_values = true, conflicts_with_all = ["rps", "steps"],
+          value_parser = flags::ramp)]
+    ramp: Option<Profile>,
+
+    /// In the place of --rps: so many each second, and then so many, each for as long as the others
+    #[arg(long, value_name = "N,N,…", allow_hyphen_values = true, conflicts_with = "rps", value_parser = flags::steps)]
+    steps: Option<Profile>,
 
     /// For how long they come, like 500ms, 30s, 5m; at most 1h
     #[arg(long = "for", value_name = "D", default_value = "30s", allow_hyphen_values = true,
@@ -73,6 +92,11 @@ pub struct LoadArgs {
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, conflicts_with = "only", value_parser = flags::share)]
     orders: Option<f64>,
 
+    /// What they come for, in parts of a whole: browse=70,order=20,account=10
+    #[arg(long, value_name = "PARTS", allow_hyphen_values = true, conflicts_with_all = ["only", "orders"],
+          value_parser = flags::mix)]
+    mix: Option<Mix>,
+
     /// Asks for an order until the shop answers for it, for up to a minute
     #[arg(long)]
     insist: bool,
@@ -80,6 +104,10 @@ pub struct LoadArgs {
     /// Prints one JSON object, and no tables
     #[arg(long)]
     json: bool,
+
+    /// Writes report.html with plots, and report.json, into this folder as well
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
 }
 
 /// Some of the customers.
@@ -98,11 +126,26 @@ impl Only {
     }
 }
 
+impl LoadArgs {
+    fn profile(&self) -> Profile {
+        let profile = self.ramp.as_ref().or(self.steps.as_ref());
+        profile.cloned().unwrap_or(Profile::Steady(self.rps))
+    }
+
+    fn mix(&self) -> Mix {
+        match (self.mix, self.orders, self.only) {
+            (Some(mix), ..) => mix,
+            (None, Some(share), _) => Mix::orders(share),
+            (None, None, only) => Mix::only(only.map_or(&Journey::ALL, Only::journeys)),
+        }
+    }
+}
+
 /// Sends customers, and prints how they fared. The first Ctrl-C ends the load early, the second at once.
 ///
 /// # Errors
 ///
-/// When the gateway cannot be reached or takes no customers, or the journal cannot be written.
+/// When the gateway cannot be reached or takes no customers, or the journal or the report cannot be written.
 pub fn run(config: &Config, args: &LoadArgs) -> Result<(), Failure> {
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|why| Failure::new(format!("no runtime can be started: {why}.")))?;
@@ -120,31 +163,35 @@ async fn send(config: &Config, args: &LoadArgs) -> Result<(), Failure> {
     // What lies in the data folder belongs to the shop whose gateway is on this port, and is no other's business.
     let is_own = is_loopback_at(&url, config.port_base);
     let gateway = Gateway::new(url, token(config, is_own)?, &config.tls);
+    // A report that cannot be written is told before the load, and not after it.
+    args.report.iter().try_for_each(|folder| html::prepare(folder))?;
     let bar = Bar::new(!args.json);
     let crowd = crowd::gather(&gateway, args.customers.into(), &bar).await?;
     let products = shopping::products(&gateway).await?;
     let journal = if is_own { Journal::open(&config.data_dir)? } else { None };
     let plan = Plan {
-        rate: args.rps,
+        profile: args.profile(),
         lasts: args.lasts,
         customers: crowd.customers.len(),
         products: products.len(),
-        mix: Mix { journeys: args.only.map_or(&Journey::ALL, Only::journeys), orders: args.orders },
+        mix: args.mix(),
     };
-    let shopping = Arc::new(Shopping { gateway, crowd, products, journal, insists: args.insist });
+    let shopping =
+        Arc::new(Shopping { gateway, crowd: Arc::new(crowd), products, journal, insists: args.insist });
     let walk = |errand| {
         let shopping = shopping.clone();
         async move { shopping.run(errand).await }
     };
     let journal = shopping.journal.as_ref();
-    let pulse = |pulse: Pulse| {
+    let pulse = |pulse: Pulse<'_>| {
         journal.iter().for_each(|journal| journal.flush());
-        let good = pulse.good as f64 / pulse.gone.as_secs_f64().max(0.001);
+        let gone = pulse.gone.min(plan.lasts);
+        let good = pulse.tally.good() as f64 / gone.as_secs_f64().max(0.001);
         let message = format!("{good:.1} good a second, {} in the shop", pulse.in_flight);
-        bar.show(pulse.gone.as_millis() as u64, message);
+        bar.show(gone.as_millis() as u64, message);
     };
     bar.begin(plan.lasts.as_millis() as u64, "");
-    let course = drive::drive(plan, walk, asked_to_stop()?, pulse).await;
+    let course = drive::drive(&plan, walk, asked_to_stop()?, pulse).await;
     let report = Report {
         gateway: shopping.gateway.url().to_owned(),
         plan,
@@ -153,9 +200,11 @@ async fn send(config: &Config, args: &LoadArgs) -> Result<(), Failure> {
         journal: journal.map(|journal| journal.path().to_owned()),
     };
     bar.clear();
+    let told = report.json();
     // A reader who has left is no error.
-    _ = if args.json { writeln!(stdout(), "{}", report.json()) } else { writeln!(stdout(), "{report}") };
-    journal.map_or(Ok(()), Journal::close)
+    _ = if args.json { writeln!(stdout(), "{told}") } else { writeln!(stdout(), "{report}") };
+    let written = args.report.iter().try_for_each(|folder| html::write(folder, &told));
+    journal.map_or(Ok(()), Journal::close).and(written)
 }
 
 /// Whether a URL names a port of this machine's loopback.

@@ -3,8 +3,9 @@
 use super::drive::{Course, Plan};
 use super::errand::Journey;
 use super::outcome::Outcome;
+use super::series::thousandths;
 use super::table::Table;
-use super::tally::{Latencies, Row};
+use super::tally::{Latencies, Row, ms, outcomes};
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::path::PathBuf;
@@ -30,17 +31,20 @@ impl Report {
     /// So many in each second of the load.
     fn per_second(&self, count: u64) -> f64 {
         let seconds = self.course.lasted.as_secs_f64().max(0.001);
-        (count as f64 / seconds * 1000.0).round() / 1000.0
+        thousandths(count as f64 / seconds)
     }
 
     pub(super) fn json(&self) -> Value {
         let of = |journeys| self.course.tally.of(journeys);
         let (total, reads, placed) = (of(&Journey::ALL), of(&Journey::READING), of(&[Journey::Place]));
-        let promised = |row: &Row, kept: u64| json!({ "sent": row.ended(), "kept": kept, "share": share(kept, row.ended()) });
-        json!({
+        let promised = |row: &Row, kept: u64| json!({ "sent": row.ended(), "kept": kept, "share": part(kept, row.ended()) });
+        let share = |journey: &Journey| {
+            (journey.as_str().to_owned(), json!(thousandths(self.plan.mix.share(*journey))))
+        };
+        let mut told = json!({
             "gateway": self.gateway,
             "customers": self.plan.customers,
-            "rps": self.plan.rate,
+            "mix": Journey::ALL.iter().map(share).collect::<Map<_, _>>(),
             "for_seconds": self.plan.lasts.as_secs_f64(),
             "lasted_seconds": self.course.lasted.as_secs_f64(),
             "ended_early": self.ended_early(),
@@ -57,7 +61,11 @@ impl Report {
             "orders": self.group(&Journey::ORDERS),
             "browsing": self.group(&Journey::BROWSING),
             "total": self.figures(&total),
-        })
+            "latency_histogram": total.spread(),
+            "over_time": self.course.series.json(),
+        });
+        told.as_object_mut().into_iter().for_each(|told| told.append(&mut self.plan.profile.json()));
+        told
     }
 
     fn group(&self, journeys: &[Journey]) -> Value {
@@ -70,17 +78,13 @@ impl Report {
     }
 
     fn figures(&self, row: &Row) -> Value {
-        let outcomes: Map<_, _> = Outcome::ALL
-            .into_iter()
-            .map(|outcome| (outcome.as_str().replace(' ', "_"), row.count(outcome).into()))
-            .collect();
         let latencies = |told: Option<Latencies>| {
             told.map(|told| json!({ "p50": ms(told.p50), "p99": ms(told.p99), "p99.9": ms(told.p999) }))
         };
         json!({
             "sent": row.ended(),
             "goodput": self.per_second(row.good()),
-            "outcomes": outcomes,
+            "outcomes": outcomes(|outcome| row.count(outcome)),
             "good_ms": latencies(row.good_latencies()),
             "all_ms": latencies(row.latencies()),
         })
@@ -119,10 +123,10 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let early = if self.ended_early() { ", stopped early" } else { "" };
-        let (rate, lasted) = (self.plan.rate, self.course.lasted);
+        let (rate, lasted) = (self.plan.profile.told(), self.course.lasted);
         writeln!(
             f,
-            "{} customers at {}, {rate}/s for {lasted:.1?}{early}\n",
+            "{} customers at {}, {rate} for {lasted:.1?}{early}\n",
             self.plan.customers, self.gateway
         )?;
         writeln!(f, "{}", self.table("orders", &Journey::ORDERS))?;
@@ -163,22 +167,20 @@ impl fmt::Display for Report {
 }
 
 /// 1 of nothing: nobody was disappointed.
-fn share(kept: u64, all: u64) -> f64 {
+fn part(kept: u64, all: u64) -> f64 {
     if all == 0 { 1.0 } else { kept as f64 / all as f64 }
 }
 
 /// Never 100 % of what is not all.
 fn percent(kept: u64, all: u64) -> String {
-    format!("{} %", (share(kept, all) * 100_000.0).floor() / 1000.0)
-}
-
-fn ms(time: Duration) -> f64 {
-    time.as_micros() as f64 / 1000.0
+    format!("{} %", (part(kept, all) * 100_000.0).floor() / 1000.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::errand::Mix;
+    use super::super::profile::Profile;
+    use super::super::series::Series;
     use super::super::shopping::Done;
     use super::super::tally::Tally;
     use super::*;
@@ -186,16 +188,22 @@ mod tests {
     /// A load of ten seconds with latencies that are diced.
     fn report(stopped: Option<Duration>) -> Report {
         let (mut tally, mut dice) = (Tally::new(), fastrand::Rng::with_seed(5));
+        let mut series = Series::new(Duration::from_secs(10));
         for nth in 0..700 {
             let journey = Journey::ALL[nth % Journey::ALL.len()];
             let outcome = Outcome::ALL[nth % Outcome::ALL.len()];
             let done = Done { journey, outcome, again: 1, acknowledged: journey == Journey::Place };
-            tally.note(done, Duration::from_micros(dice.u64(1..50_000)));
+            let (at, latency) =
+                (Duration::from_millis(nth as u64 * 14), Duration::from_micros(dice.u64(1..50_000)));
+            series.come(at, true);
+            series.end(at, outcome, latency);
+            tally.note(done, latency);
         }
-        let (rate, lasts, mix) = (70, Duration::from_secs(10), Mix::ALL);
-        let plan = Plan { rate, lasts, customers: 8, products: 24, mix };
+        let (profile, lasts, mix) = (Profile::Steady(70), Duration::from_secs(10), Mix::only(&Journey::ALL));
+        let plan = Plan { profile, lasts, customers: 8, products: 24, mix };
         let lasted = stopped.unwrap_or(plan.lasts);
-        let course = Course { lasted, sent: 700, not_sent: 3, worst_lag: Duration::from_millis(2), tally };
+        let course =
+            Course { lasted, sent: 700, not_sent: 3, worst_lag: Duration::from_millis(2), tally, series };
         let gateway = "http://127.0.0.1:8080".into();
         Report { gateway, plan, course, logged_in_again: 4, journal: Some("var/load.journal".into()) }
     }
@@ -212,6 +220,12 @@ mod tests {
         // Three outcomes of eight are good: 88 of each, of which 53 are orders.
         assert_eq!(told["reads"], json!({ "sent": 560, "kept": 211, "share": 211.0 / 560.0 }));
         assert_eq!(told["total"]["goodput"], 26.4);
+        assert_eq!((&told["rps"], &told["mix"]["list"]), (&70.into(), &0.35.into()));
+        let spread = told["latency_histogram"].as_array().unwrap().iter();
+        assert_eq!(spread.map(|bar| bar["count"].as_u64().unwrap()).sum::<u64>(), 700);
+        let points = told["over_time"].as_array().unwrap();
+        let good = points.iter().map(|point| point["goodput"].as_f64().unwrap()).sum::<f64>();
+        assert_eq!((points.len(), good), (10, 264.0));
         for group in ["orders", "browsing"] {
             let group = told[group].as_object().unwrap();
             let sum: u64 = group.iter().filter(|(name, _)| *name != "all").map(|(_, it)| count(it)).sum();

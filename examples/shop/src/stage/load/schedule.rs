@@ -1,22 +1,28 @@
 //! When customers come.
 
+use super::profile::{Piece, Profile};
 use std::time::Duration;
+use std::vec::IntoIter;
 
 /// Arrivals at random, with exponential gaps, as those who do not know of each other arrive: some at once, then nobody
 /// for a while. Each is the time since the start; they end where the load ends. The same seed gives the same arrivals.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    gap: f64,
-    ends: f64,
+    pieces: IntoIter<Piece>,
+    piece: Option<Piece>,
+    /// When the piece begins, and how many are expected to have come until then.
+    begins: f64,
+    before: f64,
+    /// Who is next comes when so many are expected to have come.
     next: f64,
     dice: fastrand::Rng,
 }
 
 impl Schedule {
-    /// `rate` arrivals a second on average; at least one.
-    pub(super) fn new(rate: u32, lasts: Duration, seed: u64) -> Self {
-        let gap = 1.0 / f64::from(rate.max(1));
-        Self { gap, ends: lasts.as_secs_f64(), next: 0.0, dice: fastrand::Rng::with_seed(seed) }
+    pub(super) fn new(profile: &Profile, lasts: Duration, seed: u64) -> Self {
+        let mut pieces = profile.pieces(lasts).into_iter();
+        let (piece, dice) = (pieces.next(), fastrand::Rng::with_seed(seed));
+        Self { pieces, piece, begins: 0.0, before: 0.0, next: 0.0, dice }
     }
 }
 
@@ -25,8 +31,17 @@ impl Iterator for Schedule {
 
     fn next(&mut self) -> Option<Duration> {
         // The die is below 1, so that the logarithm is of something.
-        self.next -= (1.0 - self.dice.f64()).ln() * self.gap;
-        (self.next < self.ends).then(|| Duration::from_secs_f64(self.next))
+        self.next -= (1.0 - self.dice.f64()).ln();
+        loop {
+            let piece = self.piece?;
+            let within = self.next - self.before;
+            if within < piece.arrivals() {
+                return Some(Duration::from_secs_f64(self.begins + piece.reaches(within)));
+            }
+            self.begins += piece.seconds;
+            self.before += piece.arrivals();
+            self.piece = self.pieces.next();
+        }
     }
 }
 
@@ -35,7 +50,7 @@ mod tests {
     use super::*;
 
     fn arrivals(rate: u32, seconds: u64, seed: u64) -> Vec<Duration> {
-        Schedule::new(rate, Duration::from_secs(seconds), seed).collect()
+        Schedule::new(&Profile::Steady(rate), Duration::from_secs(seconds), seed).collect()
     }
 
     #[test]
@@ -69,5 +84,22 @@ mod tests {
     fn a_seed_gives_the_same_arrivals_again() {
         assert_eq!(arrivals(50, 10, 1), arrivals(50, 10, 1));
         assert_ne!(arrivals(50, 10, 1), arrivals(50, 10, 2));
+    }
+
+    #[test]
+    fn a_ramp_and_steps_have_the_rates_that_they_are_asked_for() {
+        let profiles =
+            [Profile::Ramp(100, 900), Profile::Ramp(900, 100), Profile::Steps(vec![200, 800, 400])];
+        let fifths = [[180, 340, 500, 660, 820], [820, 660, 500, 340, 180], [200, 400, 800, 533, 400]];
+        for (profile, rates) in profiles.iter().zip(fifths) {
+            let came: Vec<_> = Schedule::new(profile, Duration::from_secs(100), 9).collect();
+            assert!(came.is_sorted());
+            for (nth, rate) in rates.into_iter().enumerate() {
+                let came = came.iter().filter(|at| at.as_secs() as usize / 20 == nth).count();
+                // Four standard deviations.
+                let expected = rate * 20;
+                assert!(came.abs_diff(expected) < 4 * expected.isqrt(), "{came} of {expected}: {profile:?}");
+            }
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::contracts::product::Products;
 use crate::parts::failure::Failure;
 use crate::parts::id;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -29,7 +30,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Shopping {
     pub(super) gateway: Gateway,
-    pub(super) crowd: Crowd,
+    pub(super) crowd: Arc<Crowd>,
     pub(super) products: Vec<String>,
     pub(super) journal: Option<Journal>,
     /// Whether customers ask for their orders until the shop answers for them.
@@ -67,16 +68,17 @@ pub(super) async fn products(gateway: &Gateway) -> Result<Vec<String>, Failure> 
 
 impl Shopping {
     pub(super) async fn run(&self, errand: Errand) -> Done {
-        let customer = &self.crowd.customers[errand.customer];
         let product = &self.products[errand.product];
-        match errand.journey {
-            Journey::List | Journey::Product => look(&self.gateway, errand.journey, product).await,
-            Journey::Place => self.place(customer, product, errand).await,
-            Journey::Own => looked(Journey::Own, &self.read(customer, "/orders").await),
-            Journey::Last => match customer.last_order() {
-                Some(id) => looked(Journey::Last, &self.read(customer, &format!("/orders/{id}")).await),
-                None => looked(Journey::Own, &self.read(customer, "/orders").await),
-            },
+        if let Journey::List | Journey::Product = errand.journey {
+            return look(&self.gateway, errand.journey, product).await;
+        }
+        let customer = &self.crowd.customers[errand.customer];
+        match (errand.journey, customer.last_order()) {
+            (Journey::Place, _) => self.place(customer, product, errand).await,
+            (Journey::Last, Some(id)) => {
+                looked(Journey::Last, &self.read(customer, &format!("/orders/{id}")).await)
+            }
+            _ => looked(Journey::Own, &self.read(customer, "/orders").await),
         }
     }
 

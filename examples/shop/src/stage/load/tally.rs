@@ -3,11 +3,35 @@
 use super::errand::Journey;
 use super::outcome::Outcome;
 use super::shopping::Done;
-use hdrhistogram::Histogram;
+use hdrhistogram::{Counter, Histogram};
+use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// What takes longer counts as this long.
 const LONGEST: Duration = Duration::from_secs(600);
+
+/// Where the bars of a spread end, in microseconds; the last takes the rest.
+const BOUNDS: [u64; 19] = [
+    500,
+    1000,
+    2000,
+    5000,
+    10_000,
+    20_000,
+    50_000,
+    100_000,
+    200_000,
+    500_000,
+    1_000_000,
+    2_000_000,
+    3_000_000,
+    5_000_000,
+    10_000_000,
+    20_000_000,
+    60_000_000,
+    120_000_000,
+    600_000_000,
+];
 
 /// A row for each journey.
 #[derive(Debug)]
@@ -41,6 +65,19 @@ impl Tally {
 
     pub(super) fn note(&mut self, done: Done, latency: Duration) {
         self.rows[done.journey as usize].note(done, latency);
+    }
+
+    /// How many ended so.
+    pub(super) fn count(&self, outcome: Outcome) -> u64 {
+        self.rows.iter().map(|row| row.count(outcome)).sum()
+    }
+
+    pub(super) fn good(&self) -> u64 {
+        self.rows.iter().map(Row::good).sum()
+    }
+
+    pub(super) fn latencies(&self) -> Option<Latencies> {
+        self.of(&Journey::ALL).latencies()
     }
 
     /// Some journeys taken together.
@@ -110,10 +147,39 @@ impl Row {
     pub(super) fn latencies(&self) -> Option<Latencies> {
         Latencies::of(&self.all)
     }
+
+    /// How many latencies were above the bound before, and at most the own one: `[{ "to_ms", "count" }]`, from the first to the
+    /// last that there were.
+    pub(super) fn spread(&self) -> Value {
+        let mut counts = [0; BOUNDS.len()];
+        for step in self.all.iter_recorded() {
+            let bound = BOUNDS.iter().position(|bound| step.value_iterated_to() <= *bound);
+            counts[bound.unwrap_or(BOUNDS.len() - 1)] += step.count_at_value();
+        }
+        let (Some(first), Some(last)) =
+            (counts.iter().position(|count| *count > 0), counts.iter().rposition(|count| *count > 0))
+        else {
+            return json!([]);
+        };
+        let told = BOUNDS.iter().zip(counts).take(last + 1).skip(first);
+        told.map(|(bound, count)| json!({ "to_ms": ms(Duration::from_micros(*bound)), "count": count }))
+            .collect()
+    }
+}
+
+/// So many of each outcome, by their names.
+pub(super) fn outcomes(count: impl Fn(Outcome) -> u64) -> Map<String, Value> {
+    let name = |outcome: Outcome| outcome.as_str().replace(' ', "_");
+    Outcome::ALL.into_iter().map(|outcome| (name(outcome), count(outcome).into())).collect()
+}
+
+/// In milliseconds.
+pub(super) fn ms(time: Duration) -> f64 {
+    time.as_micros() as f64 / 1000.0
 }
 
 impl Latencies {
-    fn of(histogram: &Histogram<u64>) -> Option<Self> {
+    pub(super) fn of<T: Counter>(histogram: &Histogram<T>) -> Option<Self> {
         let at = |share| Duration::from_micros(histogram.value_at_quantile(share));
         (!histogram.is_empty()).then(|| Self { p50: at(0.5), p99: at(0.99), p999: at(0.999) })
     }
@@ -186,5 +252,20 @@ mod tests {
         tally.note(done(Journey::List, Outcome::Ok), Duration::MAX);
         tally.note(done(Journey::List, Outcome::Ok), Duration::ZERO);
         assert!(is_about(tally.of(&Journey::ALL).latencies().unwrap().p999, LONGEST));
+    }
+
+    #[test]
+    fn a_spread_has_every_latency_once() {
+        let mut tally = Tally::new();
+        assert_eq!(tally.of(&Journey::ALL).spread(), json!([]));
+        for micros in [700, 4000, 4999, 15_000, 1_000_000_000] {
+            tally.note(done(Journey::List, Outcome::Failed), Duration::from_micros(micros));
+        }
+        let told = tally.of(&Journey::ALL).spread();
+        let told = told.as_array().unwrap();
+        assert_eq!((&told[0], told.len()), (&json!({ "to_ms": 1.0, "count": 1 }), 18));
+        assert_eq!(told[2], json!({ "to_ms": 5.0, "count": 2 }));
+        assert_eq!(told[17], json!({ "to_ms": 600_000.0, "count": 1 }));
+        assert_eq!(told.iter().map(|bar| bar["count"].as_u64().unwrap()).sum::<u64>(), 5);
     }
 }

@@ -64,7 +64,8 @@ async fn place_as(insists: bool, answers: Vec<Response>) -> (Done, Counter, Stri
     let crowd = crowd::gather(&gateway, 1, &Bar::new(false)).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path()).unwrap();
-    let shopping = Shopping { gateway, crowd, products: vec!["tea-mint".into()], journal, insists };
+    let shopping =
+        Shopping { gateway, crowd: crowd.into(), products: vec!["tea-mint".into()], journal, insists };
     let errand = Errand { journey: Journey::Place, customer: 0, product: 0, quantity: 1, seed: 1 };
     let done = shopping.run(errand).await;
     let journal = shopping.journal.unwrap();
