@@ -2,10 +2,11 @@
 
 use super::chromium::Tab;
 use super::ops::Ops;
-use super::process::{LONG, Shop, TOKEN, folder};
+use super::process::{LONG, Shop, TOKEN, folder, free_base, program};
 use base64::Engine;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::time::{sleep, timeout};
 
 const WIDTHS: [u32; 2] = [1280, 390];
@@ -265,4 +266,80 @@ async fn the_token_of_the_address_stays_in_the_tab() {
     assert_eq!(kill, true);
     tab.eval("document.querySelector('#forget button').click()").await;
     assert_eq!(tab.eval("sessionStorage.length").await, 0);
+}
+
+/// What the sentence must say of a verdict: who fails, how many are hurt, and what protects them.
+fn is_told(verdict: &Value) -> bool {
+    let sentence = verdict["sentence"].as_str().unwrap().to_lowercase();
+    let failing = verdict["failing"].as_array().unwrap();
+    let names = failing.iter().map(|name| name.as_str().unwrap().replace("->", " → "));
+    let services =
+        names.map(|name| name.trim_end_matches(|c: char| c == '-' || c.is_ascii_digit()).to_owned());
+    let who = failing.is_empty() || services.into_iter().any(|name| sentence.contains(&name));
+    // To the nearest 5 %.
+    let share = (verdict["hurt"]["share"].as_f64().unwrap() * 20.0).round() * 5.0;
+    let hurt = match verdict["hurt"]["customers"].as_u64().unwrap() {
+        0 => !sentence.contains("are hurt"),
+        _ if share < 5.0 => {
+            !sentence.contains("are hurt") || sentence.contains("under 5 % of the customers are hurt")
+        }
+        _ => sentence.contains(&format!("{share} % of the customers are hurt")),
+    };
+    let protects = verdict["protected_by"].as_str().is_none_or(|layer| {
+        let (_, call) = layer.split_once(' ').unwrap();
+        sentence.contains(&format!("{} protects", call.replace("->", " → ")).to_lowercase())
+    });
+    who && hurt && protects
+}
+
+/// The story of `shop demo`, seen in the browser: in each scene the sentence is that of `/stage`, and says all of it.
+#[tokio::test]
+#[ignore = "needs a Chromium"]
+async fn every_scene_is_told_as_it_is() {
+    const TEN: Duration = Duration::from_secs(10);
+    let folder = folder();
+    let base = free_base();
+    let mut demo =
+        program(&["demo", "--fast", "--json", "--hold", "2"], folder.path(), base).spawn().unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    let mut complaints = demo.stderr.take().unwrap();
+    let complained = tokio::spawn(async move {
+        let mut said = String::new();
+        complaints.read_to_string(&mut said).await.map(|_| said)
+    });
+    let shop = Shop::of(demo, base);
+    let ops = Ops(&shop);
+    let mut tab = Tab::open().await;
+    tab.screen(1280, &[("prefers-reduced-motion", "reduce")]).await;
+    let mut scenes = 0;
+    while let Some(line) = timeout(LONG * 6, lines.next_line()).await.expect("a scene in time").unwrap() {
+        let Ok(scene) = serde_json::from_str::<Value>(&line) else { continue };
+        if !scene["scene"].is_u64() {
+            continue;
+        }
+        if scenes == 0 {
+            tab.go(scene["ops"].as_str().unwrap()).await;
+        }
+        scenes += 1;
+        let same = async {
+            loop {
+                let stage = ops.get("/stage").await.body;
+                let shown = tab.text("#verdict").await;
+                if shown == stage["verdict"]["sentence"] && is_told(&stage["verdict"]) {
+                    return stage;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let Ok(stage) = timeout(TEN, same).await else {
+            let (shown, stage) =
+                (tab.text("#verdict").await, ops.get("/stage").await.body["verdict"].clone());
+            panic!("{line}: the page says {shown:?}, and /stage {stage}");
+        };
+        println!("{}: {}", scene["title"], stage["verdict"]["sentence"]);
+        keep_picture(&mut tab, &format!("scene-{}", scene["scene"]), false).await;
+    }
+    assert!(scenes > 8, "{scenes} scenes; {:?}", complained.await);
+    // Whether its figures were met is asked where nothing else runs.
+    shop.ended().await;
 }
