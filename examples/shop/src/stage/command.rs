@@ -25,7 +25,7 @@ pub enum FaultCommand {
         /// How long it lasts: 1 to 900 [default: 60]
         #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
         ttl: Option<i64>,
-        /// Only requests with this header, and what is asked for them: "x-shop-fault: <value>" [default: all]
+        /// Only requests with this header, and what is asked for them: "x-shop-fault: VALUE" [default: all]
         #[arg(long, value_name = "HEADER")]
         header: Option<String>,
     },

@@ -59,8 +59,8 @@ async fn a_store_that_is_locked_is_read_and_not_written() {
     assert_eq!(ada.get(&path).await.status, 200);
     assert_eq!(ada.get("/api/v1/products").await.status, 200);
     let seen = async || {
-        let incident = ops.get("/incidents?limit=1").await.body["incidents"][0].clone();
-        incident["type"] == "db_locked" && incident["detected"].is_i64()
+        let incidents = ops.get("/incidents").await.body["incidents"].as_array().unwrap().clone();
+        incidents.iter().any(|it| it["type"] == "db_locked" && it["detected"].is_i64())
     };
     until("the incident is detected", seen).await;
     ops.clear().await;
@@ -159,7 +159,7 @@ async fn what_nobody_can_read_is_a_failure() {
     until("it is a bad gateway", bad).await;
     // Nothing that was said like that is believed: neither that goods are sold nor that money is paid.
     let first = ada.order("first", &[("tea-mint", 1)]).await;
-    assert_eq!(first.status, 202, "{first:?}");
+    assert!(first.status == 202 || is_no_answer(&first), "{first:?}");
     ops.clear().await;
     ops.set("order->payment", "schema", json!({ "ttl_s": 600 })).await;
     let before = failures(&ops, "order->payment").await;
@@ -167,7 +167,7 @@ async fn what_nobody_can_read_is_a_failure() {
     assert!(waits.status == 202 || waits.status == 503, "{waits:?}");
     until("the breakers hear of it", async || failures(&ops, "order->payment").await > before).await;
     ops.clear().await;
-    assert_eq!(ada.settled(first.text("id")).await["status"], "CONFIRMED");
+    assert_eq!(insists(&ada, "first").await["status"], "CONFIRMED");
     check(folder.path(), shop.base).await;
 }
 

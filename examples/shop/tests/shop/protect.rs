@@ -148,7 +148,7 @@ async fn the_page_has_the_switches() {
     for number in ["changes", "switched_off", "line"] {
         assert!(config["numbers"][number].is_number(), "{number} is not in {config}");
     }
-    for word in ["config.numbers.changes", "call", "layer", "protections"] {
+    for word in ["numbers.changes", "call", "layer", "protections"] {
         assert!(script.contains(word), "{word}");
     }
 }

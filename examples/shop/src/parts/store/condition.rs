@@ -60,7 +60,7 @@ impl Condition {
 
 impl Observed for Condition {
     fn layer(&self) -> &'static str {
-        "store"
+        "condition"
     }
 
     fn name(&self) -> &str {

@@ -109,10 +109,10 @@ fn seen(handle: &dyn Observed, before: Option<&Seen>) -> Option<Seen> {
             "many under way".clone_into(&mut state);
             Some(Wrong::EVIDENCE)
         }
-        ("store", "full") => Some(Wrong::after(2, "store_full")),
-        ("store", "locked") => Some(Wrong::after(6, "store_locked")),
-        ("store", "failing") => Some(Wrong::after(6, "store_failing")),
-        ("store", "slow") => Some(Wrong::EVIDENCE),
+        ("condition", "full") => Some(Wrong::after(2, "store_full")),
+        ("condition", "locked") => Some(Wrong::after(6, "store_locked")),
+        ("condition", "failing") => Some(Wrong::after(6, "store_failing")),
+        ("condition", "slow") => Some(Wrong::EVIDENCE),
         ("invariant", "broken") => Some(Wrong::after(0, "invariant_broken")),
         ("balance", "panic" | "empty")
         | ("budget", "empty")
@@ -120,7 +120,7 @@ fn seen(handle: &dyn Observed, before: Option<&Seen>) -> Option<Seen> {
         | ("stale", "degraded") => Some(Wrong::EVIDENCE),
         (
             "breaker" | "endpoint" | "orders" | "invariant" | "balance" | "budget" | "shed" | "stale"
-            | "store",
+            | "condition",
             _,
         ) => None,
         _ => return None,

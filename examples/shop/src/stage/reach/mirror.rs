@@ -302,7 +302,9 @@ mod tests {
         );
         let mut numbers = Vec::new();
         before[0].numbers(&mut |name, number| numbers.push((name, number.to_string())));
-        let ought = [("rate", "0.5"), ("absent", "NaN"), ("calls", "3")];
+        // How a JSON object is ordered is the choice of whoever builds `serde_json` for all.
+        numbers.sort_unstable();
+        let ought = [("absent", "NaN"), ("calls", "3"), ("rate", "0.5")];
         assert_eq!(numbers, ought.map(|(name, number)| (name, number.to_owned())));
         before[0].times(&mut |name, times| assert_eq!((name, times.count()), ("seconds", 3)));
         mirrors.show(&told("lamp", &[("hall", "dark"), ("hall", "lit")]));
