@@ -268,6 +268,62 @@ async fn the_token_of_the_address_stays_in_the_tab() {
     assert_eq!(tab.eval("sessionStorage.length").await, 0);
 }
 
+#[tokio::test]
+#[ignore = "needs a Chromium"]
+async fn what_is_said_in_the_drawer_is_what_is_asked() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let ops = Ops(&shop);
+    let mut tab = Tab::open().await;
+    tab.screen(1280, &[]).await;
+    tab.go(&format!("{}/#token={TOKEN}", shop.at(8))).await;
+    tab.until("document.querySelectorAll('.flip input').length > 30").await;
+    let said = "document.querySelector('#said').textContent";
+    // A fault that hurts only those who ask for it.
+    tab.eval("document.querySelector('[data-opens=faults]').click()").await;
+    tab.eval("document.querySelector('#fault-target').value = 'order'").await;
+    let choose = |kind: &str| {
+        format!(
+            "(() => {{ const kind = document.querySelector('#fault-kind'); kind.value = '{kind}'; kind.dispatchEvent(new Event('change', {{ bubbles: true }})); }})()"
+        )
+    };
+    tab.eval(&choose("latency")).await;
+    assert_eq!(tab.eval("document.querySelector('#fault-scope').disabled").await, true);
+    tab.eval(&choose("delay")).await;
+    tab.eval("document.querySelector('#fault-scope').value = 'me'").await;
+    tab.eval("document.querySelector('#fault-scope').form.requestSubmit()").await;
+    tab.until(&format!("{said} === 'order: delay is set.'")).await;
+    let fault = ops.faults().await[0].clone();
+    assert_eq!(
+        (&fault["target"], &fault["kind"], &fault["header"]),
+        (&json!("order"), &json!("delay"), &json!("me"))
+    );
+    tab.until("document.querySelector('shop-faults li').textContent.includes('x-shop-fault: me')").await;
+    keep_picture(&mut tab, "drawer-faults", false).await;
+    ops.clear().await;
+    // Load that comes, and goes when it is told to.
+    tab.eval("document.querySelector('[data-opens=load]').click()").await;
+    tab.eval("document.querySelector('#load-only').value = 'browsing'").await;
+    tab.eval("document.querySelector('shop-load form').requestSubmit()").await;
+    tab.until(&format!("{said} === '50 requests a second come.'")).await;
+    let now = "document.querySelector('shop-load .now').textContent";
+    tab.until(&format!("/^50 a second, browsing only, for \\d+ s still$/.test({now})")).await;
+    tab.until("document.querySelector('shop-load dl').textContent.includes('goodput')").await;
+    keep_picture(&mut tab, "drawer-load", false).await;
+    let running = ops.get("/load").await.body["running"].clone();
+    assert_eq!((&running["rps"], &running["only"]), (&json!(50), &json!("browsing")));
+    tab.eval(
+        "[...document.querySelectorAll('shop-load button')].find((it) => it.textContent === 'Stop').click()",
+    )
+    .await;
+    tab.until(&format!(
+        "{now}.startsWith('No load comes. The last one, 50 a second, browsing only, was stopped')"
+    ))
+    .await;
+    assert_eq!(ops.get("/load").await.body["running"], Value::Null);
+    assert_eq!(complaints(&mut tab, &shop).await, Vec::<Value>::new());
+}
+
 /// What the sentence must say of a verdict: who fails, how many are hurt, and what protects them.
 fn is_told(verdict: &Value) -> bool {
     let sentence = verdict["sentence"].as_str().unwrap().to_lowercase();

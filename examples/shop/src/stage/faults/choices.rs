@@ -2,6 +2,7 @@
 
 use super::kind::{Kind, Target};
 use super::wish::Wish;
+use crate::parts::faults::SCOPE;
 use axum::Json;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -22,25 +23,31 @@ struct Choice {
     shared: bool,
     /// Whether `ms` counts.
     takes_time: bool,
+    /// Whether `header` may be said.
+    scoped: bool,
 }
 
 pub(super) async fn choices() -> Json<Choices> {
     let all: Vec<_> = Target::all().split(", ").map(str::to_owned).collect();
     let choice = |kind: &Kind| {
         let kind = kind.as_str();
-        let targets: Vec<_> =
-            all.iter().filter(|target| granted(kind, target, None, None)).cloned().collect();
-        let with = |share, ms| targets.first().is_some_and(|target| granted(kind, target, share, ms));
-        Choice { kind, shared: with(Some(0.5), None), takes_time: !with(None, Some(0)), targets }
+        let targets: Vec<_> = all.iter().filter(|target| granted(Wish::of(kind, target))).cloned().collect();
+        let first = || Wish::of(kind, targets.first().map_or("", String::as_str));
+        Choice {
+            kind,
+            shared: granted(Wish { share: Some(0.5), ..first() }),
+            takes_time: !granted(Wish { ms: Some(0), ..first() }),
+            scoped: granted(Wish { header: Some(format!("{SCOPE}: x")), ..first() }),
+            targets,
+        }
     };
     let kinds = Kind::value_variants().iter().map(choice).collect();
     Json(Choices { targets: all, kinds })
 }
 
 /// What is granted is what can be chosen: there is one place that knows.
-fn granted(kind: &str, target: &str, share: Option<f64>, ms: Option<i64>) -> bool {
-    let (kind, target) = (kind.to_owned(), target.to_owned());
-    Wish { target, kind, share, ms, ttl_s: None, header: None }.grant().is_ok()
+fn granted(wish: Wish) -> bool {
+    wish.grant().is_ok()
 }
 
 #[cfg(test)]
@@ -60,6 +67,7 @@ mod tests {
         assert_eq!((&latency["takes_time"], &latency["shared"]), (&json!(true), &json!(true)));
         let kill = of("kill");
         assert_eq!((&kill["takes_time"], &kill["shared"]), (&json!(false), &json!(false)));
+        assert_eq!((&latency["scoped"], &of("error")["scoped"]), (&json!(false), &json!(true)));
         let whom = kill["targets"].as_array().unwrap();
         assert!(whom.contains(&json!("payment-2")) && !whom.contains(&json!("order->payment")), "{whom:?}");
         assert_eq!(of("registry_down")["targets"], json!(["registry"]));

@@ -62,6 +62,12 @@ pub struct Fault {
 }
 
 impl Wish {
+    /// To do something to somebody, and no more said.
+    pub(super) fn of(kind: &str, target: &str) -> Self {
+        let (kind, target) = (kind.to_owned(), target.to_owned());
+        Self { target, kind, share: None, ms: None, ttl_s: None, header: None }
+    }
+
     /// Checks every field, and makes it a fault that begins now.
     ///
     /// # Errors

@@ -34,6 +34,7 @@ class Faults extends HTMLElement {
       field("Share, %", number({ min: 1, max: 100, value: 100 }), "share"),
       field("Time, ms", number({ min: 1, max: 60_000, value: 300 }), "ms"),
       field("Lasts, s", number({ min: 1, max: 900, value: 60 }), "ttl"),
+      field("Only with x-shop-fault", Object.assign(make("input"), { type: "text", maxLength: 64, placeholder: "all requests", autocomplete: "off" }), "scope"),
       Object.assign(make("button.main", "Set the fault"), { type: "submit" }));
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -73,12 +74,14 @@ class Faults extends HTMLElement {
     const chosen = this.kinds.find((it) => it.kind === kind.value);
     this.field("share").disabled = !chosen?.shared;
     this.field("ms").disabled = !chosen?.takes_time;
+    this.field("scope").disabled = !chosen?.scoped;
   }
 
   wish() {
     const value = (name) => (this.field(name).disabled ? undefined : Number(this.field(name).value));
-    const share = value("share");
-    return { target: this.field("target").value, kind: this.field("kind").value, share: share && share / 100, ms: value("ms"), ttl_s: value("ttl") };
+    const share = value("share"), scope = this.field("scope");
+    const header = scope.disabled || !scope.value.trim() ? undefined : `x-shop-fault: ${scope.value.trim()}`;
+    return { target: this.field("target").value, kind: this.field("kind").value, share: share && share / 100, ms: value("ms"), ttl_s: value("ttl"), header };
   }
 
   set(wish) {
@@ -126,6 +129,6 @@ export const left = ({ expires_at }) => Math.max(0, Math.ceil((expires_at - Date
 /** A fault in words: `payment: kill`. */
 export const words = ({ target, kind }) => `${arrow(target)}: ${kind.replaceAll("_", " ")}`;
 
-const detail = ({ share, ms }) => [share < 1 && `${Math.round(share * 100)} % of the calls`, ms && `${ms} ms`].filter(Boolean).join(" · ");
+const detail = ({ share, ms, header }) => [share < 1 && `${Math.round(share * 100)} % of the calls`, ms && `${ms} ms`, header && `x-shop-fault: ${header}`].filter(Boolean).join(" · ");
 
 customElements.define("shop-faults", Faults);

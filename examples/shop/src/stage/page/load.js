@@ -37,15 +37,31 @@ class Load extends HTMLElement {
     if (told) this.draw(told);
   }
 
-  draw({ running }) {
-    if (!running) {
-      write(part(this, ".now"), "No load comes; the 64 customers are alone.");
-      return facts(part(this, "dl"), {});
+  draw({ running, last }) {
+    const now = part(this, ".now"), list = part(this, "dl");
+    if (running) {
+      const { state, left_s: left, goodput, p50_ms, p99_ms, outcomes } = running;
+      const how = state === "gathering" ? "customers register first" : `for ${Math.ceil(left)} s still`;
+      write(now, `${course(running)}, ${how}`);
+      return facts(list, { goodput, p50_ms, p99_ms, ...outcomes });
     }
-    const { rps, only, left_s: left, goodput, p50_ms, p99_ms, outcomes } = running;
-    write(part(this, ".now"), `${figure("", rps)} a second${only ? `, ${only} only` : ""}, for ${Math.ceil(left)} s still`);
-    facts(part(this, "dl"), { goodput, p50_ms, p99_ms, ...outcomes });
+    if (!last) {
+      write(now, "No load comes; the 64 customers are alone.");
+      return facts(list, {});
+    }
+    const { ended, why, goodput, p50_ms, p99_ms, outcomes } = last;
+    write(now, `No load comes. The last one, ${course(last)}, ${ENDS[ended] ?? ended}${why ? `: ${why}` : ""}.`);
+    facts(list, { goodput, p50_ms, p99_ms, ...outcomes });
   }
+}
+
+const ENDS = { over: "is over", stopped: "was stopped", replaced: "made room for another", failed: "failed" };
+
+/** What comes: `50 to 500 a second, orders only`. */
+function course({ rps, ramp, steps, only, mix }) {
+  const rates = (ramp?.join(" to ") ?? steps?.join(", ") ?? figure("", rps));
+  const whose = only ? `, ${only} only` : mix ? ", mixed" : "";
+  return `${rates} a second${whose}`;
 }
 
 customElements.define("shop-load", Load);

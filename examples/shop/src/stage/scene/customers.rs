@@ -103,7 +103,11 @@ pub(super) async fn shops(place: Arc<Place>, n: usize, mut watched: watch::Recei
             let pause = PAUSE.0 + (PAUSE.1 - PAUSE.0).mul_f64(customer.dice.f64());
             tokio::select! {
                 () = sleep(pause) => {}
-                gone = watched.wait_for(|readers| *readers == 0) => drop(gone),
+                gone = watched.wait_for(|readers| *readers == 0) => {
+                    if gone.is_err() {
+                        return;
+                    }
+                }
             }
         }
     }
