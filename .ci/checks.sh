@@ -150,9 +150,12 @@ killed_anywhere() {
   ignored_of "$of_strace"
 }
 
+# What is released, at once, for otherwise each would choose the features of what it stands on anew.
+released() { cargo build --release -p shop -p yardstick --bins; }
+
 # Processes that are killed under load, for half a minute.
 killed_under_load() {
-  cargo build --release -p shop
+  released
   export SHOP_BIN=$PWD/target/release/shop CHAOS_SECONDS=30
   ignored_of chaos::a_service_is_killed
   or_skip .ci/servers postgres rabbitmq -- sh -c \
@@ -233,14 +236,17 @@ loom_models() {
 }
 
 # The experiments whose figures do not depend on the machine, on few seeds.
-yardstick_simulated() { cargo run --release -p yardstick -- all --quick --simulated; }
+yardstick_simulated() {
+  released
+  target/release/yardstick all --quick --simulated
+}
 
 # The image, the containers and the manifests of the shop, by their schemas.
 deploy_files() { or_skip python3 .ci/deploy.py; }
 
 # The README's first command, and a customer; then both over TLS.
 shop_sells() {
-  cargo build --release -p shop
+  released
   python3 .ci/sells.py target/release/shop
   SHOP_TLS=1 python3 .ci/sells.py target/release/shop
 }

@@ -225,7 +225,8 @@ async fn an_admin_reads_all_and_restocks_and_a_customer_does_not() {
     let said = restock(&boss, path, json!({ "add": 5 })).await;
     assert_eq!((said.status.as_u16(), &said.body["stock"]), (200, &json!(1002)), "{said:?}");
     assert_eq!(ada.stock("tea-mint").await, 1002);
-    assert_eq!(ada.order("more", &[("tea-mint", 1000)]).await.status, 201, "what was put there is sold");
+    let more = ada.order("more", &[("tea-mint", 1000)]).await;
+    assert_eq!(ada.settled(more.text("id")).await["status"], "CONFIRMED", "what was put there is sold");
     assert_eq!(shop.stop("TERM").await, Some(0));
     let shop = with_admin(folder.path()).await;
     let boss = Customer::log_in(&shop, ADMIN.into()).await;
