@@ -10,10 +10,9 @@ mkdir -p "$logs"
 
 export CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=never
 unset CARGO_TARGET_DIR RUSTFLAGS RUSTDOCFLAGS
-# Incremental builds pay on the second build only.
-[ -n "${CI:-}" ] && export CARGO_INCREMENTAL=0
-# Nobody looks into these programs with a debugger, and a panic says its line without it.
-export CARGO_PROFILE_DEV_DEBUG=0
+# Incremental builds pay on the second build only, and a debugger's tables where somebody debugs: a panic says its line
+# without them.
+[ -n "${CI:-}" ] && export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
 # What is released is put together for speed, which takes minutes, and nothing here is asked how fast it is.
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 
