@@ -19,7 +19,7 @@ use crate::stage::redeploy::RedeployArgs;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
-/// A whole shop on loopback: gateway, user, product, order, payment, mail.
+/// A whole shop on loopback
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Args {

@@ -87,19 +87,19 @@ mod tests {
     fn who_has_joined_keeps_others_off_whatever_becomes_of_who_shared() {
         let folder = tempfile::tempdir().unwrap();
         let config = Config::new(folder.path().into(), 8080).unwrap();
-        let both = [Name::Mail.replica(1).unwrap(), Name::User.replica(1).unwrap()];
-        let (mail, user) = (&both[..1], &both[1..]);
+        let both = [Name::Order.replica(1).unwrap(), Name::User.replica(1).unwrap()];
+        let (order, user) = (&both[..1], &both[1..]);
         let all = Claim::take(&config, &both).unwrap();
-        assert!(Claim::join(&config, mail).is_err(), "nothing is shared yet");
+        assert!(Claim::join(&config, order).is_err(), "nothing is shared yet");
         let all = all.share(&config).unwrap();
-        let (old, new) = (Claim::join(&config, mail).unwrap(), Claim::join(&config, mail).unwrap());
+        let (old, new) = (Claim::join(&config, order).unwrap(), Claim::join(&config, order).unwrap());
         drop(all);
-        let refused = Claim::take(&config, mail).unwrap_err().to_string();
-        assert!(refused.starts_with("another mail runs on"), "{refused}");
+        let refused = Claim::take(&config, order).unwrap_err().to_string();
+        assert!(refused.starts_with("another order runs on"), "{refused}");
         Claim::take(&config, user).unwrap();
         drop(old);
-        assert!(Claim::take(&config, mail).is_err());
+        assert!(Claim::take(&config, order).is_err());
         drop(new);
-        Claim::take(&config, mail).unwrap();
+        Claim::take(&config, order).unwrap();
     }
 }

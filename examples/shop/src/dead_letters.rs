@@ -1,20 +1,22 @@
 //! `shop dead-letters`: what nobody could handle, to look at, to deliver once more, or to throw away.
 
-use crate::contracts::events::{BINDINGS, MAIL};
+use crate::contracts::events::BINDINGS;
 use crate::parts::bus::{self, Bus, DeadLetter, Trouble};
 use crate::parts::config::Config;
 use crate::parts::failure::Failure;
 use crate::up::{block_on, say};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
+use std::collections::BTreeSet;
 
 #[derive(Args, Debug)]
 pub struct DeadLettersArgs {
     #[command(subcommand)]
     verb: Option<Verb>,
 
-    /// Whose they are
-    #[arg(long, global = true, default_value = MAIL, value_parser = queues())]
-    queue: String,
+    /// Whose they are [default: the first]
+    #[arg(long, global = true, value_parser = PossibleValuesParser::new(queues()))]
+    queue: Option<String>,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -40,8 +42,8 @@ struct Which {
 }
 
 /// The queues that the shop has.
-fn queues() -> [&'static str; 1] {
-    [MAIL]
+fn queues() -> BTreeSet<&'static str> {
+    BINDINGS.iter().map(|(queue, _)| *queue).collect()
 }
 
 /// Does what is asked for, on the bus that is configured, whether the shop is open or not.
@@ -54,7 +56,8 @@ pub fn run(config: &Config, args: &DeadLettersArgs) -> Result<(), Failure> {
         bus::is_there(config, BINDINGS).await?;
         let bus = Bus::open(config, BINDINGS).await?;
         let failed = |trouble: Trouble| Failure::new(format!("the bus has failed: {trouble}."));
-        let queue = args.queue.as_str();
+        let queue = args.queue.as_deref().or_else(|| queues().first().copied());
+        let queue = queue.ok_or_else(|| Failure::new("this shop has no queue, and so no dead letters."))?;
         let (which, many, done) = match args.verb.as_ref().unwrap_or(&Verb::List) {
             Verb::List => {
                 list(queue, &bus.dead_letters(queue).await.map_err(failed)?);

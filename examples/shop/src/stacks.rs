@@ -66,7 +66,7 @@ pub const MAIL: Routes = routes(Name::Mail, ms(800), true);
 pub const BANK: Routes = routes(Name::Bank, ms(800), false);
 
 /// All of them.
-pub const ROUTES: [Routes; 7] = [GATEWAY, USER, PRODUCT, ORDER, PAYMENT, MAIL, BANK];
+pub const ROUTES: &[Routes] = &[GATEWAY, USER, PRODUCT, ORDER, PAYMENT, MAIL, BANK];
 
 // Before a call: the deadline of an attempt, the deadline of the whole, how many may be in flight, how often it may be made again, and
 // whether a copy is sent when it takes long. Only what may be repeated is: reads, and writes that carry a key. Each goes to the

@@ -17,8 +17,7 @@ use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// In the order in which they are started. They are stopped in the other, so that nobody loses one it is asking.
-const SERVICES: [Name; 6] =
-    [Name::Payment, Name::User, Name::Product, Name::Mail, Name::Order, Name::Gateway];
+const SERVICES: &[Name] = &[Name::Payment, Name::User, Name::Product, Name::Mail, Name::Order, Name::Gateway];
 
 /// Opens the shop, says where, and closes it on Ctrl-C or SIGTERM.
 ///
@@ -33,7 +32,7 @@ pub fn up(config: &Config) -> Result<(), Failure> {
 /// Everything that a shop is made of, but what shows it.
 pub fn instances(config: &Config) -> Vec<Instance> {
     let bank = config.bank_url.is_none().then_some(Name::Bank);
-    bank.into_iter().chain(SERVICES).flat_map(Name::instances).collect()
+    bank.into_iter().chain(SERVICES.iter().copied()).flat_map(Name::instances).collect()
 }
 
 /// The line that says that the shop is open.
@@ -94,8 +93,7 @@ async fn work(
         if instances.iter().any(|instance| instance.service == Name::Gateway) {
             buckets::is_there(config).await?;
         }
-        let speaks = |instance: &Instance| matches!(instance.service, Name::User | Name::Order | Name::Mail);
-        if instances.iter().any(speaks) {
+        if instances.iter().any(|instance| instance.service.is_on_the_bus()) {
             bus::is_there(config, BINDINGS).await?;
         }
     }

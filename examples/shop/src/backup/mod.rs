@@ -14,7 +14,7 @@ mod restore;
 use crate::claim::Claim;
 use crate::parts::config::{AMQP, Config, Instance, Name};
 use crate::parts::failure::Failure;
-use crate::parts::store::{Place, STORES};
+use crate::parts::store::Place;
 use crate::up::{block_on, say};
 use cut::Cut;
 use manifest::{Manifest, sync};
@@ -79,7 +79,7 @@ pub fn restore(config: &Config, args: &RestoreArgs) -> Result<(), Failure> {
 
 /// The stores of a shop that keeps all of them in files.
 fn in_files(config: &Config) -> Result<Vec<&'static str>, Failure> {
-    for name in STORES {
+    for name in Name::stores() {
         if let Place::Server(server) = Place::of(config, name) {
             return Err(Failure::new(format!(
                 "the store of {name} is {server}, on a server: back it up, all databases in one go, by pg_dump or \
@@ -93,7 +93,7 @@ fn in_files(config: &Config) -> Result<Vec<&'static str>, Failure> {
              shop whose queue is a file."
         )));
     }
-    let stores = STORES.into_iter().chain(["bus", "ops"]);
+    let stores = Name::stores().chain(["bus", "ops"]);
     let there: Vec<_> = stores.filter(|name| config.data_dir.join(format!("{name}.db")).is_file()).collect();
     match there.contains(&"order") {
         true => Ok(there),
@@ -106,8 +106,7 @@ fn in_files(config: &Config) -> Result<Vec<&'static str>, Failure> {
 
 /// Every instance that may have claimed a data folder.
 fn everybody() -> impl Iterator<Item = Instance> {
-    let services = [Name::Gateway, Name::User, Name::Product, Name::Order, Name::Payment, Name::Mail];
-    services.into_iter().chain([Name::Ops, Name::Registry, Name::Config]).flat_map(Name::instances)
+    Name::services().chain([Name::Ops, Name::Registry, Name::Config]).flat_map(Name::instances)
 }
 
 /// Who has claimed the data folder, if anybody has.

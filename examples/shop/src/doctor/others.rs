@@ -5,7 +5,7 @@ use super::ports::is_ready;
 use crate::parts::ask::ask;
 use crate::parts::config::{AMQP, CONFIG, CONSUL, Config, Name, REDIS};
 use crate::parts::failure::Failure;
-use crate::parts::store::{self, Place, STORES};
+use crate::parts::store::{self, Place};
 use crate::parts::traces::OTLP;
 use crate::parts::{buckets, bus, policy, registry, traces};
 use bartizan::Client;
@@ -52,7 +52,7 @@ pub(super) async fn examine(config: &Config) -> Vec<Finding> {
 async fn stores(config: &Config) -> Vec<Finding> {
     let mut places: Vec<Place> = Vec::new();
     let bus = config.amqp.is_none().then(|| Place::file(&config.data_dir, "bus"));
-    for place in STORES.iter().map(|name| Place::of(config, name)).chain(bus) {
+    for place in Name::stores().map(|name| Place::of(config, name)).chain(bus) {
         if !places.contains(&place) {
             places.push(place);
         }

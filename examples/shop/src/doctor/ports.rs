@@ -49,13 +49,13 @@ pub(super) async fn examine(config: &Config) -> Vec<Finding> {
 
 /// The instances that have a port of their own.
 fn table(config: &Config) -> impl Iterator<Item = Instance> {
-    let services = [Name::Gateway, Name::User, Name::Product, Name::Order, Name::Payment];
     let stage = cfg!(feature = "stage");
     let ops = stage.then_some(Name::Ops);
     let registry = (stage && config.registry.is_none()).then_some(Name::Registry);
     let own = stage && config.settings.is_none() && config.policy_file.is_none();
     let beside = ops.into_iter().chain(registry).chain(own.then_some(Name::Config));
-    services.into_iter().chain(beside).flat_map(Name::instances)
+    let services = Name::services().filter(|service| service.port().is_some());
+    services.chain(beside).flat_map(Name::instances)
 }
 
 async fn listens(config: &Config, instance: Instance) -> bool {

@@ -1,6 +1,9 @@
 //! Where a service finds its data and the others: flags first, then the environment, then the defaults.
 
+mod name;
 mod urls;
+
+pub use name::{Instance, Name};
 
 use super::auth::{FirstAdmin, key_life};
 use super::bus::Broker;
@@ -29,120 +32,6 @@ pub const REDIS: &str = "REDIS_URL";
 
 /// Names a RabbitMQ.
 pub const AMQP: &str = "AMQP_URL";
-
-/// A service of the shop, or what stands beside it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-pub enum Name {
-    Gateway,
-    User,
-    Product,
-    Order,
-    Payment,
-    /// Nobody asks it; it listens to the bus.
-    Mail,
-    /// The simulated bank behind the payments.
-    Bank,
-    /// What shows the others; only `up` has it.
-    #[value(skip)]
-    Ops,
-    /// What knows where the others are; only `up` has it, unless `CONSUL_HTTP_ADDR` names an agent.
-    #[value(skip)]
-    Registry,
-    /// What knows the values of the layers; only `up` has it, unless `CONFIG_URL` names another.
-    #[value(skip)]
-    Config,
-}
-
-impl Name {
-    /// The services that may be found by `<SERVICE>_URL`.
-    pub const ASKED: [Self; 4] = [Self::User, Self::Product, Self::Order, Self::Payment];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Gateway => "gateway",
-            Self::User => "user",
-            Self::Product => "product",
-            Self::Order => "order",
-            Self::Payment => "payment",
-            Self::Mail => "mail",
-            Self::Bank => "bank",
-            Self::Ops => "ops",
-            Self::Registry => "registry",
-            Self::Config => "config",
-        }
-    }
-
-    /// How many of it a shop has.
-    pub fn replicas(self) -> u16 {
-        match self {
-            Self::Product => 2,
-            Self::Payment => 3,
-            _ => 1,
-        }
-    }
-
-    /// The port of the first replica, counted from the shop's first. Who is nobody's business takes any.
-    fn offset(self) -> Option<u16> {
-        match self {
-            Self::Gateway => Some(0),
-            Self::User => Some(1),
-            Self::Product => Some(2),
-            Self::Order => Some(4),
-            Self::Payment => Some(5),
-            Self::Ops => Some(8),
-            Self::Registry => Some(9),
-            Self::Config => Some(10),
-            Self::Mail | Self::Bank => None,
-        }
-    }
-
-    /// One of its replicas, counted from 1.
-    ///
-    /// # Errors
-    ///
-    /// When there are not so many.
-    pub fn replica(self, replica: u16) -> Result<Instance, Failure> {
-        let most = self.replicas();
-        if most == 1 && replica != 1 {
-            return Err(Failure::new(format!(
-                "--replica must be 1: there is one {self}, and no replica {replica}."
-            )));
-        }
-        if !(1..=most).contains(&replica) {
-            return Err(Failure::new(format!("--replica of {self} must be 1 to {most}, not {replica}.")));
-        }
-        Ok(Instance { service: self, replica })
-    }
-
-    /// All of its replicas.
-    pub fn instances(self) -> impl Iterator<Item = Instance> {
-        (1..=self.replicas()).map(move |replica| Instance { service: self, replica })
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// One replica of a service.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Instance {
-    pub service: Name,
-    /// Counted from 1.
-    pub replica: u16,
-}
-
-/// `gateway`, `payment-2`: the number is left out where there is one.
-impl fmt::Display for Instance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.service.replicas() {
-            1 => self.service.fmt(f),
-            _ => write!(f, "{}-{}", self.service, self.replica),
-        }
-    }
-}
 
 /// What a service is started with.
 #[derive(Clone, Debug)]
@@ -273,7 +162,7 @@ impl Config {
 
     /// The port of an instance; 0 is any.
     pub fn port(&self, Instance { service, replica }: Instance) -> u16 {
-        service.offset().map_or(0, |offset| self.port_base + offset + replica - 1)
+        service.port().map_or(0, |offset| self.port_base + offset + replica - 1)
     }
 
     /// Where an instance of this process listens.

@@ -6,6 +6,8 @@
 //!
 //! or with an `AMQP_URL` of one's own, whose process is in `SERVERS_DIR/rabbitmq.pid` and is started again when it dies.
 
+#![cfg(feature = "stage")]
+
 use super::customer::Customer;
 use super::mail::{mails, to};
 use super::ops::{Ops, command};

@@ -2,7 +2,6 @@
 //! is left of it.
 
 use super::customer::{Customer, Said, say};
-use super::mail::mails;
 use super::ops::{Ops, check};
 use super::process::{LONG, Shop, folder};
 use super::protect::switch;
@@ -12,7 +11,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Asks again until the answer is as it is wanted.
-async fn until(what: &str, is: impl AsyncFn() -> bool) {
+pub async fn until(what: &str, is: impl AsyncFn() -> bool) {
     let asked = async {
         while !is().await {
             sleep(Duration::from_millis(50)).await;
@@ -34,7 +33,7 @@ async fn insists(ada: &Customer<'_>, key: &str) -> Value {
     ada.settled(order.text("id")).await
 }
 
-async fn number(ops: &Ops<'_>, layer: &str, name: &str, number: &str) -> f64 {
+pub async fn number(ops: &Ops<'_>, layer: &str, name: &str, number: &str) -> f64 {
     let layers = ops.layers(layer, name).await;
     layers.first().and_then(|it| it["numbers"][number].as_f64()).unwrap_or_else(|| panic!("{layers:?}"))
 }
@@ -111,26 +110,6 @@ async fn a_slow_store_takes_its_time() {
     assert!(is_no_answer(&said), "{said:?}");
     ops.clear().await;
     assert_eq!(insists(&ada, "late").await["status"], "CONFIRMED");
-    check(folder.path(), shop.base).await;
-}
-
-#[tokio::test]
-async fn nobody_waits_for_a_bus_that_is_away() {
-    let folder = folder();
-    let shop = Shop::open(folder.path()).await;
-    let (ops, ada) = (Ops(&shop), Customer::new(&shop).await);
-    ops.set("bus", "bus_down", json!({ "ttl_s": 600 })).await;
-    let order = ada.order("k", &[("tea-mint", 1)]).await;
-    assert_eq!((order.status.as_u16(), order.text("status")), (201, "CONFIRMED"), "{order:?}");
-    let grown = async || number(&ops, "orders", "orders", "outbox").await >= 2.0;
-    until("the outbox grows", grown).await;
-    let ready = async |name: &str| number(&ops, "service", name, "ready").await == 1.0;
-    until("mail is not ready", async || !ready("mail").await).await;
-    assert!(ready("order").await && ready("user").await);
-    ops.clear().await;
-    let told = mails(folder.path(), order.text("id"), 2).await;
-    assert_eq!(told.len(), 2, "{told:?}");
-    until("mail is ready", async || ready("mail").await).await;
     check(folder.path(), shop.base).await;
 }
 

@@ -3,7 +3,7 @@
 use super::customer::Customer;
 use super::process::{LONG, Shop, folder};
 use super::stores;
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -11,11 +11,12 @@ use tokio::time::{sleep, timeout};
 /// Who got which mails about an order, once there are so many.
 pub async fn mails(folder: &Path, order: &str, many: usize) -> Vec<(String, String)> {
     let mut store = stores::connect(folder, "mail").await;
+    let is_mysql = stores::scratch::server().is_some_and(|url| !url.starts_with("postgres"));
+    let place = if is_mysql { "?" } else { "$1" };
     let asked = async {
         loop {
-            let mails =
-                stores::query("SELECT kind, recipient FROM mails WHERE subject_id = $1 ORDER BY kind");
-            let mails = mails.bind(order).fetch_all(&mut store).await.unwrap();
+            let mails = format!("SELECT kind, recipient FROM mails WHERE subject_id = {place} ORDER BY kind");
+            let mails = sqlx::query(AssertSqlSafe(mails)).bind(order).fetch_all(&mut store).await.unwrap();
             if mails.len() >= many {
                 return mails.iter().map(|mail| (mail.get(0), mail.get(1))).collect();
             }
@@ -106,5 +107,47 @@ async fn a_bus_that_does_not_answer_is_left_alone_until_it_does() {
     for order in orders {
         assert_eq!(mails(folder.path(), &order, 2).await, to("Ada", &["order.confirmed", "order.created"]));
     }
+    super::ops::check(folder.path(), shop.base).await;
+}
+
+/// The way to the bus is gone.
+#[cfg(feature = "stage")]
+#[tokio::test]
+async fn nobody_waits_for_a_bus_that_is_away() {
+    use super::infrastructure::{number, until};
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let (ops, ada) = (super::ops::Ops(&shop), Customer::new(&shop).await);
+    ops.set("bus", "bus_down", serde_json::json!({ "ttl_s": 600 })).await;
+    let order = ada.order("k", &[("tea-mint", 1)]).await;
+    assert_eq!((order.status.as_u16(), order.text("status")), (201, "CONFIRMED"), "{order:?}");
+    let grown = async || number(&ops, "orders", "orders", "outbox").await >= 2.0;
+    until("the outbox grows", grown).await;
+    let ready = async |name: &str| number(&ops, "service", name, "ready").await == 1.0;
+    until("mail is not ready", async || !ready("mail").await).await;
+    assert!(ready("order").await && ready("user").await);
+    ops.clear().await;
+    let told = mails(folder.path(), order.text("id"), 2).await;
+    assert_eq!(told.len(), 2, "{told:?}");
+    until("mail is ready", async || ready("mail").await).await;
+    super::ops::check(folder.path(), shop.base).await;
+}
+
+/// Who buys is not known for a moment. The order goes on, and its mail is for a customer.
+#[cfg(feature = "stage")]
+#[tokio::test]
+async fn an_order_goes_on_without_the_name_of_who_buys() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let (ops, ada) = (super::ops::Ops(&shop), Customer::new(&shop).await);
+    assert_eq!(ada.order("before", &[("tea-mint", 1)]).await.status, 201);
+    ops.set("order->user", "error", serde_json::json!({ "ttl_s": 600 })).await;
+    let order = ada.order("k", &[("tea-mint", 1)]).await;
+    assert!(order.status == 201 || order.status == 202, "{order:?}");
+    assert_eq!(ada.settled(order.text("id")).await["status"], "CONFIRMED");
+    let fallback = ops.layers("fallback", "order->user").await.remove(0);
+    assert!(fallback["numbers"]["used"].as_u64().unwrap() > 0, "{fallback}");
+    let told = mails(folder.path(), order.text("id"), 2).await;
+    assert_eq!(told, to("customer", &["order.confirmed", "order.created"]));
     super::ops::check(folder.path(), shop.base).await;
 }

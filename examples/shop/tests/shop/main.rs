@@ -14,7 +14,6 @@ mod backup;
 mod bank;
 #[cfg(feature = "stage")]
 mod breaches;
-#[cfg(feature = "stage")]
 mod broker;
 #[cfg(feature = "stage")]
 mod browser;

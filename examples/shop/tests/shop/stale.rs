@@ -1,7 +1,6 @@
 //! What is shown while nobody can be asked.
 
 use super::customer::{Customer, Said, say};
-use super::mail::{mails, to};
 use super::ops::{Ops, check, command};
 use super::process::{LONG, Shop, folder};
 use super::survives::insist;
@@ -69,23 +68,5 @@ async fn products_that_are_gone_are_shown_with_an_age() {
     assert!(order.status == 201 || order.status == 202, "{order:?}");
     assert_eq!(ada.settled(order.text("id")).await["status"], "CONFIRMED");
     assert_eq!(look(&shop, PAGES[2], false).await.body["stock"], 999, "what is fresh is asked for");
-    check(folder.path(), shop.base).await;
-}
-
-/// Who buys is not known for a moment. The order goes on, and its mail is for a customer.
-#[tokio::test]
-async fn an_order_goes_on_without_the_name_of_who_buys() {
-    let folder = folder();
-    let shop = Shop::open(folder.path()).await;
-    let (ops, ada) = (Ops(&shop), Customer::new(&shop).await);
-    assert_eq!(ada.order("before", &[("tea-mint", 1)]).await.status, 201);
-    ops.set("order->user", "error", json!({ "ttl_s": 600 })).await;
-    let order = ada.order("k", &[("tea-mint", 1)]).await;
-    assert!(order.status == 201 || order.status == 202, "{order:?}");
-    assert_eq!(ada.settled(order.text("id")).await["status"], "CONFIRMED");
-    let fallback = ops.layers("fallback", "order->user").await.remove(0);
-    assert!(fallback["numbers"]["used"].as_u64().unwrap() > 0, "{fallback}");
-    let told = mails(folder.path(), order.text("id"), 2).await;
-    assert_eq!(told, to("customer", &["order.confirmed", "order.created"]));
     check(folder.path(), shop.base).await;
 }

@@ -2,11 +2,10 @@
 //! of `SHOP_TEST_DATABASE_URL`.
 
 #[path = "../../src/parts/store/scratch.rs"]
-mod scratch;
+pub mod scratch;
 
-use sqlx::any::{AnyArguments, install_default_drivers};
-use sqlx::query::Query;
-use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection};
+use sqlx::any::install_default_drivers;
+use sqlx::{AnyConnection, Connection};
 use std::path::Path;
 
 /// Those that are files wherever the others are.
@@ -33,10 +32,4 @@ pub async fn connect(folder: &Path, store: &str) -> AnyConnection {
     let file = || format!("sqlite://{}?mode=rwc", folder.join(format!("{store}.db")).display());
     let database = if FILES.contains(&store) { None } else { scratch::database(folder).await };
     AnyConnection::connect(&database.unwrap_or_else(file)).await.unwrap()
-}
-
-/// A statement on a service's store, with one place at most: `$1`.
-pub fn query(text: &str) -> Query<'static, Any, AnyArguments> {
-    let is_mysql = scratch::server().is_some_and(|url| !url.starts_with("postgres"));
-    sqlx::query(AssertSqlSafe(if is_mysql { text.replace("$1", "?") } else { text.to_owned() }))
 }

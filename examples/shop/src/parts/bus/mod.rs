@@ -5,7 +5,7 @@
 //! queue that is bound to its topic; it is delivered at least once, and so perhaps twice; who dies with it gives it back;
 //! and one that was delivered five times in vain is a dead letter, with the reason beside it.
 
-mod consumer;
+pub mod consumer;
 mod dead;
 mod gate;
 mod queues;
@@ -13,7 +13,6 @@ mod rabbit;
 #[cfg(test)]
 mod tests;
 
-pub use consumer::Unhandled;
 pub use dead::DeadLetter;
 pub use gate::{Gate, Trouble, Work};
 pub use rabbit::Broker;
@@ -48,6 +47,8 @@ const LONGEST: usize = 1 << 20;
 pub struct Bus {
     kind: Kind,
     gate: Gate,
+    /// Whether who opened it knows of anybody who hears.
+    is_heard: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -121,7 +122,7 @@ impl Bus {
             Some(broker) => Kind::Rabbit(Rabbit::new(broker.clone(), &config.here, bindings)),
             None => Kind::File(Queues::open(config, bindings).await?),
         };
-        Ok(Self { kind, gate: Gate::default() })
+        Ok(Self { kind, gate: Gate::default(), is_heard: !bindings.is_empty() })
     }
 
     /// Has what is published and taken pass a gate.
@@ -130,7 +131,8 @@ impl Bus {
     }
 
     /// Stores messages in every queue that is bound to their topics, and returns those that it does not take: no queue is
-    /// bound to their topic, or they are too long.
+    /// bound to their topic, or they are too long. Who opened the bus without any queue has nobody to tell, and if nobody hears,
+    /// that is well.
     ///
     /// # Errors
     ///
@@ -148,10 +150,11 @@ impl Bus {
         });
         let mut unwanted: Vec<_> = unwanted.collect();
         if !messages.is_empty() {
-            unwanted.extend(match self.kind.clone() {
+            let nowhere = match self.kind.clone() {
                 Kind::File(queues) => self.gate.pass(async move { queues.publish(messages).await }).await?,
                 Kind::Rabbit(rabbit) => self.gate.pass(async move { rabbit.publish(messages).await }).await?,
-            });
+            };
+            unwanted.extend(nowhere.into_iter().filter(|_| self.is_heard));
         }
         Ok(unwanted)
     }

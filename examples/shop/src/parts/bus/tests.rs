@@ -1,5 +1,6 @@
 //! What holds on both kinds: on the file, and, where `SHOP_TEST_AMQP_URL` names one, on a broker.
 
+use super::consumer::Unhandled;
 use super::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -231,6 +232,15 @@ async fn the_dead_are_looked_at_delivered_again_and_forgotten() {
     seen.until(|seen| seen == ["001", "002"]).await;
     assert_eq!(other.dead_letters(QUEUE).await.unwrap(), []);
     mail.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_hears_everything_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let bus = open(&folder, &[]).await;
+    assert_eq!(bus.publish(vec![message("1")]).await.unwrap(), []);
+    assert_eq!(bus.waiting(QUEUE).await, 0);
+    bus.ping().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,7 +30,7 @@ pub use change::Change;
 pub use look::is_there;
 #[cfg(feature = "stage")]
 pub use place::escape;
-pub use place::{Databases, Kind, Place, STORES};
+pub use place::{Databases, Kind, Place};
 pub use sql::Statement;
 pub use trouble::{Contended, is_taken, patiently, repeated};
 

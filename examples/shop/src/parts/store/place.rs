@@ -1,6 +1,6 @@
 //! Where a store is: a file of the data folder, or a database on a server.
 
-use super::super::config::{Config, set};
+use super::super::config::{Config, Name, set};
 use super::super::failure::Failure;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,9 +9,6 @@ use url::Url;
 
 /// Names a database for all stores that have none of their own.
 pub const DATABASE: &str = "DATABASE_URL";
-
-/// The stores of services. Each may have a database of its own: `ORDER_DATABASE_URL`.
-pub const STORES: [&str; 6] = ["user", "product", "order", "payment", "mail", "bank"];
 
 /// Whose SQL is spoken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,7 +19,7 @@ pub enum Kind {
     MySql,
 }
 
-/// The databases that the environment names.
+/// The databases that the environment names. Each store may have one of its own: `ORDER_DATABASE_URL`.
 #[derive(Clone, Debug, Default)]
 pub struct Databases(BTreeMap<&'static str, Server>);
 
@@ -111,7 +108,7 @@ impl Databases {
     pub fn from_env() -> Result<Self, Failure> {
         let all = set(DATABASE)?.map(|url| server(DATABASE.into(), &url)).transpose()?;
         let mut databases = BTreeMap::new();
-        for name in STORES {
+        for name in Name::stores() {
             let variable = format!("{}_{DATABASE}", name.to_uppercase());
             let own = set(&variable)?.map(|url| server(variable, &url)).transpose()?;
             databases.extend(own.or_else(|| all.clone()).map(|server| (name, server)));
@@ -123,7 +120,7 @@ impl Databases {
     #[cfg(test)]
     pub fn all(url: &str) -> Self {
         let server = server(DATABASE.into(), url).unwrap();
-        Self(STORES.map(|name| (name, server.clone())).into())
+        Self(Name::stores().map(|name| (name, server.clone())).collect())
     }
 }
 

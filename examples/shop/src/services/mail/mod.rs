@@ -5,7 +5,8 @@ mod mailbox;
 
 use crate::contracts::events::{BINDINGS, MAIL};
 use crate::contracts::mail::Mails;
-use crate::parts::bus::{Bus, Message, Unhandled};
+use crate::parts::bus::consumer::Unhandled;
+use crate::parts::bus::{Bus, Message};
 use crate::parts::clock::now_ms;
 use crate::parts::config::Config;
 use crate::parts::failure::Failure;

@@ -1,7 +1,7 @@
 //! What one reading found written down. The checker has words of its own for it and shares none with the services, so
 //! that a wrong thought of theirs is not repeated here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 
 /// All that the stores, queues, journals and ledgers hold.
@@ -333,15 +333,6 @@ impl Books {
             && self.orders.values().all(|order| order.step.is_final())
             && self.payments.iter().all(|payment| !payment.state.is_open())
             && self.reservations.values().all(|reservation| reservation.hold != Hold::Held)
-    }
-
-    /// What the letters on their way are about: every word that their payloads hold.
-    pub fn under_way(&self) -> HashSet<String> {
-        let mut words = HashSet::new();
-        for letter in &self.letters {
-            words.extend(words_of(&letter.payload));
-        }
-        words
     }
 }
 

@@ -14,14 +14,11 @@ use super::broker;
 use super::calm::{Calm, Fault};
 use super::snapshot::Snapshot;
 use crate::parts::clock::now_ms;
-use crate::parts::config::Config;
+use crate::parts::config::{Config, Name};
 use crate::parts::failure::Failure;
 use crate::parts::store::Place;
 use crate::stage::token::FILE;
 use std::time::UNIX_EPOCH;
-
-/// The stores without which nothing can be said.
-const NEEDED: [&str; 5] = ["order", "user", "payment", "product", "mail"];
 
 /// Where the books are.
 #[derive(Clone, Debug)]
@@ -61,7 +58,9 @@ impl Shelf {
 
     /// Files that are missing are told of at once; what a server does not have, it says itself.
     fn check_whole(&self) -> Result<(), Failure> {
-        let mut needed: Vec<_> = NEEDED.into_iter().map(|name| self.place(name)).collect();
+        // The bank may be somebody else's.
+        let own = Name::stores().filter(|name| *name != Name::Bank.as_str());
+        let mut needed: Vec<_> = own.map(|name| self.place(name)).collect();
         if self.0.amqp.is_none() {
             needed.push(self.file("bus"));
         }
@@ -222,7 +221,11 @@ impl Shelf {
         Ok(())
     }
 
+    /// Not every copy of the shop writes any.
     async fn mails(&self, books: &mut Books) -> Result<(), Failure> {
+        if !Name::stores().any(|name| name == "mail") {
+            return Ok(());
+        }
         let mut store = Snapshot::open(self.place("mail")).await?;
         let mails = store.rows::<(String, String)>("mails", "SELECT subject_id, kind FROM mails").await?;
         books.mails = mails.into_iter().map(|(about, kind)| Mail { about, kind }).collect();

@@ -60,7 +60,7 @@ pub(super) fn changed(text: &str) -> Vec<String> {
         let stack = policy.client_stack(&call.to_string(), &base).unwrap();
         (call.to_string(), base.diff(&stack))
     });
-    let routes = ROUTES.into_iter().map(|routes| {
+    let routes = ROUTES.iter().map(|routes| {
         let base = routes.stack();
         let stack = policy.server_stack(routes.name(), &base).unwrap();
         (routes.name().to_owned(), base.diff(&stack))

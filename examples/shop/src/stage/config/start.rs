@@ -11,7 +11,7 @@ const HEAD: &str = "\
 
 /// All of it.
 pub(super) fn text() -> String {
-    let routes = ROUTES.into_iter().map(routes);
+    let routes = ROUTES.iter().copied().map(routes);
     let calls = CALLS.into_iter().map(call);
     [HEAD.to_owned()].into_iter().chain(routes).chain(calls).collect::<Vec<_>>().join("\n")
 }

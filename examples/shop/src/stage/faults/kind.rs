@@ -156,16 +156,17 @@ impl Kind {
     }
 
     /// Who can have it, if not all can.
-    pub(super) fn of(self) -> Option<&'static [&'static str]> {
+    pub(super) fn of(self) -> Option<Vec<String>> {
+        let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         match self {
-            Self::RegistryDown => Some(&["registry"]),
-            Self::ConfigDown => Some(&["config"]),
-            Self::Load => Some(&["gateway"]),
+            Self::RegistryDown => Some(owned(&["registry"])),
+            Self::ConfigDown => Some(owned(&["config"])),
+            Self::Load => Some(owned(&["gateway"])),
             // Replicas share their store.
-            Self::DbLocked => Some(&STORES),
-            Self::DbSlow => Some(&CONNECTED),
-            Self::BusDown => Some(&["bus", "order", "user", "mail"]),
-            Self::Refuse => Some(&CALLED),
+            Self::DbLocked => Some(Name::stores().map(str::to_owned).collect()),
+            Self::DbSlow => Some(connected()),
+            Self::BusDown => Some(["bus".to_owned()].into_iter().chain(on_the_bus()).collect()),
+            Self::Refuse => Some(owned(&CALLED)),
             _ => None,
         }
     }
@@ -180,23 +181,20 @@ impl Kind {
     }
 }
 
-/// Who has a store of its own.
-const STORES: [&str; 6] = ["user", "product", "order", "payment", "mail", "bank"];
+/// Who has a store, and each replica that is connected to it.
+fn connected() -> Vec<String> {
+    let stores: Vec<_> = Name::stores().collect();
+    let of = |name: Name| {
+        let replicas = (name.replicas() > 1).then(|| name.instances().map(|it| it.to_string()));
+        [name.to_string()].into_iter().chain(replicas.into_iter().flatten())
+    };
+    Name::services().filter(|name| stores.contains(&name.as_str())).flat_map(of).collect()
+}
 
-/// The same, and each replica that is connected to it.
-const CONNECTED: [&str; 11] = [
-    "user",
-    "product",
-    "product-1",
-    "product-2",
-    "order",
-    "payment",
-    "payment-1",
-    "payment-2",
-    "payment-3",
-    "mail",
-    "bank",
-];
+/// Who has something to say to the bus, or hears it.
+fn on_the_bus() -> impl Iterator<Item = String> {
+    Name::services().filter(|name| name.is_on_the_bus()).map(|name| name.to_string())
+}
 
 /// Whom others call, and their calls.
 const CALLED: [&str; 18] = [
@@ -221,17 +219,9 @@ const CALLED: [&str; 18] = [
 ];
 
 /// Who may be hurt.
-const SERVICES: [Name; 9] = [
-    Name::Gateway,
-    Name::User,
-    Name::Product,
-    Name::Order,
-    Name::Payment,
-    Name::Mail,
-    Name::Bank,
-    Name::Registry,
-    Name::Config,
-];
+fn services() -> impl Iterator<Item = Name> {
+    Name::services().chain([Name::Registry, Name::Config])
+}
 
 /// The calls from one service to another.
 const HOPS: [&str; 8] = [
@@ -255,9 +245,6 @@ pub enum Target {
     Bus,
 }
 
-/// Who has something to say to the bus, or hears it.
-const ON_THE_BUS: [&str; 3] = ["order", "user", "mail"];
-
 impl Target {
     /// A service, a replica (`payment-2`), a hop (`order->payment`) or the bus.
     pub(super) fn parse(name: &str) -> Option<Self> {
@@ -267,7 +254,7 @@ impl Target {
         if name == "bus" {
             return Some(Self::Bus);
         }
-        let all = || SERVICES.into_iter().flat_map(Name::instances);
+        let all = || services().flat_map(Name::instances);
         let of = |wanted: &dyn Fn(Instance) -> bool| {
             all().filter(|instance| wanted(*instance)).collect::<Vec<_>>()
         };
@@ -280,7 +267,7 @@ impl Target {
         match self {
             Self::Instances(instances) => instances.iter().map(ToString::to_string).collect(),
             Self::Hop(hop) => vec![(*hop).to_owned()],
-            Self::Bus => ON_THE_BUS.map(str::to_owned).to_vec(),
+            Self::Bus => on_the_bus().collect(),
         }
     }
 
@@ -302,10 +289,7 @@ impl Target {
             Self::Bus => (None, Vec::new()),
             Self::Hop(hop) => {
                 let called = hop.split_once("->").map_or("", |(_, called)| called);
-                (
-                    Some(*hop),
-                    SERVICES.into_iter().find(|name| name.as_str() == called).map(of).unwrap_or_default(),
-                )
+                (Some(*hop), services().find(|name| name.as_str() == called).map(of).unwrap_or_default())
             }
             Self::Instances(instances) => {
                 let called = instances.iter().filter(|instance| is_called(instance.service));
@@ -318,8 +302,8 @@ impl Target {
     }
 
     pub(super) fn all() -> String {
-        let replicas = SERVICES.into_iter().filter(|name| name.replicas() > 1).flat_map(Name::instances);
-        let names = SERVICES.iter().map(ToString::to_string).chain(replicas.map(|it| it.to_string()));
+        let replicas = services().filter(|name| name.replicas() > 1).flat_map(Name::instances);
+        let names = services().map(|it| it.to_string()).chain(replicas.map(|it| it.to_string()));
         names.chain(["bus".to_owned()]).chain(HOPS.map(str::to_owned)).collect::<Vec<_>>().join(", ")
     }
 }

@@ -90,7 +90,7 @@ impl Wish {
                 return Err(Problem::invalid(format!("`share` of a {} can only be 1", self.kind)));
             }
         }
-        let is_of = |of: &&[&str]| of.contains(&self.target.as_str());
+        let is_of = |of: &Vec<String>| of.contains(&self.target);
         if let Some(of) = kind.of().filter(|of| !is_of(of)) {
             let all = of.join(", ");
             return Err(Problem::invalid(format!("`target` of a {} can only be {all}", self.kind)));

@@ -29,10 +29,10 @@ pub use settled::SETTLED;
 pub use stock::STOCK;
 pub use turned::TURNED;
 
-pub static ALL: [&Invariant; 11] =
-    [&STOCK, &PAID, &CANCELLED, &MAILS, &SETTLED, &DRAINED, &ACKNOWLEDGED, &KEYS, &PRICES, &EVENTS, &TURNED];
+pub static ALL: &[&Invariant] =
+    &[&STOCK, &PAID, &CANCELLED, &MAILS, &SETTLED, &DRAINED, &ACKNOWLEDGED, &KEYS, &PRICES, &EVENTS, &TURNED];
 
 /// What each of them has to say.
 pub fn examine(books: &Books, calm: Calm) -> Vec<(&'static Invariant, Findings)> {
-    ALL.into_iter().map(|invariant| (invariant, (invariant.examine)(books, calm))).collect()
+    ALL.iter().map(|invariant| (*invariant, (invariant.examine)(books, calm))).collect()
 }
