@@ -133,7 +133,7 @@ traces_arrive() {
 }
 
 # What asks no store and no bus, or only on its way to something else: once, on files, is enough.
-readonly of_neither='again:: backup:: config:: doctor:: known:: limits:: listen:: load:: loads:: page:: procs:: protect:: reach:: redeploy:: registry:: replicas:: settings:: stale:: scene:: surge:: tls:: wire::'
+readonly of_neither='again:: backup:: config:: doctor:: hostile:: known:: limits:: listen:: load:: loads:: page:: procs:: protect:: reach:: redeploy:: registry:: replicas:: settings:: stale:: scene:: surge:: tls:: wire::'
 
 # The tests of the shop with its stores and its bus on real servers: the same as in files.
 stores_on() {

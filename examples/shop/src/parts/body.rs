@@ -9,6 +9,8 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// The largest body that is read: 64 KiB.
 pub const LIMIT: usize = 64 * 1024;
@@ -17,6 +19,9 @@ pub const LIMIT: usize = 64 * 1024;
 /// body when the connection closes loses the answer with it.
 const DRAIN: usize = 8 * 1024 * 1024;
 
+/// How long that may take. Whoever drips it holds a place among those who are served.
+const DRAIN_FOR: Duration = Duration::from_secs(1);
+
 /// Reads a whole body.
 ///
 /// # Errors
@@ -24,25 +29,28 @@ const DRAIN: usize = 8 * 1024 * 1024;
 /// 413 when it is longer than [`LIMIT`], 400 when it breaks off.
 pub async fn read(mut body: Body) -> Result<Bytes, Problem> {
     let mut kept = BytesMut::new();
-    let mut seen = 0;
     while let Some(frame) = body.frame().await {
         let broken = |_| Problem::new(StatusCode::BAD_REQUEST, "bad-body", "the body broke off");
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
-        seen += data.len();
-        if seen <= LIMIT {
-            kept.extend_from_slice(&data);
-        } else if seen > DRAIN {
-            break;
+        if kept.len() + data.len() > LIMIT {
+            let _ = timeout(DRAIN_FOR, drain(body, kept.len() + data.len())).await;
+            return Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "the body is longer than 64 KiB",
+            ));
         }
-    }
-    if seen > LIMIT {
-        return Err(Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-large",
-            "the body is longer than 64 KiB",
-        ));
+        kept.extend_from_slice(&data);
     }
     Ok(kept.freeze())
+}
+
+/// Throws the rest of a body away of which so much was seen.
+async fn drain(mut body: Body, mut seen: usize) {
+    while seen <= DRAIN {
+        let Some(Ok(frame)) = body.frame().await else { return };
+        seen += frame.data_ref().map_or(0, Bytes::len);
+    }
 }
 
 /// A JSON body, as [`axum::Json`] but for the shape of its refusals.
@@ -69,4 +77,37 @@ fn problem(refused: &JsonRejection) -> Problem {
         _ => "invalid",
     };
     Problem::new(refused.status(), kind, refused.body_text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::response::IntoResponse;
+    use http_body::Frame;
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    /// So much, and then nothing, and no end.
+    struct Stops(Option<Bytes>);
+
+    impl http_body::Body for Stops {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            self.0.take().map_or(Poll::Pending, |data| Poll::Ready(Some(Ok(Frame::data(data)))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_stops_beyond_the_limit_is_refused_all_the_same() {
+        let stops = Stops(Some(vec![0; LIMIT + 1].into()));
+        let refused = timeout(DRAIN_FOR * 2, read(Body::new(stops))).await.expect("an answer");
+        assert_eq!(refused.unwrap_err().into_response().status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(read(Body::from(vec![0; LIMIT])).await.map_err(drop).unwrap().len(), LIMIT);
+    }
 }

@@ -39,6 +39,8 @@ mod doctor;
 mod faults;
 mod guards;
 #[cfg(feature = "stage")]
+mod hostile;
+#[cfg(feature = "stage")]
 mod incidents;
 #[cfg(feature = "stage")]
 mod infrastructure;

@@ -58,7 +58,7 @@ async fn a_crowd_comes_and_goes_with_its_fault() {
 }
 
 /// Waits until nothing is in flight anywhere, nobody waits, and what was admitted has ended.
-async fn all_is_given_back(ops: &Ops<'_>) {
+pub async fn all_is_given_back(ops: &Ops<'_>) {
     let back = async {
         loop {
             let sheds = ops.layers("shed", "").await;

@@ -1,6 +1,7 @@
 //! One connection, from its accept to its end.
 
 use super::activity::{Activity, Watched};
+use super::ahead::Ahead;
 use super::handshake::shake;
 use super::held::{Coming, Held};
 use super::limits::Limits;
@@ -42,18 +43,19 @@ pub(super) async fn drive(
     from: Caller,
     routes: Router,
     limits: Limits,
+    ahead: Ahead,
     mut stop: watch::Receiver<Stop>,
 ) {
     // An answer is written in one go; waiting to fill a packet only delays it.
     let _ = stream.set_nodelay(true);
     let opened = Instant::now();
-    let Some(tls) = tls else { return speak(stream, opened, from, routes, limits, stop).await };
+    let Some(tls) = tls else { return speak(stream, opened, from, routes, limits, ahead, stop).await };
     let shaken = tokio::select! {
         shaken = shake(&tls, stream, &limits) => shaken,
         _ = stop.wait_for(|stop| *stop == Stop::Now) => None,
     };
     if let Some(stream) = shaken {
-        speak(stream, opened, from, routes, limits, stop).await;
+        speak(stream, opened, from, routes, limits, ahead, stop).await;
     }
 }
 
@@ -64,6 +66,7 @@ async fn speak(
     from: Caller,
     routes: Router,
     limits: Limits,
+    ahead: Ahead,
     mut stop: watch::Receiver<Stop>,
 ) {
     let activity = Activity::new(opened, Instant::now());
@@ -75,11 +78,11 @@ async fn speak(
             let in_flight = activity.begin(multiplexed);
             let request = request.map(|body| {
                 let awaited = (!body.is_end_stream()).then(|| activity.await_body());
-                Coming { body, awaited }
+                Coming::new(body, awaited)
             });
-            let (answer, stop) = (routes.clone().oneshot(request), stop.clone());
+            let (ahead, routes, stop) = (ahead.clone(), routes.clone(), stop.clone());
             async move {
-                let mut answer = answer.await?;
+                let mut answer = routes.oneshot(ahead.read(request).await).await?;
                 if !multiplexed && *stop.borrow() != Stop::Not {
                     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }

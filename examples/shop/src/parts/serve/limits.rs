@@ -1,3 +1,4 @@
+use super::super::body;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::time::Duration;
 
@@ -29,6 +30,11 @@ pub struct Limits {
     pub header: Duration,
     /// From the end of a request's head to the end of its body. Default: 10 s.
     pub body: Duration,
+    /// So much of its body must have come before a request is served, or all of it: who drips it takes no place among those who are
+    /// served. Zero for a service that answers while it is still spoken to. Default: 64 KiB, as no larger body is accepted.
+    pub ahead: usize,
+    /// Bytes of bodies that are waited for on all connections together. Beyond it requests are served as they come. Default: 64 MiB.
+    pub room: usize,
     /// From the end of a request to the first byte of the next one. HTTP/2 has `idle` for it. Default: 10 s.
     pub between: Duration,
     /// For which nobody reads an answer that waits to be sent. Default: 10 s.
@@ -44,6 +50,8 @@ impl Default for Limits {
             first_byte: Duration::from_secs(5),
             header: Duration::from_secs(9),
             body: Duration::from_secs(10),
+            ahead: body::LIMIT,
+            room: 64 * 1024 * 1024,
             between: Duration::from_secs(10),
             unread: Duration::from_secs(10),
             idle: Duration::from_secs(60),

@@ -2,9 +2,11 @@
 //!
 //! `axum::serve` waits for ever on a connection that says nothing. Here a connection is closed when its first byte,
 //! the rest of a request's head, its next request or the next byte of an exchange takes too long, and there are
-//! never more connections than the cap. Where TLS is spoken, that goes for handshakes as well.
+//! never more connections than the cap. Where TLS is spoken, that goes for handshakes as well. A request is served when its body has come,
+//! or the beginning of a large one.
 
 mod activity;
+mod ahead;
 mod connection;
 mod handshake;
 mod held;
@@ -15,6 +17,7 @@ mod tests;
 pub use connection::{KEEP, LEAVE};
 pub use limits::{Limits, raise_files};
 
+use ahead::Ahead;
 use axum::Router;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -57,6 +60,7 @@ pub async fn serve(
     limits: Limits,
     stop: watch::Receiver<Stop>,
 ) {
+    let ahead = Ahead::new(&limits);
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
     let accept = async {
@@ -72,8 +76,8 @@ pub async fn serve(
                     }
                 }
             };
-            let (tls, routes, stop) = (tls.clone(), routes.clone(), stop.clone());
-            let connection = connection::drive(stream, tls, Caller(from), routes, limits, stop);
+            let (tls, routes, ahead, stop) = (tls.clone(), routes.clone(), ahead.clone(), stop.clone());
+            let connection = connection::drive(stream, tls, Caller(from), routes, limits, ahead, stop);
             connections.spawn(async move {
                 connection.await;
                 drop(place);

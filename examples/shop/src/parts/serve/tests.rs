@@ -1,8 +1,10 @@
 use super::{Limits, Stop, serve};
 use axum::Router;
+use axum::extract::Request;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use tower::util::MapRequestLayer;
 
 /// Long enough for every machine; no test waits for it unless it fails.
 const LONG: Duration = Duration::from_secs(20);
@@ -21,6 +24,8 @@ struct Server {
     address: SocketAddr,
     stop: watch::Sender<Stop>,
     served: JoinHandle<()>,
+    /// Requests that were handed to the routes.
+    asked: Arc<AtomicU32>,
 }
 
 /// Limits of which none is met by chance.
@@ -31,6 +36,8 @@ fn patient() -> Limits {
         first_byte: long,
         header: long,
         body: long,
+        ahead: 1024,
+        room: 1024,
         between: long,
         unread: long,
         idle: long,
@@ -52,11 +59,17 @@ async fn server(limits: Limits) -> Server {
         )
         .route("/flood", get(async || vec![b'x'; 64 * 1024 * 1024]))
         .route("/upload", post(async |body: Bytes| body.len().to_string()));
+    let asked = Arc::new(AtomicU32::new(0));
+    let counter = asked.clone();
+    let routes = routes.layer(MapRequestLayer::new(move |request: Request| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        request
+    }));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(Stop::Not);
     let served = tokio::spawn(serve(listener, None, routes, limits, stopped));
-    Server { address, stop, served }
+    Server { address, stop, served, asked }
 }
 
 impl Server {
@@ -181,6 +194,29 @@ async fn a_dripping_body_of_http_2_is_closed() {
     let end = timeout(LONG, reads.read_to_end(&mut Vec::new())).await;
     assert!(end.is_ok(), "the drip never stops, the connection does");
     drip.abort();
+}
+
+/// Neither by HTTP/1 nor by HTTP/2.
+#[tokio::test]
+async fn a_body_that_drips_is_not_served_before_it_has_come() {
+    let server = server(patient()).await;
+    let mut plain = server.connect().await;
+    plain.write_all(UPLOAD).await.unwrap();
+    let mut second = server.connect().await;
+    second.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    second.write_all(&frame(4, 0, 0, &[])).await.unwrap();
+    // POST http://shop/upload
+    let head = [&[0x83, 0x86, 0x44, 7][..], b"/upload", &[0x41, 4], b"shop"].concat();
+    second.write_all(&frame(1, 4, 1, &head)).await.unwrap();
+    for _ in 0..5 {
+        plain.write_all(b".").await.unwrap();
+        second.write_all(&frame(0, 0, 1, b".")).await.unwrap();
+        sleep(SHORT / 6).await;
+    }
+    let mut other = server.connect().await;
+    other.write_all(REQUEST).await.unwrap();
+    assert!(answer(&mut other).await.starts_with("HTTP/1.1 200"));
+    assert_eq!(server.asked.load(Ordering::Relaxed), 1, "nobody but who has said all");
 }
 
 /// The time for a body is over with the body, however long the answer takes.
