@@ -199,7 +199,11 @@ alert_rules() {
   "$promtool" test rules crates/bartizan-metrics/tests/alerts.yml
 }
 
-shop_without_stage() { cargo test -p shop --no-default-features; }
+# On what is embedded alone, and with the servers.
+shop_without_stage() {
+  cargo test -p shop --no-default-features
+  cargo test -p shop --no-default-features --features servers --bin shop --no-run
+}
 
 # Each crate as it would be uploaded, compiled from its package with the others' packages: all at once, for otherwise each
 # would choose the features of what it stands on anew. That each asks for what it uses is the matter of `features`.

@@ -11,11 +11,16 @@ mod handed;
 mod host;
 mod listen;
 #[cfg_attr(not(feature = "stage"), expect(dead_code, reason = "only the stage has ops and does harm"))]
+#[cfg_attr(
+    all(feature = "stage", not(feature = "servers")),
+    allow(dead_code, reason = "for the servers that are left out")
+)]
 mod parts;
 mod services;
 #[cfg_attr(not(feature = "stage"), expect(dead_code, reason = "only the stage lists layers, to switch them"))]
 mod stacks;
 #[cfg(feature = "stage")]
+#[cfg_attr(not(feature = "rabbitmq"), allow(dead_code, reason = "what `check` has of a broker is left out"))]
 mod stage;
 mod up;
 

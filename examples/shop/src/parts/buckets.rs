@@ -1,12 +1,20 @@
 //! Where the buckets of limits are kept: in the process, or in Redis, so that several gateways share them.
 
+#[cfg(not(feature = "redis"))]
+mod no_redis;
+#[cfg(feature = "redis")]
+mod redis;
+
+#[cfg(not(feature = "redis"))]
+use self::no_redis as redis;
 use super::config::{Config, REDIS};
 use super::failure::{Failure, root};
 use bartizan::Refused;
 use bartizan::http::Http;
 use bartizan::limit::{
-    Ask, Keyed, KeyedHandle, LimitLayer, Limiting, RedisStore, SharedHandle, SharedLimitLayer, Store, Verb,
+    Ask, Keyed, KeyedHandle, LimitLayer, Limiting, SharedHandle, SharedLimitLayer, Store, Verb,
 };
+use redis::RedisStore;
 use std::time::Duration;
 use tokio::time::timeout;
 use tower::util::Either;
@@ -29,11 +37,7 @@ impl Buckets {
     ///
     /// When that is no URL of a Redis.
     pub fn open(config: &Config) -> Result<Self, Failure> {
-        let store = config.redis.as_deref().map(RedisStore::open).transpose();
-        // Neither the URL nor what is said of it: there may be a password in it.
-        let store =
-            store.map_err(|_| Failure::new(format!("{REDIS} must be like redis://127.0.0.1:6379.")))?;
-        Ok(Self(store.map(|store| store.prefix("shop:limit:"))))
+        Ok(Self(config.redis.as_deref().map(redis::open).transpose()?))
     }
 
     /// Keeps those of a layer, which has its name already.

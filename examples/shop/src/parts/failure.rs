@@ -11,6 +11,11 @@ impl Failure {
     pub fn new(sentence: impl Into<String>) -> Self {
         Self(sentence.into())
     }
+
+    /// A variable names a server, and the feature that speaks to it is left out.
+    pub fn left_out(variable: &str, server: &str, feature: &str) -> Self {
+        Self(format!("{variable} names {server}, but this shop was built without the feature `{feature}`."))
+    }
 }
 
 impl fmt::Display for Failure {

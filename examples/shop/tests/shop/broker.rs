@@ -6,7 +6,7 @@
 //!
 //! or with an `AMQP_URL` of one's own, whose process is in `SERVERS_DIR/rabbitmq.pid` and is started again when it dies.
 
-#![cfg(feature = "stage")]
+#![cfg(all(feature = "rabbitmq", feature = "stage"))]
 
 use super::customer::Customer;
 use super::mail::{mails, to};

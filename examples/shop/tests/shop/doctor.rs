@@ -93,6 +93,7 @@ async fn a_folder_that_cannot_be_used_is_named() {
 }
 
 /// Every one of them is named, not only the first.
+#[cfg(feature = "servers")]
 #[tokio::test]
 async fn whom_a_variable_names_and_nobody_reaches_is_named() {
     let (folder, base, nobody) = (folder(), free_base(), format!("127.0.0.1:{}", free_base()));

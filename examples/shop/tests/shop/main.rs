@@ -19,7 +19,7 @@ mod broker;
 mod browser;
 #[cfg(feature = "stage")]
 mod certificates;
-#[cfg(feature = "stage")]
+#[cfg(all(feature = "rabbitmq", feature = "stage"))]
 mod chaos;
 #[cfg(feature = "stage")]
 mod check;

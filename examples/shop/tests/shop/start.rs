@@ -33,6 +33,7 @@ async fn a_taken_port_is_a_sentence() {
     }
 }
 
+#[cfg(feature = "otlp")]
 #[tokio::test]
 async fn a_collector_that_is_named_must_be_there() {
     let name = "OTEL_EXPORTER_OTLP_ENDPOINT";
@@ -60,6 +61,7 @@ async fn a_database_that_is_named_must_be_one() {
 }
 
 /// Its place is not taken by a file.
+#[cfg(all(feature = "mysql", feature = "postgres"))]
 #[tokio::test]
 async fn a_database_that_is_named_must_be_there() {
     for scheme in ["postgres", "mysql"] {
@@ -86,6 +88,7 @@ async fn an_agent_that_is_named_must_be_there() {
     }
 }
 
+#[cfg(feature = "redis")]
 #[tokio::test]
 async fn a_redis_that_is_named_must_be_there() {
     let nobody = format!("127.0.0.1:{}", free_base());
@@ -109,6 +112,36 @@ async fn a_config_service_that_is_named_must_be_there() {
         let said = refusal(args, free_base(), &[("CONFIG_URL", &nobody)]).await;
         let sentence = format!("CONFIG_URL is set, but no config service can be used at {nobody}: ");
         assert!(said.contains(&sentence) && said.contains("refused"), "{said}");
+    }
+}
+
+/// It is no silent fall-back either.
+#[cfg(not(any(
+    feature = "mysql",
+    feature = "otlp",
+    feature = "postgres",
+    feature = "rabbitmq",
+    feature = "redis"
+)))]
+#[tokio::test]
+async fn a_server_that_is_left_out_is_a_sentence() {
+    for (name, url, (server, feature)) in [
+        ("DATABASE_URL", "postgres://shop:s3cret@127.0.0.1/shop", ("a PostgreSQL", "postgres")),
+        ("MAIL_DATABASE_URL", "mysql://shop:s3cret@127.0.0.1/shop", ("a MySQL", "mysql")),
+        ("AMQP_URL", "amqp://shop:s3cret@127.0.0.1", ("a RabbitMQ", "rabbitmq")),
+        ("REDIS_URL", "redis://127.0.0.1:6379", ("a Redis", "redis")),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318", ("a collector", "otlp")),
+    ] {
+        let said = refusal(&["up"], free_base(), &[(name, url)]).await;
+        let sentence = format!(
+            "shop: {name} names {server}, but this shop was built without the feature `{feature}`.\n"
+        );
+        assert_eq!(said, sentence);
+        let (folder, base) = (folder(), free_base());
+        let mut doctor = program(&["doctor"], folder.path(), base);
+        let said = doctor.env(name, url).output().await.unwrap();
+        let (code, said) = (said.status.code(), String::from_utf8(said.stdout).unwrap());
+        assert!(code == Some(1) && said.contains(sentence.trim_start_matches("shop: ").trim_end()), "{said}");
     }
 }
 

@@ -45,12 +45,6 @@ impl From<Refused> for Trouble {
     }
 }
 
-impl From<lapin::Error> for Trouble {
-    fn from(error: lapin::Error) -> Self {
-        Self::Broker(error.to_string())
-    }
-}
-
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -9,6 +9,10 @@ pub mod consumer;
 mod dead;
 mod gate;
 mod queues;
+#[cfg(feature = "rabbitmq")]
+mod rabbit;
+#[cfg(not(feature = "rabbitmq"))]
+#[path = "no_rabbit.rs"]
 mod rabbit;
 #[cfg(test)]
 mod tests;

@@ -140,7 +140,14 @@ fn server(variable: String, url: &str) -> Result<Server, Failure> {
     if url.host_str().is_none_or(str::is_empty) || url.path().len() < 2 {
         return Err(Failure::new(format!("{variable} must be {like}, and names no host or no database.")));
     }
-    Ok(Server { url, kind, variable })
+    let (server, feature, is_built) = match kind {
+        Kind::Sqlite | Kind::Postgres => ("a PostgreSQL", "postgres", cfg!(feature = "postgres")),
+        Kind::MySql => ("a MySQL", "mysql", cfg!(feature = "mysql")),
+    };
+    match is_built {
+        true => Ok(Server { url, kind, variable }),
+        false => Err(Failure::left_out(&variable, server, feature)),
+    }
 }
 
 /// A path as part of a URL.
@@ -157,6 +164,7 @@ pub fn escape(path: &Path) -> String {
 mod tests {
     use super::*;
 
+    #[cfg(all(feature = "mysql", feature = "postgres"))]
     #[test]
     fn a_database_is_named_without_its_password() {
         let here = server("ORDER_DATABASE_URL".into(), "postgres://shop:s3cret@127.0.0.1:5432/shop?a=s3cret");

@@ -154,10 +154,16 @@ fn is_index(table: &str) -> bool {
     table.starts_with("CREATE INDEX")
 }
 
-/// Whether an index was there already.
+/// Whether an index was there already. Only MySQL cannot be told not to mind.
+#[cfg(feature = "mysql")]
 fn is_there(error: &sqlx::Error) -> bool {
     let error = error.as_database_error().and_then(|error| error.try_downcast_ref());
     error.is_some_and(|error: &sqlx::mysql::MySqlDatabaseError| error.number() == 1061)
+}
+
+#[cfg(not(feature = "mysql"))]
+fn is_there(_: &sqlx::Error) -> bool {
+    false
 }
 
 /// `orders` of `CREATE TABLE IF NOT EXISTS orders (…`.

@@ -5,7 +5,9 @@ use super::super::problem::Problem;
 use super::OPENING;
 use http::StatusCode;
 use sqlx::error::{DatabaseError, ErrorKind};
+#[cfg(feature = "mysql")]
 use sqlx::mysql::MySqlDatabaseError;
+#[cfg(feature = "postgres")]
 use sqlx::postgres::PgDatabaseError;
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -30,6 +32,7 @@ enum Trouble {
 fn trouble(error: &sqlx::Error) -> Trouble {
     let Some(database) = error.as_database_error() else { return Trouble::Other };
     let code = database.code().unwrap_or_default();
+    #[cfg(feature = "postgres")]
     if database.try_downcast_ref::<PgDatabaseError>().is_some() {
         return match &*code {
             "53100" => Trouble::Full,
@@ -37,6 +40,7 @@ fn trouble(error: &sqlx::Error) -> Trouble {
             _ => Trouble::Other,
         };
     }
+    #[cfg(feature = "mysql")]
     if let Some(mysql) = database.try_downcast_ref::<MySqlDatabaseError>() {
         return match mysql.number() {
             1021 | 1114 => Trouble::Full,

@@ -4,6 +4,7 @@ use super::super::ask::{Lost, ask};
 use super::super::config::Config;
 use super::super::failure::Failure;
 use super::super::tls::{Https, Tls};
+use super::OTLP;
 use bartizan::Client;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -17,9 +18,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 use tokio::runtime::{self, Handle};
-
-/// Names a collector.
-pub const OTLP: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 /// Below its URL.
 const PATH: &str = "/v1/traces";

@@ -1,16 +1,21 @@
 //! Traces: one for each request from outside, over all services, their outboxes and the bus. The stage keeps the last of them, and a
 //! collector gets all, where one is named. Without both, nobody listens, and nothing is made.
 
+#[cfg(feature = "otlp")]
 mod collector;
 mod most;
+#[cfg(not(feature = "otlp"))]
+mod no_collector;
 
-pub use collector::{OTLP, is_there};
+pub use collector::is_there;
 
 use super::bus::Message;
 use super::config::Config;
 use super::failure::Failure;
 use bartizan::trace::TraceContext;
 use most::Most;
+#[cfg(not(feature = "otlp"))]
+use no_collector as collector;
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState, TracerProvider};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::Resource;
@@ -19,6 +24,9 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span, Span
 use std::time::Duration;
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+/// Names a collector.
+pub const OTLP: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 /// What makes spans, and so all that is listened to.
 pub const TARGET: &str = "bartizan_trace";

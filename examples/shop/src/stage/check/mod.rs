@@ -2,6 +2,7 @@
 //! nothing is written.
 
 mod books;
+#[cfg(feature = "rabbitmq")]
 mod broker;
 mod calm;
 mod complaint;

@@ -10,6 +10,7 @@ use super::books::{
     Bank, Books, Charge, DeadLetter, Hold, Mail, Movement, Order, Payment, PaymentState, Place as At,
     Product, Reservation, Step, Told, User,
 };
+#[cfg(feature = "rabbitmq")]
 use super::broker;
 use super::calm::{Calm, Fault};
 use super::snapshot::Snapshot;
@@ -207,6 +208,7 @@ impl Shelf {
     }
 
     async fn queue(&self, books: &mut Books) -> Result<(), Failure> {
+        #[cfg(feature = "rabbitmq")]
         if let Some(broker) = &self.0.amqp {
             return broker::read(broker, books).await;
         }

@@ -45,6 +45,12 @@ pub(super) struct Rabbit {
     subscription: Arc<Subscription>,
 }
 
+impl From<lapin::Error> for Trouble {
+    fn from(error: lapin::Error) -> Self {
+        Self::Broker(error.to_string())
+    }
+}
+
 /// Whether this consumes, and its messages come.
 #[derive(Debug, Default)]
 struct Subscription {
