@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Copies the shop elsewhere, and deletes its mail, by the very commands of its README.
 
-    copy.py          tests of the copy that show that it is whole
-    copy.py --all    all of its tests that need no more than cargo
+    copied.py          tests of the copy that show that it is whole
+    copied.py --all    all of its tests that need no more than cargo
 
 What others have compiled in the workspace's target folder is compiled for the copy as well, and is taken from there.
 """
@@ -79,4 +79,5 @@ def main():
         shutil.rmtree(copy, ignore_errors=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
