@@ -36,6 +36,8 @@ mod demo;
 mod disk;
 mod doctor;
 #[cfg(feature = "stage")]
+mod fare;
+#[cfg(feature = "stage")]
 mod faults;
 mod guards;
 #[cfg(feature = "stage")]

@@ -1,16 +1,15 @@
 //! `up --procs`: services that are processes of their own.
 
 use super::customer::{Customer, say};
+use super::fare::Fare;
 use super::ops::{Ops, check};
 use super::process::{LONG, Shop, folder, free_base, program, stderr};
 use serde_json::json;
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
@@ -146,37 +145,6 @@ async fn faults_of_processes_are_done_to_processes() {
         ops.clear().await;
     }
     check(folder.path(), shop.base).await;
-}
-
-/// How those who shop meanwhile fare.
-#[derive(Debug, Default)]
-pub struct Fare {
-    good: Cell<u32>,
-    late: Cell<u32>,
-}
-
-impl Fare {
-    /// Looks around and orders, again and again. Nothing may be lost; on a machine that is busy with something else, an answer may come
-    /// too late.
-    pub async fn shop(&self, ada: &Customer<'_>) -> ! {
-        static KEYS: AtomicU32 = AtomicU32::new(0);
-        loop {
-            let key = format!("k{}", KEYS.fetch_add(1, Ordering::Relaxed));
-            for said in [ada.get("/api/v1/products").await, ada.order(&key, &[("tea-mint", 1)]).await] {
-                let count = match said.status.as_u16() {
-                    200..=202 => &self.good,
-                    503 | 504 => &self.late,
-                    _ => panic!("{said:?}"),
-                };
-                count.set(count.get() + 1);
-            }
-        }
-    }
-
-    pub fn is_good(&self) {
-        println!("{self:?}");
-        assert!(self.good.get() > 0 && self.late.get() <= self.good.get() / 10, "{self:?}");
-    }
 }
 
 /// Customers browse and order while processes are replaced.

@@ -1,9 +1,10 @@
 //! Another version of the program is put in the place of the one that runs.
 
 use super::customer::{Customer, say};
+use super::fare::Fare;
 use super::ops::{Ops, check, command};
 use super::process::{LONG, Shop, TOKEN, folder};
-use super::procs::{Fare, hit, pids};
+use super::procs::{hit, pids};
 use http::Method;
 use serde_json::{Value, json};
 use std::fs;

@@ -1,20 +1,12 @@
 //! Whom calls go to when replicas come, go and fall ill.
 
-use super::customer::{Customer, say};
+use super::customer::say;
+use super::fare::{nobody_is_lost, rounds};
 use super::ops::{Ops, check};
 use super::process::{LONG, Shop, folder};
-use super::procs::Fare;
-use super::races::together;
-use super::survives::insist;
 use serde_json::json;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
-
-/// How often everything is restarted: `SHOP_ROUNDS`, or as often as is enough to see it.
-pub fn rounds(enough: u32) -> u32 {
-    std::env::var("SHOP_ROUNDS").map_or(enough, |rounds| rounds.parse().expect("SHOP_ROUNDS is a number"))
-}
 
 /// Replaces every instance of every service, again and again.
 async fn roll(ops: &Ops<'_>, rounds: u32) {
@@ -47,54 +39,13 @@ async fn a_rolling_restart_under_load_fails_nobody() {
     check(folder.path(), shop.base).await;
 }
 
-/// Has customers shop while something happens. A connection that breaks fails the test, and so does an order that is not
-/// taken when it is asked for again; that a busy machine has no time now and then does not.
-pub async fn nobody_is_lost(shop: &Shop, happens: impl Future<Output = ()>) {
-    let customers = together((0..8).map(|_| Customer::new(shop))).await;
-    let over = AtomicBool::new(false);
-    let lane = async |ada: &Customer<'_>| {
-        let (mut looks, mut well, mut orders) = (0, 0, Vec::new());
-        while !over.load(Ordering::Relaxed) {
-            let looked = ada.get("/api/v1/products").await;
-            assert!(matches!(looked.status.as_u16(), 200 | 503 | 504), "{looked:?}");
-            looks += 1;
-            well += usize::from(looked.status == 200);
-            let order = insist(ada, &format!("k{looks}"), "tea-mint").await;
-            assert!(matches!(order.status.as_u16(), 201 | 202), "{order:?}");
-            orders.push(order.text("id").to_owned());
-            sleep(Duration::from_millis(150)).await;
-        }
-        (looks, well, orders)
-    };
-    let happens = async {
-        happens.await;
-        // Whoever goes has gone, and those who have come are asked.
-        sleep(Duration::from_secs(4)).await;
-        over.store(true, Ordering::Relaxed);
-    };
-    let (shopped, ()) = tokio::join!(together(customers.iter().map(lane)), happens);
-    let (looks, well) = shopped.iter().fold((0, 0), |sum, lane| (sum.0 + lane.0, sum.1 + lane.1));
-    assert!(well * 2 > looks, "only {well} of {looks} have seen the products");
-    for (ada, (_, _, orders)) in customers.iter().zip(&shopped) {
-        for order in orders {
-            assert_eq!(ada.settled(order).await["status"], "CONFIRMED");
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_rolling_restart_of_processes_loses_nothing() {
     let folder = folder();
     let shop = Shop::open_procs(folder.path()).await;
-    let (ops, rounds, fare) = (Ops(&shop), rounds(1), Fare::default());
-    let (ada, bob) = (Customer::new(&shop).await, Customer::new(&shop).await);
+    let (ops, rounds) = (Ops(&shop), rounds(1));
     let before = restarts(&ops).await;
-    tokio::select! {
-        never = fare.shop(&ada) => never,
-        never = fare.shop(&bob) => never,
-        () = roll(&ops, rounds) => {}
-    }
-    fare.is_good();
+    nobody_is_lost(&shop, roll(&ops, rounds)).await;
     for ((name, after), (_, before)) in restarts(&ops).await.iter().zip(&before) {
         assert_eq!(after - before, f64::from(rounds), "{name}");
     }

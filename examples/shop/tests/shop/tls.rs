@@ -2,9 +2,9 @@
 
 use super::certificates::{Certificates, trusting};
 use super::customer::{Customer, Said, say};
+use super::fare::nobody_is_lost;
 use super::ops::{Ops, check};
 use super::process::{LONG, Shop, client_by, client_of, folder, free_base, program, stderr};
-use super::replicas::nobody_is_lost;
 use bartizan::core::find_cause;
 use hyper_rustls::FixedServerNameResolver;
 use hyper_util::client::legacy::Error;
