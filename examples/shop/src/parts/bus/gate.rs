@@ -1,6 +1,7 @@
 //! What stands before the bus: the layers that `stacks.rs` puts there.
 
 use super::super::faults::Door;
+use super::super::store::OfStore;
 use bartizan::Refused;
 use std::fmt;
 use std::pin::Pin;
@@ -36,6 +37,12 @@ pub enum Trouble {
 impl From<sqlx::Error> for Trouble {
     fn from(error: sqlx::Error) -> Self {
         Self::Store(error)
+    }
+}
+
+impl OfStore for Trouble {
+    fn of_store(&self) -> Option<&sqlx::Error> {
+        if let Self::Store(error) = self { Some(error) } else { None }
     }
 }
 

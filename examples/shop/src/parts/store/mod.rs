@@ -32,7 +32,7 @@ pub use look::is_there;
 pub use place::escape;
 pub use place::{Databases, Kind, Place};
 pub use sql::Statement;
-pub use trouble::{Contended, is_taken, patiently, repeated};
+pub use trouble::{Contended, OfStore, is_taken, patiently, repeated};
 
 use super::config::Config;
 use super::failure::{Failure, root};
@@ -224,7 +224,7 @@ impl Store {
         F: FnOnce(Change) -> Fut + Send + 'static,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
-        E: From<sqlx::Error> + Send + 'static,
+        E: From<sqlx::Error> + OfStore + Send + 'static,
     {
         let condition = self.condition.clone();
         if let Some(group) = &self.group {
@@ -244,7 +244,11 @@ impl Store {
         undropped(async move {
             let made = async {
                 let (session, left) = Session::begin(connection, kind).await?;
-                let done = change(Change::on_server(session, kind, door).watched(condition)).await;
+                let done = change(Change::on_server(session, kind, door).watched(condition.clone())).await;
+                // There is no turn to wait for, and every statement may find a lock.
+                if let Some(why) = done.as_ref().err().and_then(OfStore::of_store) {
+                    condition.failed(why);
+                }
                 left.undo().await;
                 done
             };

@@ -65,6 +65,17 @@ pub trait Contended {
     fn is_contended(&self) -> bool;
 }
 
+/// Why a change was not made, as far as that is its store's.
+pub trait OfStore {
+    fn of_store(&self) -> Option<&sqlx::Error>;
+}
+
+impl OfStore for sqlx::Error {
+    fn of_store(&self) -> Option<&sqlx::Error> {
+        Some(self)
+    }
+}
+
 /// Somebody else has entered the row that it wanted to enter, or holds one that it wanted to change.
 impl Contended for sqlx::Error {
     fn is_contended(&self) -> bool {
@@ -129,9 +140,18 @@ pub(super) fn is_full(error: &sqlx::Error) -> bool {
     trouble(error) == Trouble::Full
 }
 
-/// Whether another process has SQLite's lock.
+/// Whether somebody else has a lock for longer than anybody waits for it: that of SQLite's file, or one on a server.
 pub(super) fn is_locked(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|why| why.message().contains("locked"))
+    let Some(database) = error.as_database_error() else { return false };
+    #[cfg(feature = "postgres")]
+    if database.try_downcast_ref::<PgDatabaseError>().is_some() {
+        return database.code().is_some_and(|code| code == "55P03");
+    }
+    #[cfg(feature = "mysql")]
+    if let Some(mysql) = database.try_downcast_ref::<MySqlDatabaseError>() {
+        return mysql.number() == 1205;
+    }
+    database.message().contains("locked")
 }
 
 /// The same error for somebody else.

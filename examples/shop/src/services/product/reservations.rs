@@ -2,7 +2,7 @@
 //! order; a reservation that was given back stays so, and a hold that comes after is refused.
 
 use crate::contracts::product::{Hold, Item, Reservation};
-use crate::parts::store::{Change, Contended, Store, repeated};
+use crate::parts::store::{Change, Contended, OfStore, Store, repeated};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -36,6 +36,12 @@ impl Contended for No {
             Self::Store(error) => error.is_contended(),
             _ => false,
         }
+    }
+}
+
+impl OfStore for No {
+    fn of_store(&self) -> Option<&sqlx::Error> {
+        if let Self::Store(error) = self { Some(error) } else { None }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The same on a file, on Postgres and on MySQL: `SHOP_TEST_DATABASE_URL` says which.
 
 use super::{Change, Contended, IntoResponse, Kind, Problem, Row, Store, is_taken, repeated};
+use bartizan::core::registry::Observed;
 use sqlx::AssertSqlSafe;
 use std::future::poll_fn;
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -142,6 +143,31 @@ async fn what_is_decided_by_comparing_is_decided_once() {
         });
     }
     assert_eq!(buyers.join_all().await.iter().sum::<u64>(), 1);
+}
+
+/// Somebody else changes a row, and takes longer than anybody waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_waited_for_in_vain_is_shown() {
+    const CHANGE: &str = "UPDATE things SET amount = $1 WHERE id = $2";
+    let folder = tempfile::tempdir().unwrap();
+    let (holder, store) = (open(folder.path()).await, open(folder.path()).await);
+    pair(&store, "a".into()).await.unwrap();
+    let ((holds, held), (go, gone)) = (oneshot::channel(), oneshot::channel::<()>());
+    let holding = tokio::spawn(async move {
+        let hold = holder.change(async move |mut change| {
+            change.sql(CHANGE).bind(2_i64).bind("a").execute(&mut *change).await?;
+            holds.send(()).unwrap();
+            gone.await.unwrap();
+            change.commit().await
+        });
+        hold.await
+    });
+    held.await.unwrap();
+    assert_eq!(store.condition.state(), "well");
+    assert!(store.execute(store.sql(CHANGE).bind(3_i64).bind("a")).await.is_err());
+    assert_eq!(store.condition.state(), "locked");
+    go.send(()).unwrap();
+    holding.await.unwrap().unwrap();
 }
 
 /// Polls so often at most, and leaves.
