@@ -167,7 +167,7 @@ killed_under_load() {
 demo_plays() {
   ignored_of "$of_demo"
   or_skip .ci/servers postgres rabbitmq -- sh -c \
-    "SHOP_TEST_DATABASE_URL=\$POSTGRES_URL SHOP_TEST_AMQP_URL=\$AMQP_URL exec cargo test -p shop --test shop -- \
+    "SHOP_TEST_DATABASE_URL=\$POSTGRES_URL SHOP_TEST_AMQP_URL=\$AMQP_URL exec $of_all --test shop -- \
     --ignored $of_demo"
 }
 

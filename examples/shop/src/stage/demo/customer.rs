@@ -20,7 +20,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) struct Customer {
     gateway: Gateway,
     token: String,
-    product: String,
+    /// Ordered in turn, for there are only so many of each.
+    products: Vec<String>,
 }
 
 /// An order that was asked for.
@@ -41,7 +42,7 @@ impl Placed {
 }
 
 impl Customer {
-    /// Registers, logs in, and chooses what there is most of.
+    /// Registers, logs in, and sees what there is.
     pub(super) async fn new(gateway: Gateway) -> Result<Self, Failure> {
         let (email, password) = (format!("visitor-{}@example.org", id::new()), id::new());
         let user = json!({ "name": "Visitor", "email": email, "password": password });
@@ -64,16 +65,17 @@ impl Customer {
             },
         );
         let token = token.await?;
-        let product = insist(
+        let products = insist(
             "show its products",
             || send(gateway.get("/products")),
             |said| {
                 let shown: Products = serde_json::from_slice(&said.as_ref().ok()?.body).ok()?;
-                shown.products.into_iter().max_by_key(|product| product.stock).map(|product| product.id)
+                let products: Vec<_> = shown.products.into_iter().map(|product| product.id).collect();
+                (!products.is_empty()).then_some(products)
             },
         );
-        let product = product.await?;
-        Ok(Self { gateway, token, product })
+        let products = products.await?;
+        Ok(Self { gateway, token, products })
     }
 
     /// Places so many orders at once.
@@ -87,7 +89,9 @@ impl Customer {
 
     /// Places an order, or asks for it again.
     pub(super) fn place(&self, key: String) -> impl Future<Output = Placed> + Send + use<> {
-        let order = json!({ "items": [{ "product_id": self.product, "quantity": 1 }] });
+        // The same key asks for the same.
+        let product = &self.products[key.bytes().map(usize::from).sum::<usize>() % self.products.len()];
+        let order = json!({ "items": [{ "product_id": product, "quantity": 1 }] });
         let request = self.gateway.post("/orders", &order).bearer_auth(&self.token);
         let request = request.header("idempotency-key", &key);
         async move {

@@ -34,7 +34,7 @@ pub(super) fn seen(value: impl fmt::Display, is_met: bool) -> Seen {
     Seen { value: value.to_string(), is_met }
 }
 
-/// So many of so many, at least so many of which are to be.
+/// So many of so many, at least so many of which are to be; none of none shows nothing.
 pub(super) fn of(some: usize, all: usize, least: usize) -> Seen {
-    seen(format!("{some} of {all}"), some >= least)
+    seen(format!("{some} of {all}"), some >= least.max(1))
 }
