@@ -1,7 +1,7 @@
 //! What stands behind the services is locked, slow or away, or they answer what nobody can read: what the customers see, and what
 //! is left of it.
 
-use super::customer::{Customer, Said, say};
+use super::customer::{Customer, Said, at_last, say};
 use super::ops::{Ops, check};
 use super::process::{LONG, Shop, folder};
 use super::protect::switch;
@@ -33,6 +33,12 @@ async fn insists(ada: &Customer<'_>, key: &str) -> Value {
     ada.settled(order.text("id")).await
 }
 
+/// What is read in spite of a fault is there, at the latest when the machine has the time.
+async fn is_read(ada: &Customer<'_>, path: &str) {
+    let said = at_last(|| ada.get(path)).await;
+    assert_eq!(said.status, 200, "{said:?}");
+}
+
 pub async fn number(ops: &Ops<'_>, layer: &str, name: &str, number: &str) -> f64 {
     let layers = ops.layers(layer, name).await;
     layers.first().and_then(|it| it["numbers"][number].as_f64()).unwrap_or_else(|| panic!("{layers:?}"))
@@ -49,14 +55,14 @@ async fn a_store_that_is_locked_is_read_and_not_written() {
     let folder = folder();
     let shop = Shop::open(folder.path()).await;
     let (ops, ada) = (Ops(&shop), Customer::new(&shop).await);
-    let before = ada.order("before", &[("tea-mint", 1)]).await;
-    let path = format!("/api/v1/orders/{}", before.text("id"));
+    let before = insists(&ada, "before").await;
+    let path = format!("/api/v1/orders/{}", before["id"].as_str().unwrap());
     ops.set("order", "db_locked", json!({ "ttl_s": 600 })).await;
     ops.wish(json!({ "target": "order", "kind": "db_locked" })).await.is_problem(409);
     let said = ada.order("during", &[("tea-mint", 1)]).await;
     assert!(is_no_answer(&said), "{said:?}");
-    assert_eq!(ada.get(&path).await.status, 200);
-    assert_eq!(ada.get("/api/v1/products").await.status, 200);
+    is_read(&ada, &path).await;
+    is_read(&ada, "/api/v1/products").await;
     let seen = async || {
         let incidents = ops.get("/incidents").await.body["incidents"].as_array().unwrap().clone();
         incidents.iter().any(|it| it["type"] == "db_locked" && it["detected"].is_i64())
@@ -69,7 +75,7 @@ async fn a_store_that_is_locked_is_read_and_not_written() {
     ops.set("product", "db_locked", json!({ "ttl_s": 600 })).await;
     let waits = ada.order("waits", &[("tea-mint", 1)]).await;
     assert!(waits.status == 202 || is_no_answer(&waits), "{waits:?}");
-    assert_eq!(ada.get("/api/v1/products/tea-mint").await.status, 200);
+    is_read(&ada, "/api/v1/products/tea-mint").await;
     ops.clear().await;
     assert_eq!(insists(&ada, "waits").await["status"], "CONFIRMED");
     check(folder.path(), shop.base).await;
@@ -85,6 +91,8 @@ async fn a_lock_outlives_the_shop() {
     Ops(&shop).set("order", "db_locked", json!({ "ttl_s": 600 })).await;
     assert_eq!(shop.stop("TERM").await, Some(0));
     let shop = Shop::open(folder.path()).await;
+    // Whoever asks for the faults is told when all that last are done again; before, the store may still be free.
+    assert_eq!(Ops(&shop).faults().await[0]["kind"], "db_locked");
     let ada = Customer::log_in(&shop, email).await;
     assert!(is_no_answer(&ada.order("k", &[("tea-mint", 1)]).await));
     Ops(&shop).clear().await;
@@ -96,10 +104,10 @@ async fn a_slow_store_takes_its_time() {
     let folder = folder();
     let shop = Shop::open(folder.path()).await;
     let (ops, ada) = (Ops(&shop), Customer::new(&shop).await);
-    assert_eq!(ada.order("before", &[("tea-mint", 1)]).await.status, 201);
+    assert_eq!(insists(&ada, "before").await["status"], "CONFIRMED");
     ops.set("order", "db_slow", json!({ "ms": 150, "ttl_s": 600 })).await;
     let began = Instant::now();
-    let order = ada.order("slow", &[("tea-mint", 1)]).await;
+    let order = at_last(|| ada.order("slow", &[("tea-mint", 1)])).await;
     assert!(order.status == 201 || order.status == 202, "{order:?}");
     assert!(Instant::now() - began >= Duration::from_millis(300), "two commits at least");
     ops.clear().await;
@@ -124,7 +132,7 @@ async fn what_nobody_can_read_is_a_failure() {
     ops.set("product-1", "schema", json!({ "ttl_s": 600 })).await;
     let heard = async || {
         let said = ada.get("/api/v1/products").await;
-        assert_eq!(said.status, 200, "{said:?}");
+        assert!(said.status == 200 || is_no_answer(&said), "{said:?}");
         number(&ops, "breaker", "gateway->product-1", "failures").await >= 1.0
     };
     until("the breaker hears of it", heard).await;
@@ -132,7 +140,7 @@ async fn what_nobody_can_read_is_a_failure() {
     ops.set("product", "schema", json!({ "ttl_s": 600 })).await;
     let bad = async || {
         let said = ada.get("/api/v1/products").await;
-        assert!(said.status == 502 || said.status == 503, "{said:?}");
+        assert!(said.status == 502 || is_no_answer(&said), "{said:?}");
         said.status == 502
     };
     until("it is a bad gateway", bad).await;
@@ -143,7 +151,7 @@ async fn what_nobody_can_read_is_a_failure() {
     ops.set("order->payment", "schema", json!({ "ttl_s": 600 })).await;
     let before = failures(&ops, "order->payment").await;
     let waits = ada.order("waits", &[("tea-mint", 1)]).await;
-    assert!(waits.status == 202 || waits.status == 503, "{waits:?}");
+    assert!(waits.status == 202 || is_no_answer(&waits), "{waits:?}");
     until("the breakers hear of it", async || failures(&ops, "order->payment").await > before).await;
     ops.clear().await;
     assert_eq!(insists(&ada, "first").await["status"], "CONFIRMED");
@@ -164,14 +172,25 @@ async fn a_fault_may_be_for_those_alone_who_ask_for_it() {
         };
         say(order.json(&items)).await.status.as_u16()
     };
-    assert_eq!(order("before", Some("me")).await, 201);
+    // An order that is confirmed at once, or is not, is known from a machine that has no time for it.
+    let orders = async |key: &str, scope: Option<&str>, wanted: u16| {
+        for n in 0.. {
+            match order(&format!("{key}-{n}"), scope).await {
+                status if status == wanted => return,
+                202 if wanted == 201 && n < 20 => {}
+                503 | 504 if n < 20 => sleep(Duration::from_millis(200)).await,
+                status => panic!("{key}: {status}, and not {wanted}"),
+            }
+        }
+    };
+    orders("before", Some("me"), 201).await;
     // Two calls from the customer, and one of gRPC.
     for (n, target) in ["order->payment", "payment"].into_iter().enumerate() {
         ops.set(target, "error", json!({ "header": "x-shop-fault: me", "ttl_s": 600 })).await;
         assert_eq!(ops.faults().await[0]["header"], "me");
-        assert_eq!(order(&format!("free-{n}"), None).await, 201);
-        assert_eq!(order(&format!("other-{n}"), Some("you")).await, 201);
-        assert_eq!(order(&format!("hurt-{n}"), Some("me")).await, 202, "{target}");
+        orders(&format!("free-{n}"), None, 201).await;
+        orders(&format!("other-{n}"), Some("you"), 201).await;
+        orders(&format!("hurt-{n}"), Some("me"), 202).await;
         ops.clear().await;
     }
     check(folder.path(), shop.base).await;
