@@ -218,6 +218,11 @@ impl Stage {
         self.ops.ask(Method::POST, "/protections", Some(wish)).await.map(drop)
     }
 
+    /// Has the customers come, or go.
+    pub(super) async fn customers(&self, on: bool) -> Result<(), Failure> {
+        self.ops.ask(Method::POST, "/customers", Some(json!({ "on": on }))).await.map(drop)
+    }
+
     /// Clears all faults, and switches every layer on.
     pub(super) async fn heal(&self) -> Result<(), Failure> {
         self.ops.ask(Method::DELETE, "/faults", None).await?;

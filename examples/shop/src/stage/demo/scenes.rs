@@ -318,7 +318,10 @@ async fn books(play: &mut Play, house: &House) -> Result<(), Failure> {
         Ok(seen(if failing.is_empty() { "nobody" } else { &failing }, failing.is_empty()))
     })
     .await?;
+    // Of those who go on shopping something is always on its way, on a bus that takes its time.
+    play.stage.customers(false).await?;
     let (is_met, value) = house.check().await?;
+    play.stage.customers(true).await?;
     play.shows(Figure { what: "shop check", bound: "exit code 0".into(), value, is_met });
     play.ends().await
 }
