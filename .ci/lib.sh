@@ -13,6 +13,8 @@ unset CARGO_TARGET_DIR RUSTFLAGS RUSTDOCFLAGS
 # Incremental builds pay on the second build only, and a debugger's tables where somebody debugs: a panic says its line
 # without them.
 [ -n "${CI:-}" ] && export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
+# Tests wait more than they compute: for what is cut, comes again, is over.
+export RUST_TEST_THREADS=$(($(nproc) + 1))
 # What is released is put together for speed, which takes minutes, and nothing here is asked how fast it is.
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 
