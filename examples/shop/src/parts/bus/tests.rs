@@ -239,7 +239,6 @@ async fn where_nobody_hears_everything_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let bus = open(&folder, &[]).await;
     assert_eq!(bus.publish(vec![message("1")]).await.unwrap(), []);
-    assert_eq!(bus.waiting(QUEUE).await, 0);
     bus.ping().await.unwrap();
 }
 
