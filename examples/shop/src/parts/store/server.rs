@@ -15,12 +15,13 @@ const CONNECTIONS: u32 = 6;
 /// One that nobody has used for so long is closed.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// Set on every connection. A lock is waited for until nobody waits for the answer any more; and who is stopped in the
-/// middle of a change does not hold up the others for ever.
+/// Set on every connection. A lock, of a row or of a table, is waited for until nobody waits for the answer any more; and
+/// who is stopped in the middle of a change does not hold up the others for ever.
 const POSTGRES: [&str; 1] = ["SET lock_timeout = '1s'; SET idle_in_transaction_session_timeout = '10s'"];
-const MYSQL: [&str; 3] = [
+const MYSQL: [&str; 4] = [
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    "SET SESSION innodb_lock_wait_timeout = 1, SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')",
+    "SET SESSION innodb_lock_wait_timeout = 1, SESSION lock_wait_timeout = 1",
+    "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')",
     "/*M!100300 SET SESSION idle_transaction_timeout = 10 */",
 ];
 
