@@ -16,7 +16,7 @@ unset CARGO_TARGET_DIR RUSTFLAGS RUSTDOCFLAGS
 # Tests wait more than they compute: for what is cut, comes again, is over.
 export RUST_TEST_THREADS=$(($(nproc) + 1))
 # What is released is put together for speed, which takes minutes, and nothing here is asked how fast it is.
-export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0
 
 # check NAME COMMAND...: runs the command with its output in a log. It counts as one, and so does each test it ran. A command
 # that exits with 77 could not be tried here: it is skipped, which is neither passed nor failed.
