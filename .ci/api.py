@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs a property-based tester over the shop's API, by its own OpenAPI document: `.ci/api.py`.
+"""Runs a property-based tester over the shop's API, by its own OpenAPI document: `.ci/api.py SHOP [OPTION…]`,
+with the shop's program and options for the tester.
 
 Starts a shop of its own, with real accounts, and fails on every finding, and when the invariants do not hold afterwards.
 Exits with 77 where the tester cannot be installed.
@@ -39,13 +40,6 @@ def install():
             sys.exit(77)
 
 
-def program():
-    """The shop's binary, as it is now."""
-    subprocess.run(["cargo", "build", "--release", "--package", "shop"], cwd=root, check=True)
-    target = os.environ.get("CARGO_TARGET_DIR", "target")
-    return str(root / target / "release/shop")
-
-
 def wait(url, shop):
     for _ in range(200):
         try:
@@ -60,7 +54,7 @@ def wait(url, shop):
 def main():
     if not tester.exists():
         install()
-    shop, url = program(), f"http://127.0.0.1:{BASE}"
+    shop, url = sys.argv[1], f"http://127.0.0.1:{BASE}"
     with tempfile.TemporaryDirectory() as folder:
         own = {"SHOP_TOKEN": TOKEN, "SHOP_CHEAP_PASSWORDS": "1", "SHOP_LOG": "error", **ACCOUNT}
         environment = {"PATH": os.environ.get("PATH", ""), **own}
@@ -72,7 +66,7 @@ def main():
                 [str(tester), "--no-color", "--config-file", str(here / "api.toml"), "run", f"{url}/openapi.json"]
                 + ["--checks", "all", "--mode", "all", "--seed", SEED, "--max-examples", EXAMPLES]
                 + ["--max-time", SECONDS, "--rate-limit", f"{RATE}/s", "--generation-database", "none"]
-                + ["--request-timeout", "10", "--report", "json", "--report-json-path", "report.json", *sys.argv[1:]],
+                + ["--request-timeout", "10", "--report", "json", "--report-json-path", "report.json", *sys.argv[2:]],
                 env={**os.environ, **own, "SCHEMATHESIS_HOOKS": str(here / "api_hooks.py")},
                 cwd=folder,
             )

@@ -254,3 +254,9 @@ shop_sells() {
   python3 .ci/sells.py target/release/shop
   SHOP_TLS=1 python3 .ci/sells.py target/release/shop
 }
+
+# The shop's API, asked for what its own document promises.
+shop_api() {
+  released
+  or_skip python3 .ci/api.py target/release/shop
+}
