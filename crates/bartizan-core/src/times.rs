@@ -124,8 +124,8 @@ impl TimesSnapshot {
     }
 }
 
-/// Puts together what [`buckets`](TimesSnapshot::buckets) tells, of another process say. A time that is no end is counted in the bucket that it
-/// falls into.
+/// Puts together what [`buckets`](TimesSnapshot::buckets) tells, of another process say. A time that is no end is counted
+/// in the bucket that it falls into; a bucket counts to 2⁶⁴ − 1, and no further.
 impl FromIterator<(Option<Duration>, u64)> for TimesSnapshot {
     fn from_iter<I: IntoIterator<Item = (Option<Duration>, u64)>>(counted: I) -> Self {
         let mut snapshot = Self::default();
@@ -195,5 +195,16 @@ mod tests {
         let seconds = counted.buckets().map(|(end, count)| (end.map(|end| end.as_secs_f64()), count));
         let read = seconds.map(|(end, count)| (end.map(Duration::from_secs_f64), count));
         assert_eq!(read.collect::<TimesSnapshot>(), counted);
+    }
+
+    #[test]
+    fn a_time_that_is_no_end_is_counted_where_it_falls() {
+        let (end, _) = of(&[Duration::from_millis(7)]).buckets().find(|(_, count)| *count == 1).unwrap();
+        assert_ne!(end, Some(Duration::from_millis(7)));
+        let read: TimesSnapshot =
+            [(Some(Duration::from_millis(7)), 2), (Some(Duration::MAX), 1)].into_iter().collect();
+        assert_eq!(read, of(&[Duration::from_millis(7), Duration::from_millis(7), Duration::MAX]));
+        let twice: TimesSnapshot = [(None, u64::MAX), (None, 1)].into_iter().collect();
+        assert_eq!(twice.count(), u64::MAX, "it does not start anew");
     }
 }

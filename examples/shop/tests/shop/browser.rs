@@ -60,6 +60,15 @@ async fn open(shop: &Shop) -> Tab {
     tab
 }
 
+/// A browser with the page, and the token in its address, once all layers can be switched.
+async fn open_as_ops(shop: &Shop) -> Tab {
+    let mut tab = Tab::open().await;
+    tab.screen(1280, &[]).await;
+    tab.go(&format!("{}/#token={TOKEN}", shop.at(8))).await;
+    tab.until("document.querySelectorAll('.flip input').length > 30").await;
+    tab
+}
+
 /// Writes what is seen as a picture into the folder that `SHOP_SCREENSHOTS` names, if it does.
 async fn keep_picture(tab: &mut Tab, name: &str, whole: bool) {
     let Ok(folder) = std::env::var("SHOP_SCREENSHOTS") else { return };
@@ -237,10 +246,7 @@ async fn the_token_of_the_address_stays_in_the_tab() {
     let folder = folder();
     let shop = Shop::open(folder.path()).await;
     let ops = Ops(&shop);
-    let mut tab = Tab::open().await;
-    tab.screen(1280, &[]).await;
-    tab.go(&format!("{}/#token={TOKEN}", shop.at(8))).await;
-    tab.until("document.querySelectorAll('.flip input').length > 30").await;
+    let mut tab = open_as_ops(&shop).await;
     assert_eq!(tab.eval("location.hash").await, "");
     assert_eq!(
         tab.eval("JSON.stringify([sessionStorage.length, localStorage.length, document.cookie])").await,
@@ -274,10 +280,7 @@ async fn what_is_said_in_the_drawer_is_what_is_asked() {
     let folder = folder();
     let shop = Shop::open(folder.path()).await;
     let ops = Ops(&shop);
-    let mut tab = Tab::open().await;
-    tab.screen(1280, &[]).await;
-    tab.go(&format!("{}/#token={TOKEN}", shop.at(8))).await;
-    tab.until("document.querySelectorAll('.flip input').length > 30").await;
+    let mut tab = open_as_ops(&shop).await;
     let said = "document.querySelector('#said').textContent";
     // A fault that hurts only those who ask for it.
     tab.eval("document.querySelector('[data-opens=faults]').click()").await;

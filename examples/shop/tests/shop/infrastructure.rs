@@ -2,23 +2,13 @@
 //! is left of it.
 
 use super::customer::{Customer, Said, at_last, say};
-use super::ops::{Ops, check};
-use super::process::{LONG, Shop, folder};
+use super::ops::{Ops, check, until};
+use super::process::{Shop, folder};
 use super::protect::switch;
 use http::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout};
-
-/// Asks again until the answer is as it is wanted.
-pub async fn until(what: &str, is: impl AsyncFn() -> bool) {
-    let asked = async {
-        while !is().await {
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    assert!(timeout(LONG * 2, asked).await.is_ok(), "{what}");
-}
+use tokio::time::{Instant, sleep};
 
 /// Whatever does not answer was told so, and may be asked again.
 fn is_no_answer(said: &Said) -> bool {

@@ -114,7 +114,8 @@ async fn a_bus_that_does_not_answer_is_left_alone_until_it_does() {
 #[cfg(feature = "stage")]
 #[tokio::test]
 async fn nobody_waits_for_a_bus_that_is_away() {
-    use super::infrastructure::{number, until};
+    use super::infrastructure::number;
+    use super::ops::until;
     let folder = folder();
     let shop = Shop::open(folder.path()).await;
     let (ops, ada) = (super::ops::Ops(&shop), Customer::new(&shop).await);

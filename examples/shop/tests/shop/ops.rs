@@ -92,6 +92,16 @@ impl Ops<'_> {
     }
 }
 
+/// Asks again until it is as it is wanted.
+pub async fn until(what: &str, is: impl AsyncFn() -> bool) {
+    let asked = async {
+        while !is().await {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(timeout(LONG * 2, asked).await.is_ok(), "{what} in time");
+}
+
 /// Runs a command of the shop to its end, and returns its exit code and all that it said.
 pub async fn command(args: &[&str], folder: &Path, base: u16) -> (Option<i32>, String) {
     let output = timeout(LONG * 5, program(args, folder, base).output()).await;

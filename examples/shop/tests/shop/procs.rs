@@ -2,7 +2,7 @@
 
 use super::customer::{Customer, say};
 use super::fare::Fare;
-use super::ops::{Ops, check};
+use super::ops::{Ops, check, until};
 use super::process::{LONG, Shop, folder, free_base, program, stderr};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -10,9 +10,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::Path;
-use std::time::Duration;
 use tokio::process::Command;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 const INSTANCES: [&str; 10] = [
     "bank",
@@ -48,15 +47,6 @@ pub async fn hit(folder: &Path, instance: &str, signal: &str) -> bool {
 fn state(pid: &str) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next().filter(|state| *state != 'Z')
-}
-
-async fn until(what: &str, is: impl AsyncFn() -> bool) {
-    let all = async {
-        while !is().await {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(LONG, all).await.unwrap_or_else(|_| panic!("{what} in time"));
 }
 
 #[tokio::test]

@@ -1,24 +1,14 @@
 //! `up --procs`: services that are processes of their own are seen and steered as those of one process are.
 
 use super::customer::{Customer, say};
-use super::ops::Ops;
+use super::ops::{Ops, until};
 use super::process::{LONG, Shop, TOKEN, client, folder, free_base, program, stderr};
 use super::procs::{hit, pids};
 use super::protect::switch;
 use http::Method;
 use serde_json::json;
-use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::time::{sleep, timeout};
-
-async fn until(what: &str, is: impl AsyncFn() -> bool) {
-    let all = async {
-        while !is().await {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(LONG, all).await.unwrap_or_else(|_| panic!("{what} in time"));
-}
+use tokio::time::timeout;
 
 /// A fault of calls is done at once by who runs, and by who starts later, until it is cleared.
 #[tokio::test]

@@ -59,7 +59,7 @@ const ENDS = { over: "is over", stopped: "was stopped", replaced: "made room for
 
 /** What comes: `50 to 500 a second, orders only`. */
 function course({ rps, ramp, steps, only, mix }) {
-  const rates = (ramp?.join(" to ") ?? steps?.join(", ") ?? figure("", rps));
+  const rates = ramp?.join(" to ") ?? steps?.join(", ") ?? figure("", rps);
   const whose = only ? `, ${only} only` : mix ? ", mixed" : "";
   return `${rates} a second${whose}`;
 }
