@@ -48,6 +48,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection};
 use std::borrow::Cow;
 use std::panic::resume_unwind;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -226,6 +227,15 @@ impl Store {
         T: Send + 'static,
         E: From<sqlx::Error> + OfStore + Send + 'static,
     {
+        self.changed(Box::new(move |begun| Box::pin(change(begun)))).await
+    }
+
+    /// The same of what is in boxes: there are few results, and many changes.
+    async fn changed<T, E>(&self, change: Changing<T, E>) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<sqlx::Error> + OfStore + Send + 'static,
+    {
         let condition = self.condition.clone();
         if let Some(group) = &self.group {
             let turn = group.turn().await.inspect_err(|why| condition.failed(why))?;
@@ -299,6 +309,9 @@ impl Store {
         &self.pool
     }
 }
+
+/// What makes a change that has begun, and commits it.
+type Changing<T, E> = Box<dyn FnOnce(Change) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send>> + Send>;
 
 /// Goes through the door of a store. Who is refused there has had no answer.
 async fn passed(door: &Door) -> sqlx::Result<()> {

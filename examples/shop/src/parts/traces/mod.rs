@@ -21,7 +21,9 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span, SpanData, SpanProcessor};
+use std::pin::Pin;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -154,13 +156,12 @@ fn publishing(message: &Message) -> Option<tracing::Span> {
     Some(span)
 }
 
-/// Who is served on this thread, for whom a task is spawned to do a part of it.
-pub fn spawn<F>(work: F) -> tokio::task::JoinHandle<F::Output>
-where
-    F: Future<Output: Send> + Send + 'static,
-{
-    match TraceContext::current() {
-        Some(caller) => tokio::spawn(caller.scope(work)),
-        None => tokio::spawn(work),
-    }
+/// Who is served on this thread, for whom a task is spawned to do a part of it. In a box, for a task of each kind of work
+/// takes longer to compile than the work.
+pub fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    let work: Pin<Box<dyn Future<Output = T> + Send>> = match TraceContext::current() {
+        Some(caller) => Box::pin(caller.scope(work)),
+        None => Box::pin(work),
+    };
+    tokio::spawn(work)
 }
