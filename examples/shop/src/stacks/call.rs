@@ -97,6 +97,7 @@ impl Call {
             ("retry", self.retries > 0),
             ("hedge", self.hedged),
             ("bulkhead", true),
+            ("balance", true),
             ("ejection", self.ejects),
             ("breaker", true),
             ("attempt", true),

@@ -56,7 +56,7 @@ async fn a_bad_switch_gets_a_precise_no_and_changes_nothing() {
     }
     assert_eq!(off(&ops).await, Vec::<String>::new());
     let names: Vec<_> = layers(&ops, CALL).await.into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["stale", "deadline", "retry", "hedge", "bulkhead", "breaker", "attempt"]);
+    assert_eq!(names, ["stale", "deadline", "retry", "hedge", "bulkhead", "balance", "breaker", "attempt"]);
 }
 
 /// Half of the calls fail. Without protections half of those who look see it, and with them nobody does.

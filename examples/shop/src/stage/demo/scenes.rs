@@ -23,7 +23,7 @@ const SLOW: Duration = Duration::from_millis(700);
 
 /// The layers that bound how long one waits, and how many do.
 const BOUNDS: [&str; 3] = ["deadline", "attempt", "bulkhead"];
-const CHANCES: [&str; 3] = ["retry", "ejection", "hedge"];
+const CHANCES: [&str; 4] = ["retry", "balance", "ejection", "hedge"];
 
 /// Of the greatest crowd, a share that comes 270 times a second: the customers make about 27 journeys.
 const CROWD: f64 = 0.054;
@@ -83,7 +83,6 @@ async fn unprotected(play: &mut Play) -> Result<(), Failure> {
     play.stage.switch("all", "all", false).await?;
     play.stage.fault("payment-2", "error", json!({ "share": 0.5 })).await?;
     play.stage.fault("payment-2", "delay", json!({ "ms": 2000 })).await?;
-    // Whom the balancer has seen to be slow it asks only now and then.
     let (mut late, mut slow) = (0, Duration::ZERO);
     play.until("the slowest order", format!("{} or longer", ms(SLOW)), async |stage| {
         let orders = stage.customer.orders(WAVE).await;
