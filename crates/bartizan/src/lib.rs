@@ -6,7 +6,7 @@
 //! all connections.
 //!
 //! ```
-//! # #[cfg(all(feature = "client", feature = "stack"))]
+//! # #[cfg(all(feature = "reqwest", feature = "stack"))]
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use axum::{Router, extract::State, routing::get};
 //! use bartizan::client::ReqwestService;
@@ -42,7 +42,7 @@
 //! # assert_eq!(Client::new(http).get(url).send().await?.text().await?, "3 left");
 //! # Ok(())
 //! # }
-//! # #[cfg(not(all(feature = "client", feature = "stack")))] fn main() {}
+//! # #[cfg(not(all(feature = "reqwest", feature = "stack")))] fn main() {}
 //! ```
 //!
 //! # The standard stacks
@@ -107,7 +107,8 @@
 //! | `opentelemetry` | the same, with the ids that OpenTelemetry exports | off |
 //! | `meter` | `MeterLayer`, `meter` | off |
 //! | `metrics` | `metrics`: every named layer as metrics | off |
-//! | `client` | `Client` and `ReqwestService`, `client` | off |
+//! | `client` | `Client`, `client`: requests through any stack | off |
+//! | `reqwest` | `client::ReqwestService` | off |
 //! | `hyper` | `client::HyperService` | off |
 //!
 //! # Read on
@@ -189,13 +190,13 @@ pub mod docs {
 /// Its own README, and the pages of the workspace.
 #[cfg(all(
     doctest,
-    feature = "client",
     feature = "consul",
     feature = "fault",
     feature = "grpc",
     feature = "meter",
     feature = "metrics",
     feature = "policy",
+    feature = "reqwest",
     feature = "stack",
     feature = "trace"
 ))]
