@@ -199,10 +199,11 @@ alert_rules() {
   "$promtool" test rules crates/bartizan-metrics/tests/alerts.yml
 }
 
-# On what is embedded alone, and with the servers.
+# On what is embedded alone, and with the servers; and what shows it without them.
 shop_without_stage() {
   cargo test -p shop --no-default-features
   cargo check -p shop --no-default-features --features servers
+  cargo check -p shop --no-default-features --features stage
 }
 
 # Each crate as it would be uploaded, compiled from its package with the others' packages: all at once, for otherwise each
