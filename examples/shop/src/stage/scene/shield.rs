@@ -52,6 +52,7 @@ fn effect(it: &Glance, layers: &[Glance]) -> Option<(&'static str, f64)> {
     Some(match (it.layer, it.state) {
         // What it did before it was switched off, it does not do now.
         (_, "disabled") => return None,
+        ("endpoint", _) if is_asked_all_the_same(it, layers) => return None,
         ("breaker", _) if is_call => ("breaker", it.grown("refused")),
         ("endpoint", "ejected") => ("ejection", spared(it, layers)),
         ("endpoint", "down") => ("balance", spared(it, layers)),
@@ -69,6 +70,12 @@ fn effect(it: &Glance, layers: &[Glance]) -> Option<(&'static str, f64)> {
         }
         _ => return None,
     })
+}
+
+/// Whether those who are out have their turns as well, for the balancer before them is off.
+fn is_asked_all_the_same(out: &Glance, layers: &[Glance]) -> bool {
+    let mut off = layers.iter().filter(|it| it.layer == "balance" && it.state == "disabled");
+    off.any(|it| call(&it.name) == call(&out.name))
 }
 
 /// The calls that others answered in the place of one that is left out: its share of them.

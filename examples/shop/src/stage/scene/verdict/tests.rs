@@ -40,6 +40,7 @@ fn shop() -> Vec<Glance> {
     }
     for (from, to, replicas) in CALLS {
         layers.push(glance("meter", &format!("{from}->{to}"), "enabled", &[]));
+        layers.push(glance("balance", &format!("{from}->{to}"), "ready", &[]));
         for (name, port) in REPLICAS.into_iter().filter(|(name, _)| name.starts_with(to)).take(replicas) {
             let number = name.rsplit_once('-').map(|(_, number)| format!("-{number}")).unwrap_or_default();
             layers.push(glance("breaker", &format!("{from}->{to}{number}"), "closed", &[]));
@@ -117,6 +118,9 @@ fn one_replica_less_is_no_disaster() {
     let told = verdict(&shop, crowd(0, 1));
     let expected = "Payment-2 is down, 1 of 3 replicas. No customer is hurt: the balancer of order → payment protects them.";
     assert_eq!((told.tone, told.sentence.as_str()), (Tone::Wait, expected));
+    // Without a balancer it has its turn.
+    change(&mut shop, "balance", "order->payment", |it| it.state = "disabled");
+    assert_eq!(verdict(&shop, crowd(0, 1)).protected_by, None);
 }
 
 #[test]
