@@ -57,6 +57,9 @@ use tokio::time::timeout;
 /// that have other work to do.
 const ACQUIRE: Duration = Duration::from_millis(if cfg!(test) { 5_000 } else { 250 });
 
+/// How often who waits for a connection looks whether one was given back.
+const GLANCE: Duration = Duration::from_millis(5);
+
 /// How long those who open a store at once wait for each other.
 const OPENING: Duration = Duration::from_secs(5);
 
@@ -180,7 +183,7 @@ impl Store {
     }
 
     async fn read(&self, statement: Statement) -> sqlx::Result<Vec<AnyRow>> {
-        let (mut connection, door) = (Held::new(self.acquire().await?), self.door.clone());
+        let (mut connection, door) = (Held::new(acquire(&self.pool).await?), self.door.clone());
         let reads = async move {
             let rows = timeout(LONGEST, async {
                 passed(&door).await?;
@@ -249,7 +252,7 @@ impl Store {
             })
             .await;
         }
-        let connection = self.acquire().await.inspect_err(|why| condition.failed(why))?;
+        let connection = acquire(&self.pool).await.inspect_err(|why| condition.failed(why))?;
         let (kind, door) = (self.kind, self.door.clone());
         undropped(async move {
             let made = async {
@@ -285,16 +288,6 @@ impl Store {
         execute.await
     }
 
-    /// A connection that is free, or becomes free in time. One that is being opened is opened whether somebody still
-    /// waits for it or not: on a busy machine that takes longer than anybody waits, and the next one is glad of it.
-    async fn acquire(&self) -> sqlx::Result<PoolConnection<Any>> {
-        let pool = self.pool.clone();
-        match timeout(ACQUIRE, tokio::spawn(async move { pool.acquire().await })).await {
-            Ok(acquired) => acquired.map_err(|_| sqlx::Error::PoolClosed)?,
-            Err(_) => Err(sqlx::Error::PoolTimedOut),
-        }
-    }
-
     /// Asks for an answer, and for nothing in it.
     ///
     /// # Errors
@@ -312,6 +305,28 @@ impl Store {
 
 /// What makes a change that has begun, and commits it.
 type Changing<T, E> = Box<dyn FnOnce(Change) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send>> + Send>;
+
+/// A connection that is free, or becomes free in time. One that is being opened is opened whether somebody still waits for
+/// it or not: on a busy machine that takes longer than anybody waits, and the next one is glad of it. Who has it opened
+/// takes what another gives back meanwhile, which the pool would leave to those who come later.
+async fn acquire(pool: &AnyPool) -> sqlx::Result<PoolConnection<Any>> {
+    let opens = pool.clone();
+    let mut opened = tokio::spawn(async move { opens.acquire().await });
+    let acquired = async {
+        loop {
+            if let Ok(acquired) = timeout(GLANCE, &mut opened).await {
+                return acquired.map_err(|_| sqlx::Error::PoolClosed)?;
+            }
+            // One that died with its server goes back as well.
+            if let Some(mut given_back) = pool.try_acquire()
+                && given_back.ping().await.is_ok()
+            {
+                return Ok(given_back);
+            }
+        }
+    };
+    timeout(ACQUIRE, acquired).await.map_err(|_| sqlx::Error::PoolTimedOut)?
+}
 
 /// Goes through the door of a store. Who is refused there has had no answer.
 async fn passed(door: &Door) -> sqlx::Result<()> {

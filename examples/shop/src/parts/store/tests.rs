@@ -7,8 +7,10 @@ use super::super::problem::Problem;
 use super::*;
 use axum::response::IntoResponse;
 use sqlx::Row;
-use std::future::poll_fn;
+use sqlx::any::AnyPoolOptions;
+use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -202,4 +204,20 @@ async fn a_caller_that_leaves_leaves_nothing_half_done() {
                   AND NOT EXISTS (SELECT 1 FROM things other WHERE other.id = things.id || ', too')";
     let halves: i64 = sqlx::query(halves).fetch_one(store.pool()).await.unwrap().try_get(0).unwrap();
     assert_eq!(halves, 0);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_connection_to_be_opened_takes_one_that_is_given_back() {
+    install_default_drivers();
+    let count = AtomicUsize::new(0);
+    let pool = AnyPoolOptions::new().max_connections(2).after_connect(move |_, _| {
+        let is_first = count.fetch_add(1, Ordering::Relaxed) == 0;
+        Box::pin(async move { if is_first { Ok(()) } else { pending().await } })
+    });
+    let pool = pool.connect("sqlite::memory:").await.unwrap();
+    let first = pool.acquire().await.unwrap();
+    let mut second = pin!(acquire(&pool));
+    assert!(timeout(GLANCE * 4, &mut second).await.is_err(), "it is opened for ever");
+    drop(first);
+    second.await.unwrap();
 }
