@@ -1,7 +1,7 @@
 //! Layers that are switched off hurt, and heal when they are on again.
 
 use super::customer::{Customer, say};
-use super::ops::{Ops, command};
+use super::ops::{Ops, command, until};
 use super::process::{LONG, Shop, TOKEN, folder};
 use http::Method;
 use serde_json::{Value, json};
@@ -57,6 +57,17 @@ async fn a_bad_switch_gets_a_precise_no_and_changes_nothing() {
     assert_eq!(off(&ops).await, Vec::<String>::new());
     let names: Vec<_> = layers(&ops, CALL).await.into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["stale", "deadline", "retry", "hedge", "bulkhead", "balance", "breaker", "attempt"]);
+}
+
+#[tokio::test]
+async fn a_balancer_that_is_off_is_off_in_the_service() {
+    let folder = folder();
+    let shop = Shop::open(folder.path()).await;
+    let ops = Ops(&shop);
+    for (on, state) in [(false, "disabled"), (true, "ready")] {
+        switch(&ops, "order->payment", "balance", on).await;
+        until(state, async || ops.states("balance", "order->payment").await == [state]).await;
+    }
 }
 
 /// Half of the calls fail. Without protections half of those who look see it, and with them nobody does.

@@ -319,9 +319,10 @@ async fn acquire(pool: &AnyPool) -> sqlx::Result<PoolConnection<Any>> {
             }
             // One that died with its server goes back as well.
             if let Some(mut given_back) = pool.try_acquire()
-                && given_back.ping().await.is_ok()
+                && let Ok(alive) =
+                    undropped(async move { given_back.ping().await.map(|()| given_back) }).await
             {
-                return Ok(given_back);
+                return Ok(alive);
             }
         }
     };

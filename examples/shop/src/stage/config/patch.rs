@@ -110,6 +110,7 @@ mod tests {
         let switches = [
             switch("order->user", "retry"),
             switch("order->payment", "ejection"),
+            switch("order->payment", "balance"),
             switch("order->user", "bulkhead"),
         ];
         let off = off(&switches);
@@ -117,7 +118,7 @@ mod tests {
             off,
             json!({ "clients": {
                 "order->user": { "retry": { "enabled": false } },
-                "order->payment": { "balance": { "ejection": { "enabled": false } } },
+                "order->payment": { "balance": { "enabled": false, "ejection": { "enabled": false } } },
             } })
         );
         let mut tree =

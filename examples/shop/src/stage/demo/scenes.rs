@@ -123,7 +123,7 @@ async fn bounded(play: &mut Play, calm: Calm) -> Result<(), Failure> {
 }
 
 async fn again(play: &mut Play) -> Result<(), Failure> {
-    let caption = "Retries, ejection and hedges are on: what payment-2 fails is asked of another, and payment-2 is left alone.";
+    let caption = "Retries, balancer, ejection and hedges are on: what payment-2 fails is asked of another, and payment-2 is left alone.";
     play.scene("Retry and ejection", caption).await?;
     let before = spared(&play.stage).await?;
     for layer in CHANCES {
