@@ -163,20 +163,24 @@ impl Lane {
     /// Asks with the same key until there is an order, which must be the one that was promised; and returns its id once it
     /// is confirmed.
     async fn ask_again(&self, key: &str, promised: Option<&str>) -> String {
-        let product = product(key);
+        let (product, mut answers) = (product(key), BTreeMap::<_, usize>::new());
         let asked = async {
             loop {
-                match self.shop.order("order", key, product).await {
-                    Some((status, order)) if status.is_success() => {
-                        return order["id"].as_str().expect("an order has an id").to_owned();
-                    }
-                    Some((status, said)) => assert!(status.is_server_error(), "{key}: {said}"),
-                    None => {}
+                let answer = self.shop.order("order", key, product).await;
+                if let Some((status, order)) = &answer
+                    && status.is_success()
+                {
+                    return order["id"].as_str().expect("an order has an id").to_owned();
                 }
+                let refused = answer.as_ref().is_none_or(|(status, _)| status.is_server_error());
+                let said = answer.map(|(_, said)| said.to_string());
+                assert!(refused, "{key}: {said:?}");
+                *answers.entry(said).or_default() += 1;
                 sleep(Duration::from_millis(50)).await;
             }
         };
-        let id = timeout(PATIENCE, asked).await.unwrap_or_else(|_| panic!("nobody answers to {key}"));
+        let asked = timeout(PATIENCE, asked).await;
+        let id = asked.unwrap_or_else(|_| panic!("nobody answers to {key}: {answers:?}"));
         assert!(promised.is_none_or(|promised| promised == id), "{key} was {promised:?}, and is {id}");
         assert_eq!(self.shop.settled(&id).await, "CONFIRMED", "{key}");
         id

@@ -14,6 +14,9 @@ use tokio::time::{sleep, timeout};
 const QUEUE: &str = "mail";
 const BINDINGS: [(&str, &str); 3] = [(QUEUE, "order.*"), (QUEUE, "user.created"), ("audit", "order.*")];
 
+/// A message that comes when all others have been settled.
+const LAST: &str = "last";
+
 /// Longer than a lease, and long enough for every machine.
 const LONG: Duration = Duration::from_secs(40);
 
@@ -208,7 +211,14 @@ async fn five_failures_make_a_dead_letter_and_hold_up_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_dead_are_looked_at_delivered_again_and_forgotten() {
     let (folder, bus) = bus().await;
-    let bad = consume(&bus, QUEUE, |_| async { Err(Unhandled::Message("no".into())) });
+    let settled = Seen::default();
+    let sees = settled.clone();
+    let bad = consume(&bus, QUEUE, move |message| {
+        let sees = sees.clone();
+        async move {
+            if message.id == LAST { sees.handle(message).await } else { Err(Unhandled::Message("no".into())) }
+        }
+    });
     bus.publish(names(3).map(|id| message(&id)).collect()).await.unwrap();
     let buried = async {
         while bus.dead_letters(QUEUE).await.unwrap().len() < 3 {
@@ -216,6 +226,9 @@ async fn the_dead_are_looked_at_delivered_again_and_forgotten() {
         }
     };
     timeout(LONG, buried).await.expect("they are dead");
+    // Who is buried and not yet acknowledged would be buried once more. It is acknowledged when another is handled.
+    bus.publish(vec![message(LAST)]).await.unwrap();
+    settled.until(|seen| !seen.is_empty()).await;
     bad.abort();
     let _ = bad.await;
     // Somebody else looks, from outside.
@@ -227,9 +240,10 @@ async fn the_dead_are_looked_at_delivered_again_and_forgotten() {
     assert_eq!(other.forget(QUEUE, Some("000")).await.unwrap(), 1);
     assert_eq!(other.redeliver(QUEUE, Some("001")).await.unwrap(), 1);
     let (seen, mail) = see(&bus, QUEUE);
-    seen.until(|seen| seen == ["001"]).await;
+    let again = |seen: &[String], ids: &[&str]| seen.iter().filter(|id| *id != LAST).eq(ids);
+    seen.until(|seen| again(seen, &["001"])).await;
     assert_eq!(other.redeliver(QUEUE, None).await.unwrap(), 1);
-    seen.until(|seen| seen == ["001", "002"]).await;
+    seen.until(|seen| again(seen, &["001", "002"])).await;
     assert_eq!(other.dead_letters(QUEUE).await.unwrap(), []);
     mail.abort();
 }

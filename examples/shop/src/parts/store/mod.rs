@@ -17,6 +17,7 @@ mod change;
 mod condition;
 mod file;
 mod group;
+mod lend;
 mod look;
 mod place;
 #[cfg(test)]
@@ -41,10 +42,10 @@ use super::traces::spawn;
 use bartizan::core::Instant;
 use condition::Condition;
 use group::Group;
-use server::{Held, Session};
+use lend::Lender;
+use server::Session;
 use sqlx::any::{AnyRow, install_default_drivers};
-use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, Connection};
+use sqlx::{AnyConnection, AnyPool, Connection};
 use std::borrow::Cow;
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -52,13 +53,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
-
-/// How long a request waits for a connection before it is answered with 503. Tests ask for many at once, on machines
-/// that have other work to do.
-const ACQUIRE: Duration = Duration::from_millis(if cfg!(test) { 5_000 } else { 250 });
-
-/// How often who waits for a connection looks whether one was given back.
-const GLANCE: Duration = Duration::from_millis(5);
 
 /// How long those who open a store at once wait for each other.
 const OPENING: Duration = Duration::from_secs(5);
@@ -69,7 +63,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// The database of one service. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: AnyPool,
+    lender: Lender,
     kind: Kind,
     /// Who writes to a file.
     group: Option<Arc<Group>>,
@@ -145,7 +139,13 @@ impl Store {
         let Some((pool, group)) = file::open(url, tables, door.clone()).await? else {
             return Ok(None);
         };
-        Ok(Some(Self { pool, kind: Kind::Sqlite, group: Some(Arc::new(group)), door, condition }))
+        Ok(Some(Self {
+            lender: Lender::new(pool),
+            kind: Kind::Sqlite,
+            group: Some(Arc::new(group)),
+            door,
+            condition,
+        }))
     }
 
     async fn on_server(
@@ -162,7 +162,8 @@ impl Store {
         if !prepared {
             return Ok(None);
         }
-        Ok(Some(Self { pool: server::pool(url, kind).await?, kind, group: None, door, condition }))
+        let lender = Lender::new(server::pool(url, kind).await?);
+        Ok(Some(Self { lender, kind, group: None, door, condition }))
     }
 
     /// A statement whose text is written with `$1`, `$2` and so on, once each and in their order.
@@ -183,7 +184,7 @@ impl Store {
     }
 
     async fn read(&self, statement: Statement) -> sqlx::Result<Vec<AnyRow>> {
-        let (mut connection, door) = (Held::new(acquire(&self.pool).await?), self.door.clone());
+        let (mut connection, door) = (self.lender.lend().await?, self.door.clone());
         let reads = async move {
             let rows = timeout(LONGEST, async {
                 passed(&door).await?;
@@ -252,7 +253,7 @@ impl Store {
             })
             .await;
         }
-        let connection = acquire(&self.pool).await.inspect_err(|why| condition.failed(why))?;
+        let connection = self.lender.lend().await.inspect_err(|why| condition.failed(why))?;
         let (kind, door) = (self.kind, self.door.clone());
         undropped(async move {
             let made = async {
@@ -299,35 +300,12 @@ impl Store {
 
     /// The connections of those who read, for a test that reads in its own way.
     pub fn pool(&self) -> &AnyPool {
-        &self.pool
+        &self.lender.pool
     }
 }
 
 /// What makes a change that has begun, and commits it.
 type Changing<T, E> = Box<dyn FnOnce(Change) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send>> + Send>;
-
-/// A connection that is free, or becomes free in time. One that is being opened is opened whether somebody still waits for
-/// it or not: on a busy machine that takes longer than anybody waits, and the next one is glad of it. Who has it opened
-/// takes what another gives back meanwhile, which the pool would leave to those who come later.
-async fn acquire(pool: &AnyPool) -> sqlx::Result<PoolConnection<Any>> {
-    let opens = pool.clone();
-    let mut opened = tokio::spawn(async move { opens.acquire().await });
-    let acquired = async {
-        loop {
-            if let Ok(acquired) = timeout(GLANCE, &mut opened).await {
-                return acquired.map_err(|_| sqlx::Error::PoolClosed)?;
-            }
-            // One that died with its server goes back as well.
-            if let Some(mut given_back) = pool.try_acquire()
-                && let Ok(alive) =
-                    undropped(async move { given_back.ping().await.map(|()| given_back) }).await
-            {
-                return Ok(alive);
-            }
-        }
-    };
-    timeout(ACQUIRE, acquired).await.map_err(|_| sqlx::Error::PoolTimedOut)?
-}
 
 /// Goes through the door of a store. Who is refused there has had no answer.
 async fn passed(door: &Door) -> sqlx::Result<()> {

@@ -1,10 +1,10 @@
-//! A store on a server: connections that are shared, and what is begun on them.
+//! A store on a server: its connections, and what is begun on them.
 
 use super::OPENING;
+use super::lend::Lent;
 use super::place::Kind;
 use sqlx::any::AnyPoolOptions;
-use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool};
+use sqlx::{AnyConnection, AnyPool};
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -50,57 +50,20 @@ async fn greet(connection: &mut AnyConnection, kind: Kind) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// A connection while something is done with it. It goes back to the others when that is over; dropped before, it is
-/// thrown away, for nobody knows what is still to come on it.
-#[derive(Debug)]
-pub(super) struct Held(Option<PoolConnection<Any>>);
-
-impl Held {
-    pub(super) fn new(connection: PoolConnection<Any>) -> Self {
-        Self(Some(connection))
-    }
-
-    /// Gives it back to the others.
-    pub(super) fn back(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        drop(self.0.take().map(PoolConnection::detach));
-    }
-}
-
-impl Deref for Held {
-    type Target = AnyConnection;
-
-    fn deref(&self) -> &AnyConnection {
-        self.0.as_ref().expect("it is there until it is given back")
-    }
-}
-
-impl DerefMut for Held {
-    fn deref_mut(&mut self) -> &mut AnyConnection {
-        self.0.as_mut().expect("it is there until it is given back")
-    }
-}
-
 /// A connection on which a transaction is open.
 #[derive(Debug)]
 pub(super) struct Session {
-    connection: Option<Held>,
+    connection: Option<Lent>,
     /// Where it goes when it is not committed.
-    left: Option<oneshot::Sender<Held>>,
+    left: Option<oneshot::Sender<Lent>>,
 }
 
 /// What a session leaves that is dropped.
 #[derive(Debug)]
-pub(super) struct Left(oneshot::Receiver<Held>);
+pub(super) struct Left(oneshot::Receiver<Lent>);
 
 impl Session {
-    pub(super) async fn begin(connection: PoolConnection<Any>, kind: Kind) -> sqlx::Result<(Self, Left)> {
-        let mut connection = Held::new(connection);
+    pub(super) async fn begin(mut connection: Lent, kind: Kind) -> sqlx::Result<(Self, Left)> {
         let begin = match kind {
             Kind::Sqlite | Kind::MySql => "START TRANSACTION",
             Kind::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED",

@@ -4,6 +4,7 @@ mod everywhere;
 mod shared;
 
 use super::super::problem::Problem;
+use super::lend::{GLANCE, Lent};
 use super::*;
 use axum::response::IntoResponse;
 use sqlx::Row;
@@ -12,6 +13,7 @@ use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -215,9 +217,30 @@ async fn who_waits_for_a_connection_to_be_opened_takes_one_that_is_given_back() 
         Box::pin(async move { if is_first { Ok(()) } else { pending().await } })
     });
     let pool = pool.connect("sqlite::memory:").await.unwrap();
-    let first = pool.acquire().await.unwrap();
-    let mut second = pin!(acquire(&pool));
+    let lender = Lender::new(pool);
+    let first = lender.lend().await.unwrap();
+    let mut second = pin!(lender.lend());
     assert!(timeout(GLANCE * 4, &mut second).await.is_err(), "it is opened for ever");
-    drop(first);
+    first.back();
     second.await.unwrap();
+}
+
+/// What a store is asked that has no connection left, by many who do not wait for the answer.
+#[tokio::test]
+async fn who_has_left_stands_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let most = store.pool().options().get_max_connections();
+    let mut held = Vec::new();
+    for _ in 0..most {
+        held.push(store.lender.lend().await.unwrap());
+    }
+    let alive = Handle::current().metrics().num_alive_tasks();
+    for _ in 0..100 {
+        let left = timeout(Duration::from_millis(1), store.ping()).await;
+        assert!(left.is_err(), "there is a connection for them");
+    }
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), alive, "somebody waits who has left");
+    held.into_iter().for_each(Lent::back);
+    store.ping().await.unwrap();
 }

@@ -207,14 +207,14 @@ async fn whoever_leaves_at_whatever_await_leaves_no_half_and_takes_no_connection
     }
     assert!(left >= 48, "only {left} have left");
     // What has begun comes to its end; then every connection is there for somebody.
-    let most = store.pool.options().get_max_connections() as usize;
+    let most = store.pool().options().get_max_connections() as usize;
     let together = Arc::new(Barrier::new(most));
     let mut readers = JoinSet::new();
     for _ in 0..most {
         let (store, together) = (store.clone(), together.clone());
         readers.spawn(async move {
             let connection = loop {
-                if let Ok(connection) = store.pool.acquire().await {
+                if let Ok(connection) = store.pool().acquire().await {
                     break connection;
                 }
             };
@@ -239,7 +239,7 @@ async fn a_server_that_ends_all_connections_is_nobodys_bad_luck() {
     };
     let mut held = Vec::new();
     for _ in 0..4 {
-        held.push(store.pool.acquire().await.unwrap());
+        held.push(store.pool().acquire().await.unwrap());
     }
     let mut ids = Vec::new();
     for connection in &mut held {
@@ -276,7 +276,7 @@ async fn what_a_server_says_is_said_on() {
         ),
     };
     let raw = async |text| {
-        let mut connection = store.pool.acquire().await.unwrap();
+        let mut connection = store.pool().acquire().await.unwrap();
         sqlx::raw_sql(text).execute(&mut *connection).await.unwrap_err()
     };
     let (full, conflict) = (raw(full).await, raw(conflict).await);
