@@ -11,7 +11,10 @@ impl Rabbit {
     pub(in super::super) async fn dead_letters(&self, queue: &str) -> Result<Vec<DeadLetter>, Trouble> {
         let channel = self.channel().await?;
         let letters = self.take_all(&channel, queue).await?;
-        Ok(letters.iter().map(|letter| read(&Envelope::read(letter))).collect())
+        let letters = letters.iter().map(|letter| read(&Envelope::read(letter))).collect();
+        // Who looks next finds them again: they have gone back before the channel is closed.
+        channel.close(200, "done".into()).await?;
+        Ok(letters)
     }
 
     /// Takes dead letters out, and puts them back into the queue or not.
