@@ -173,9 +173,9 @@ impl Lane {
                     return order["id"].as_str().expect("an order has an id").to_owned();
                 }
                 let refused = answer.as_ref().is_none_or(|(status, _)| status.is_server_error());
-                let said = answer.map(|(_, said)| said.to_string());
-                assert!(refused, "{key}: {said:?}");
-                *answers.entry(said).or_default() += 1;
+                let answer = answer.map(|(status, said)| format!("{status} {said}"));
+                assert!(refused, "{key}: {answer:?}");
+                *answers.entry(answer).or_default() += 1;
                 sleep(Duration::from_millis(50)).await;
             }
         };

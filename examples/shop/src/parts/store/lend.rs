@@ -1,10 +1,11 @@
 //! The connections that are shared: who has one, who waits for one, and who has one opened.
 //!
-//! There is a turn for each connection. Who waits for a turn has begun nothing, and who gives up leaves nothing behind: of
-//! those who ask too much of a store, the ones who have left would otherwise stand in the way of the others. The pool is
-//! asked by those alone who have a turn.
+//! There is a turn for each connection, and the pool is asked by those alone who have one. Who waits for a turn has begun
+//! nothing, and leaves nothing behind. Who has a turn may leave something behind that goes on, a connection that is being
+//! opened or asked; the turn stays with that. So however many ask, and leave: the ones who have left stand in the way of
+//! the others no more often than there are turns.
 
-use super::undropped;
+use super::{LONGEST, undropped};
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, Connection};
 use std::ops::{Deref, DerefMut};
@@ -19,6 +20,8 @@ const ACQUIRE: Duration = Duration::from_millis(if cfg!(test) { 5_000 } else { 2
 
 /// How often who has a connection opened looks whether another was given back.
 pub(super) const GLANCE: Duration = Duration::from_millis(5);
+
+type Turn = Arc<OwnedSemaphorePermit>;
 
 /// Clones share the turns.
 #[derive(Clone, Debug)]
@@ -37,11 +40,12 @@ impl Lender {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it has taken none; one that it has had opened is there for the next.
+    /// Dropped, it keeps none; one that it has had opened is there for the next.
     pub(super) async fn lend(&self) -> sqlx::Result<Lent> {
         let lent = async {
             let turn = self.turns.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-            Ok(Lent { connection: Some(self.connection().await?), _turn: turn })
+            let turn = Arc::new(turn);
+            Ok(Lent { connection: Some(self.connection(&turn).await?), _turn: turn })
         };
         timeout(ACQUIRE, lent).await.map_err(|_| sqlx::Error::PoolTimedOut)?
     }
@@ -49,29 +53,41 @@ impl Lender {
     /// One that is being opened is opened whether somebody still waits for it or not: on a busy machine that takes longer
     /// than anybody waits, and the next one is glad of it. Who has it opened takes what another gives back meanwhile,
     /// which the pool would leave to those who come later.
-    async fn connection(&self) -> sqlx::Result<PoolConnection<Any>> {
-        if let Some(free) = self.free().await {
+    async fn connection(&self, turn: &Turn) -> sqlx::Result<PoolConnection<Any>> {
+        if let Some(free) = self.free(turn).await {
             return Ok(free);
         }
-        let pool = self.pool.clone();
-        let mut opened = tokio::spawn(async move { pool.acquire().await });
+        let (pool, opens) = (self.pool.clone(), turn.clone());
+        // Where nobody takes the two any more, the connection goes first.
+        let mut opened = tokio::spawn(async move { (pool.acquire().await, opens) });
         loop {
             if let Ok(opened) = timeout(GLANCE, &mut opened).await {
-                return opened.map_err(|_| sqlx::Error::PoolClosed)?;
+                return opened.map_err(|_| sqlx::Error::PoolClosed)?.0;
             }
-            if let Some(free) = self.free().await {
+            if let Some(free) = self.free(turn).await {
                 return Ok(free);
             }
         }
     }
 
     /// One that nobody has, and that has not died with its server.
-    async fn free(&self) -> Option<PoolConnection<Any>> {
+    async fn free(&self, turn: &Turn) -> Option<PoolConnection<Any>> {
         let mut free = self.pool.try_acquire()?;
         if !self.pool.options().get_test_before_acquire() {
             return Some(free);
         }
-        undropped(async move { free.ping().await.map(|()| free) }).await.ok()
+        let turn = turn.clone();
+        let asked = undropped(async move {
+            match timeout(LONGEST, free.ping()).await {
+                Ok(Ok(())) => Ok((free, turn)),
+                // The pool would ask it once more, and wait as long as it takes.
+                _ => {
+                    drop(free.detach());
+                    Err(sqlx::Error::PoolTimedOut)
+                }
+            }
+        });
+        asked.await.ok().map(|(free, _)| free)
     }
 }
 
@@ -80,7 +96,7 @@ impl Lender {
 #[derive(Debug)]
 pub(super) struct Lent {
     connection: Option<PoolConnection<Any>>,
-    _turn: OwnedSemaphorePermit,
+    _turn: Turn,
 }
 
 impl Lent {

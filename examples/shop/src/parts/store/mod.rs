@@ -45,7 +45,7 @@ use group::Group;
 use lend::Lender;
 use server::Session;
 use sqlx::any::{AnyRow, install_default_drivers};
-use sqlx::{AnyConnection, AnyPool, Connection};
+use sqlx::{AnyConnection, Connection};
 use std::borrow::Cow;
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -223,7 +223,8 @@ impl Store {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before its turn, it has done nothing; dropped later, it comes to its end nevertheless.
+    /// Dropped before it has its turn, and on a server its connection, it has done nothing; dropped later, it comes to its
+    /// end nevertheless.
     pub async fn change<T, E, F, Fut>(&self, change: F) -> Result<T, E>
     where
         F: FnOnce(Change) -> Fut + Send + 'static,
@@ -259,7 +260,7 @@ impl Store {
             let made = async {
                 let (session, left) = Session::begin(connection, kind).await?;
                 let done = change(Change::on_server(session, kind, door).watched(condition.clone())).await;
-                // There is no turn to wait for, and every statement may find a lock.
+                // Every statement may find a lock.
                 if let Some(why) = done.as_ref().err().and_then(OfStore::of_store) {
                     condition.failed(why);
                 }
@@ -299,7 +300,8 @@ impl Store {
     }
 
     /// The connections of those who read, for a test that reads in its own way.
-    pub fn pool(&self) -> &AnyPool {
+    #[cfg(test)]
+    pub fn pool(&self) -> &sqlx::AnyPool {
         &self.lender.pool
     }
 }

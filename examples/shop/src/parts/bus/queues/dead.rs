@@ -10,7 +10,7 @@ impl Queues {
         let rows = sqlx::query(
             "SELECT id, topic, payload, reason, died_at FROM dead_letters WHERE queue = $1 ORDER BY died_at, id",
         );
-        let rows = rows.bind(queue.to_owned()).fetch_all(self.store.pool()).await?;
+        let rows = self.store.fetch_all(rows.bind(queue.to_owned())).await?;
         Ok(rows.iter().map(read).collect::<sqlx::Result<_>>()?)
     }
 

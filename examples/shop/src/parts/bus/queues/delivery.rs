@@ -74,7 +74,8 @@ async fn due(queues: &Store, queue: &'static str, most: i64, now: i64) -> sqlx::
     // An idle queue costs a look, and no lock.
     let due =
         sqlx::query("SELECT id FROM messages WHERE queue = $1 AND (due_at <= $2 OR due_at > $3) LIMIT 1");
-    if due.bind(queue).bind(now).bind(now + FARTHEST_MS).fetch_optional(queues.pool()).await?.is_none() {
+    let due = due.bind(queue).bind(now).bind(now + FARTHEST_MS);
+    if queues.fetch_optional(due).await?.is_none() {
         return Ok(Vec::new());
     }
     let take = queues.change(async move |mut change| {

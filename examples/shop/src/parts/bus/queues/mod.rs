@@ -86,7 +86,7 @@ async fn bind(store: &Store, bindings: &[(&'static str, &'static str)]) -> sqlx:
     let insert = "INSERT INTO bindings (queue, pattern) VALUES ($1, $2)";
     for (queue, pattern) in bindings {
         let bound = sqlx::query("SELECT queue FROM bindings WHERE queue = $1 AND pattern = $2");
-        if bound.bind(*queue).bind(*pattern).fetch_optional(store.pool()).await?.is_some() {
+        if store.fetch_optional(bound.bind(*queue).bind(*pattern)).await?.is_some() {
             continue;
         }
         match store.execute(sqlx::query(insert).bind(*queue).bind(*pattern)).await {

@@ -214,12 +214,12 @@ async fn whoever_leaves_at_whatever_await_leaves_no_half_and_takes_no_connection
         let (store, together) = (store.clone(), together.clone());
         readers.spawn(async move {
             let connection = loop {
-                if let Ok(connection) = store.pool().acquire().await {
+                if let Ok(connection) = store.lender.lend().await {
                     break connection;
                 }
             };
             together.wait().await;
-            drop(connection);
+            connection.back();
         });
     }
     tokio::time::timeout(Duration::from_secs(20), readers.join_all()).await.expect("no connection is lost");
