@@ -202,8 +202,8 @@ alert_rules() {
 # On what is embedded alone, and with the servers; and what shows it without them.
 shop_without_stage() {
   cargo test -p shop --no-default-features
-  cargo check -p shop --no-default-features --features servers
-  cargo check -p shop --no-default-features --features stage
+  cargo clippy -p shop --no-default-features --features servers -- -D warnings
+  cargo clippy -p shop --no-default-features --features stage -- -D warnings
 }
 
 # Each crate as it would be uploaded, compiled from its package with the others' packages: all at once, for otherwise each

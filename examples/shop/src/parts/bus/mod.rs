@@ -19,6 +19,8 @@ mod tests;
 
 pub use dead::DeadLetter;
 pub use gate::{Gate, Trouble, Work};
+#[cfg(all(feature = "rabbitmq", feature = "stage"))]
+pub use rabbit::Alone;
 pub use rabbit::Broker;
 
 use super::config::Config;

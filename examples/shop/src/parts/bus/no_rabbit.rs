@@ -30,6 +30,7 @@ impl fmt::Display for Broker {
 pub(super) struct Rabbit(Infallible);
 
 impl Rabbit {
+    #[expect(clippy::needless_pass_by_value, reason = "a broker that is there is kept")]
     pub(super) fn new(broker: Broker, _here: &str, _bindings: &[(&'static str, &'static str)]) -> Self {
         match broker.0 {}
     }

@@ -4,7 +4,7 @@
 //! The broker does not count what a consumer has in its hands. So a mail that is missing is waited for, until it is late.
 
 use super::books::{Books, DeadLetter, Sealed};
-use crate::parts::bus::Broker;
+use crate::parts::bus::{Alone, Broker};
 use crate::parts::failure::Failure;
 use lapin::message::Delivery;
 use lapin::options::{BasicGetOptions, BasicNackOptions, QueueDeclareOptions};
@@ -47,8 +47,11 @@ async fn look(broker: &Broker) -> lapin::Result<(Sealed, Vec<DeadLetter>)> {
         waiting.push((name, count as usize));
     }
     let name = format!("{}.{DEAD}", broker.prefix());
+    let alone = Alone::with(&connection, &name).await?;
     let dead = find(&channel, &name).await?;
     let letters = if dead.consumer_count() == 0 { leaf(&channel, &name).await? } else { Vec::new() };
+    channel.close(200, "read".into()).await?;
+    alone.leave().await?;
     connection.close(200, "read".into()).await?;
     let dead = letters.len().max(dead.message_count() as usize);
     Ok((Sealed { waiting, dead }, letters))

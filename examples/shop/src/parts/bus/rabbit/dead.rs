@@ -1,5 +1,6 @@
 //! The dead letters of a broker. They are taken, looked at, and go back with the channel unless they are acknowledged.
 
+use super::alone::Alone;
 use super::envelope::Envelope;
 use super::publish::into;
 use super::{DeadLetter, Rabbit, Trouble};
@@ -10,10 +11,12 @@ use lapin::options::{BasicAckOptions, BasicGetOptions};
 impl Rabbit {
     pub(in super::super) async fn dead_letters(&self, queue: &str) -> Result<Vec<DeadLetter>, Trouble> {
         let channel = self.channel().await?;
+        let alone = Alone::with(&*self.link.connection().await?, self.topology.dead(queue).as_str()).await?;
         let letters = self.take_all(&channel, queue).await?;
         let letters = letters.iter().map(|letter| read(&Envelope::read(letter))).collect();
         // Who looks next finds them again: they have gone back before the channel is closed.
         channel.close(200, "done".into()).await?;
+        alone.leave().await?;
         Ok(letters)
     }
 
@@ -25,6 +28,7 @@ impl Rabbit {
         again: bool,
     ) -> Result<usize, Trouble> {
         let channel = self.channel().await?;
+        let alone = Alone::with(&*self.link.connection().await?, self.topology.dead(queue).as_str()).await?;
         let mut many = 0;
         for letter in self.take_all(&channel, queue).await? {
             let envelope = Envelope::read(&letter);
@@ -40,6 +44,7 @@ impl Rabbit {
         }
         // What is acknowledged has come there before the channel is closed.
         channel.close(200, "done".into()).await?;
+        alone.leave().await?;
         Ok(many)
     }
 

@@ -9,6 +9,7 @@
 //! The way back from the waiting queue is the broker's own, at least once as well; that is why it is a quorum queue, and
 //! the broker RabbitMQ 3.10 or later.
 
+mod alone;
 mod broker;
 mod consume;
 mod dead;
@@ -19,6 +20,8 @@ mod publish;
 mod tests;
 mod topology;
 
+#[cfg(feature = "stage")]
+pub use alone::Alone;
 pub use broker::Broker;
 
 use super::super::clock::now_ms;

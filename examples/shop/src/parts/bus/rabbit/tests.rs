@@ -3,6 +3,7 @@
 use super::super::{Bus, Config, Kind, is_there};
 use super::*;
 use lapin::options::QueueDeleteOptions;
+use std::pin::pin;
 use std::sync::Mutex;
 use tempfile::TempDir;
 use tokio::time::sleep;
@@ -88,6 +89,21 @@ async fn connections_and_queues_that_are_lost_come_back() {
     assert_eq!(bus.publish(vec![message("c")]).await.unwrap(), [], "it goes into the new one");
     until("c comes", async || seen("c")).await;
     mail.abort();
+}
+
+#[tokio::test]
+#[ignore = "it asks the broker of SHOP_TEST_AMQP_URL"]
+async fn who_looks_at_the_dead_waits_for_another_who_does() {
+    let (_folder, rabbit, bus) = bus().await;
+    let connection = rabbit.link.connection().await.unwrap();
+    let alone = Alone::with(&connection, rabbit.topology.dead(QUEUE).as_str()).await.unwrap();
+    let mut looks = pin!(bus.dead_letters(QUEUE));
+    assert!(timeout(Duration::from_secs(1), &mut looks).await.is_err(), "it looks beside another");
+    alone.leave().await.unwrap();
+    assert_eq!(looks.await.unwrap(), []);
+    // One who is given up without a word is not waited for forever.
+    drop(Alone::with(&connection, rabbit.topology.dead(QUEUE).as_str()).await.unwrap());
+    until("it is forgotten", async || bus.forget(QUEUE, None).await.is_ok()).await;
 }
 
 #[tokio::test]
