@@ -24,7 +24,7 @@ pub(crate) struct Circuit {
     machine: Mutex<Machine>,
     born: Instant,
     slow_after: AtomicU64,
-    /// Until when a refusing word refuses. Written before the word.
+    /// Until when a refusing word refuses, or the last that did. Written before the word.
     until: AtomicU64,
     word: AtomicU64,
 }
@@ -331,7 +331,10 @@ impl Circuit {
 
     fn publish(&self, machine: &Machine) -> Word {
         let word = Word::of(machine);
-        self.until.store(machine.refusing_until().unwrap_or(NEVER), Ordering::Release);
+        // Whoever still has the former word may read this beside it: so where the new one refuses nobody, the former end stays.
+        if let Some(until) = machine.refusing_until() {
+            self.until.store(until, Ordering::Release);
+        }
         self.word.store(word.0, Ordering::Release);
         word
     }

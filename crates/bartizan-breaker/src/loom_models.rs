@@ -69,6 +69,23 @@ fn a_trip_is_seen_whole_and_late_verdicts_are_void() {
     });
 }
 
+/// Who comes at the end of the pause, while another turns the circuit half-open, is not told of another end.
+#[test]
+fn a_pause_that_is_over_stays_over() {
+    loom::model(|| {
+        let value = Breaker::new().start_open(true).open_for(Duration::ZERO).probes(2).seed(1);
+        let circuit = Arc::new(Circuit::new(&Arc::new(value), None));
+        let other = thread::spawn({
+            let circuit = circuit.clone();
+            move || circuit.decide(SECOND).0
+        });
+        if circuit.word().is_refusing() {
+            assert_eq!(circuit.until(), 0);
+        }
+        assert!(matches!(other.join().expect("no panic"), Admission::Probe(_)));
+    });
+}
+
 /// Of two callers at the end of the pause one is the probe, whatever the order; and a dropped probe gives its place back.
 #[test]
 fn one_probe_at_a_time() {
