@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 /// What AMQP 0-9-1 calls `RESOURCE_LOCKED`.
 const LOCKED: u16 = 405;
 
+/// How long is slept between two tries.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// How long another is waited for.
@@ -50,7 +51,7 @@ impl Alone {
         }
     }
 
-    /// Lets the next one.
+    /// Lets the next one in. Who does not come to it lets the next one in when its connection ends, or ten seconds later.
     ///
     /// # Errors
     ///

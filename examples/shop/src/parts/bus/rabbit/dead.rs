@@ -11,7 +11,7 @@ use lapin::options::{BasicAckOptions, BasicGetOptions};
 impl Rabbit {
     pub(in super::super) async fn dead_letters(&self, queue: &str) -> Result<Vec<DeadLetter>, Trouble> {
         let channel = self.channel().await?;
-        let alone = Alone::with(&*self.link.connection().await?, self.topology.dead(queue).as_str()).await?;
+        let alone = self.alone(queue).await?;
         let letters = self.take_all(&channel, queue).await?;
         let letters = letters.iter().map(|letter| read(&Envelope::read(letter))).collect();
         // Who looks next finds them again: they have gone back before the channel is closed.
@@ -28,7 +28,7 @@ impl Rabbit {
         again: bool,
     ) -> Result<usize, Trouble> {
         let channel = self.channel().await?;
-        let alone = Alone::with(&*self.link.connection().await?, self.topology.dead(queue).as_str()).await?;
+        let alone = self.alone(queue).await?;
         let mut many = 0;
         for letter in self.take_all(&channel, queue).await? {
             let envelope = Envelope::read(&letter);
@@ -46,6 +46,11 @@ impl Rabbit {
         channel.close(200, "done".into()).await?;
         alone.leave().await?;
         Ok(many)
+    }
+
+    async fn alone(&self, queue: &str) -> Result<Alone, Trouble> {
+        let connection = self.link.connection().await?;
+        Ok(Alone::with(&connection, self.topology.dead(queue).as_str()).await?)
     }
 
     async fn take_all(&self, channel: &Channel, queue: &str) -> Result<Vec<BasicGetMessage>, Trouble> {
